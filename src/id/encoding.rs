@@ -1,0 +1,246 @@
+//! Text forms of an ID: decimal, hexadecimal and Crockford's base32.
+//!
+//! Hexadecimal and base32 have a fixed width, so that the order of the texts is the order of the IDs.
+
+use std::fmt;
+
+/// How an ID is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// Decimal digits, without leading zeros.
+    #[default]
+    Decimal,
+    /// 16 lower-case hexadecimal digits.
+    Hex,
+    /// 13 digits of Crockford's base32, in upper case.
+    Base32,
+}
+
+/// A written ID; it lives on the stack.
+#[derive(Clone, Copy)]
+pub struct Text {
+    digits: [u8; Text::CAPACITY],
+    start: u8,
+}
+
+/// Why a text is not an ID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an ID; send {form}, at most {max}")]
+pub struct DecodeError {
+    text: String,
+    form: &'static str,
+    max: Text,
+}
+
+const MAX_ID: u64 = i64::MAX as u64;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl Encoding {
+    /// All encodings, with the names that users write.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("decimal", Self::Decimal),
+        ("hex", Self::Hex),
+        ("base32", Self::Base32),
+    ];
+
+    /// The encoding of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, encoding)| *encoding)
+    }
+
+    /// Writes `id`.
+    #[must_use]
+    pub fn encode(self, id: u64) -> Text {
+        match self {
+            Self::Decimal => Text::decimal(id),
+            Self::Hex => Text::fixed::<16>(id, 4, HEX),
+            Self::Base32 => Text::fixed::<13>(id, 5, CROCKFORD),
+        }
+    }
+
+    /// Reads an ID. Hexadecimal and base32 are read in either case and without their leading
+    /// zeros too; base32 takes I and L for 1 and O for 0, as Crockford has it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if a character is not a digit, or the value is above 2^63 − 1.
+    pub fn decode(self, text: &str) -> Result<u64, DecodeError> {
+        let (base, width) = match self {
+            Self::Decimal => (10, 19),
+            Self::Hex => (16, 16),
+            Self::Base32 => (32, 13),
+        };
+        if text.is_empty() || text.len() > width {
+            return Err(self.refuse(text));
+        }
+        text.bytes()
+            .try_fold(0u64, |value, byte| {
+                let digit = self.digit(byte)?;
+                value.checked_mul(base)?.checked_add(digit)
+            })
+            .filter(|id| *id <= MAX_ID)
+            .ok_or_else(|| self.refuse(text))
+    }
+
+    fn digit(self, byte: u8) -> Option<u64> {
+        let byte = byte.to_ascii_uppercase();
+        match self {
+            Self::Decimal => char::from(byte).to_digit(10).map(u64::from),
+            Self::Hex => char::from(byte).to_digit(16).map(u64::from),
+            Self::Base32 => {
+                let byte = match byte {
+                    b'I' | b'L' => b'1',
+                    b'O' => b'0',
+                    other => other,
+                };
+                CROCKFORD
+                    .iter()
+                    .position(|digit| *digit == byte)
+                    .map(|position| position as u64)
+            }
+        }
+    }
+
+    fn refuse(self, text: &str) -> DecodeError {
+        DecodeError {
+            // Long enough to recognise what was sent, short enough for a log line.
+            text: text.chars().take(40).collect(),
+            form: match self {
+                Self::Decimal => "decimal digits",
+                Self::Hex => "hexadecimal digits",
+                Self::Base32 => "Crockford base32 digits",
+            },
+            max: self.encode(MAX_ID),
+        }
+    }
+}
+
+impl Text {
+    const CAPACITY: usize = 20;
+
+    fn decimal(id: u64) -> Self {
+        let mut buffer = itoa::Buffer::new();
+        let written = buffer.format(id).as_bytes();
+        let mut digits = [0; Self::CAPACITY];
+        let start = Self::CAPACITY - written.len();
+        digits[start..].copy_from_slice(written);
+        Self::ending(digits, start)
+    }
+
+    fn fixed<const WIDTH: usize>(id: u64, bits: usize, alphabet: &[u8]) -> Self {
+        let mut digits = [0; Self::CAPACITY];
+        for (place, digit) in digits.iter_mut().rev().take(WIDTH).enumerate() {
+            let value = id >> (place * bits);
+            *digit = alphabet[usize::from(value as u8) & (alphabet.len() - 1)];
+        }
+        Self::ending(digits, Self::CAPACITY - WIDTH)
+    }
+
+    fn ending(digits: [u8; Self::CAPACITY], start: usize) -> Self {
+        Self {
+            digits,
+            start: start as u8,
+        }
+    }
+
+    /// The text as bytes; all of them are ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[usize::from(self.start)..]
+    }
+
+    /// The text.
+    ///
+    /// # Panics
+    /// Never: only ASCII digits are written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(self.as_bytes()).expect("only ASCII digits are written")
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_known_values() {
+        let id = 547_205_677_056_000_001;
+        assert_eq!(Encoding::Decimal.encode(id).as_str(), "547205677056000001");
+        assert_eq!(Encoding::Hex.encode(id).as_str(), "079810aa00000001");
+        assert_eq!(Encoding::Base32.encode(id).as_str(), "0F60GN8000001");
+        assert_eq!(Encoding::Decimal.encode(0).as_str(), "0");
+        assert_eq!(
+            Encoding::Decimal.encode(u64::MAX).as_str(),
+            u64::MAX.to_string()
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_id() {
+        for text in [
+            "",
+            " 1",
+            "+1",
+            "-1",
+            "1.0",
+            "0x1",
+            "१",
+            "9223372036854775808",
+            "12345678901234567890123",
+        ] {
+            let error = Encoding::Decimal.decode(text).unwrap_err().to_string();
+            assert!(error.contains("at most 9223372036854775807"), "{error}");
+        }
+        assert!(Encoding::Hex.decode("8000000000000000").is_err());
+        assert!(Encoding::Hex.decode("g").is_err());
+        assert!(Encoding::Base32.decode("U").is_err());
+        assert!(Encoding::Base32.decode("8000000000000").is_err());
+    }
+
+    #[test]
+    fn base32_reads_the_letters_that_look_like_digits() {
+        assert_eq!(Encoding::Base32.decode("1O"), Encoding::Base32.decode("io"));
+        assert_eq!(Encoding::Base32.decode("1L"), Ok(33));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_reads_back_and_keeps_its_order(a in 0..=MAX_ID, b in 0..=MAX_ID) {
+            for (_, encoding) in Encoding::ALL {
+                let (text_a, text_b) = (encoding.encode(a), encoding.encode(b));
+                proptest::prop_assert_eq!(encoding.decode(text_a.as_str()), Ok(a));
+                proptest::prop_assert_eq!(encoding.decode(&text_a.as_str().to_lowercase()), Ok(a));
+                if encoding != Encoding::Decimal {
+                    proptest::prop_assert_eq!(a.cmp(&b), text_a.as_str().cmp(text_b.as_str()));
+                }
+            }
+            proptest::prop_assert_eq!(Encoding::Decimal.encode(a).to_string(), a.to_string());
+            proptest::prop_assert_eq!(Encoding::Hex.encode(a).to_string(), format!("{a:016x}"));
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The ID core: layouts, machine ID ranges, the generator and the text forms of an ID.
+//!
+//! Pure: no I/O, no clock, no logging. Time comes in as a tick number.
+
+pub mod encoding;
+pub mod generator;
+pub mod layout;
+pub mod range;
+
+pub use encoding::Encoding;
+pub use generator::Generator;
+pub use layout::Layout;
+pub use range::MachineRange;

@@ -1,0 +1,2 @@
+//! Unique 64-bit, time-ordered IDs that never repeat.
+pub mod id;
