@@ -1,2 +1,5 @@
 //! Unique 64-bit, time-ordered IDs that never repeat.
+pub mod clock;
 pub mod id;
+pub mod syscall;
+pub mod timestamp;

@@ -1,1 +1,2 @@
+//! The small server.
 fn main() {}

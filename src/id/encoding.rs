@@ -20,7 +20,7 @@ pub enum Encoding {
 #[derive(Clone, Copy)]
 pub struct Text {
     digits: [u8; Text::CAPACITY],
-    start: u8,
+    start: usize,
 }
 
 /// Why a text is not an ID.
@@ -134,23 +134,20 @@ impl Text {
     fn fixed<const WIDTH: usize>(id: u64, bits: usize, alphabet: &[u8]) -> Self {
         let mut digits = [0; Self::CAPACITY];
         for (place, digit) in digits.iter_mut().rev().take(WIDTH).enumerate() {
-            let value = id >> (place * bits);
-            *digit = alphabet[usize::from(value as u8) & (alphabet.len() - 1)];
+            let [low, ..] = (id >> (place * bits)).to_le_bytes();
+            *digit = alphabet[usize::from(low) & (alphabet.len() - 1)];
         }
         Self::ending(digits, Self::CAPACITY - WIDTH)
     }
 
     fn ending(digits: [u8; Self::CAPACITY], start: usize) -> Self {
-        Self {
-            digits,
-            start: start as u8,
-        }
+        Self { digits, start }
     }
 
     /// The text as bytes; all of them are ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.digits[usize::from(self.start)..]
+        &self.digits[self.start..]
     }
 
     /// The text.

@@ -225,6 +225,9 @@ impl Reservation {
     }
 
     /// The machine ID of the smallest ID, the datacenter in its upper bits.
+    ///
+    /// # Panics
+    /// Never: a machine field has 22 bits at most.
     #[must_use]
     pub fn first_machine(&self) -> u32 {
         let (_, machine) = self.space.sequence_and_machine(self.from.ordinal);
@@ -483,7 +486,7 @@ mod tests {
                     last = id;
                     let fields = layout.decompose(id).unwrap();
                     let datacenter = fields.datacenter_id.unwrap_or(0) << 5;
-                    let machine = (datacenter | fields.machine_id) as u32;
+                    let machine = u32::try_from(datacenter | fields.machine_id).unwrap();
                     proptest::prop_assert!((range.first()..=range.last()).contains(&machine));
                     proptest::prop_assert!((now..=ceiling).contains(&fields.time));
                 }

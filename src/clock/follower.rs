@@ -1,0 +1,289 @@
+//! Which steps of the wall clock to believe. Pure: readings come in, a verdict goes out.
+
+use std::time::Duration;
+
+use super::SECOND;
+
+/// Differences below this are the noise of reading two clocks one after the other.
+const NOISE: i64 = SECOND / 1000;
+/// A step forward up to this is believed at once.
+const SMALL: i64 = SECOND;
+/// A step forward up to this is believed once it has stood for a while; a larger one needs an operator.
+const LARGE: i64 = 24 * 3600 * SECOND;
+/// How long an offset must stand at least before it is trusted.
+pub const SETTLING: Duration = Duration::from_secs(30);
+
+/// Follows the offset of the wall clock to the boot clock.
+///
+/// A step back is followed at once: it can only make the shard wait. A step forward is what costs
+/// a shard its numbers, so it is measured from the last offset that has stood for
+/// [`SETTLING`]. Many small steps in a row therefore count as the large one that they add up to,
+/// and a clock that was set back by mistake is believed at once when it returns.
+#[derive(Debug, Clone)]
+pub struct Follower {
+    /// The offset in use, in nanoseconds.
+    accepted: i64,
+    /// Boot time since when it is in use.
+    since: i64,
+    /// The last offset that was in use for [`SETTLING`].
+    settled: i64,
+    pending: Option<Pending>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    offset: i64,
+    since: i64,
+}
+
+/// A change of the offset that an observation brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The wall clock was set back by this much, and is followed.
+    Back(Duration),
+    /// The wall clock was set forward by this much, and is followed.
+    Forward(Duration),
+    /// The wall clock was set forward by this much, and is not followed yet.
+    Doubted(Duration),
+}
+
+/// How the offset stands after an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The wall clock is followed.
+    Followed,
+    /// It was set forward by `step`, and will be followed after `left` if it stays.
+    Pending {
+        /// How far it is ahead of the offset in use.
+        step: Duration,
+        /// How long it still has to stand.
+        left: Duration,
+    },
+    /// It was set forward by more than a day: an operator has to accept that.
+    Alarm {
+        /// How far it is ahead of the offset in use.
+        step: Duration,
+    },
+}
+
+impl Follower {
+    /// Follows the clock from `offset`, trusted, at boot time `boot`.
+    #[must_use]
+    pub const fn new(boot: i64, offset: i64) -> Self {
+        Self {
+            accepted: offset,
+            since: boot,
+            settled: offset,
+            pending: None,
+        }
+    }
+
+    /// The offset in use, in nanoseconds.
+    #[must_use]
+    pub const fn offset(&self) -> i64 {
+        self.accepted
+    }
+
+    /// Takes in that at boot time `boot` the wall clock stood at `boot + observed`. An operator
+    /// may have accepted any wall clock up to `accept_until` (nanoseconds since 1970).
+    pub fn observe(
+        &mut self,
+        boot: i64,
+        observed: i64,
+        accept_until: Option<i64>,
+    ) -> (Verdict, Option<Step>) {
+        if boot - self.since >= nanos(SETTLING) {
+            self.settled = self.accepted;
+        }
+        let step = observed - self.accepted;
+        if step.abs() < NOISE {
+            self.pending = None;
+            return (Verdict::Followed, None);
+        }
+        if step < 0 {
+            self.follow(boot, observed);
+            return (Verdict::Followed, Some(Step::Back(duration(-step))));
+        }
+        let told = accept_until.is_some_and(|until| boot + observed <= until);
+        if told || observed - self.settled <= SMALL {
+            self.follow(boot, observed);
+            return (Verdict::Followed, Some(Step::Forward(duration(step))));
+        }
+        self.doubt(boot, observed, step)
+    }
+
+    fn doubt(&mut self, boot: i64, observed: i64, step: i64) -> (Verdict, Option<Step>) {
+        let known = self
+            .pending
+            .filter(|pending| (observed - pending.offset).abs() < SMALL);
+        let since = known.map_or(boot, |pending| pending.since);
+        if known.is_none() {
+            self.pending = Some(Pending {
+                offset: observed,
+                since,
+            });
+        }
+        let news = known.is_none().then(|| Step::Doubted(duration(step)));
+        if step > LARGE {
+            let step = duration(step);
+            return (Verdict::Alarm { step }, news);
+        }
+        let left = since + nanos(SETTLING).max(step / 100) - boot;
+        if left <= 0 {
+            self.follow(boot, observed);
+            return (Verdict::Followed, Some(Step::Forward(duration(step))));
+        }
+        let verdict = Verdict::Pending {
+            step: duration(step),
+            left: duration(left),
+        };
+        (verdict, news)
+    }
+
+    fn follow(&mut self, boot: i64, observed: i64) {
+        self.accepted = observed;
+        self.since = boot;
+        self.pending = None;
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn duration(nanos: i64) -> Duration {
+    Duration::from_nanos(nanos.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 3600 * SECOND;
+
+    fn at_zero() -> Follower {
+        Follower::new(0, 0)
+    }
+
+    fn secs(seconds: i64) -> Duration {
+        duration(seconds * SECOND)
+    }
+
+    #[test]
+    fn noise_is_not_a_step() {
+        let mut follower = at_zero();
+        assert_eq!(
+            follower.observe(SECOND, NOISE - 1, None),
+            (Verdict::Followed, None)
+        );
+        assert_eq!(follower.offset(), 0);
+    }
+
+    #[test]
+    fn back_is_followed_at_once() {
+        let mut follower = at_zero();
+        let (verdict, step) = follower.observe(SECOND, -3 * DAY, None);
+        assert_eq!(
+            (verdict, step),
+            (Verdict::Followed, Some(Step::Back(secs(3 * 86_400))))
+        );
+        assert_eq!(follower.offset(), -3 * DAY);
+    }
+
+    #[test]
+    fn a_second_forward_is_followed_at_once_and_more_is_not() {
+        let mut follower = at_zero();
+        let (_, step) = follower.observe(SECOND, SECOND, None);
+        assert_eq!(step, Some(Step::Forward(secs(1))));
+        assert_eq!(follower.offset(), SECOND);
+
+        let mut follower = at_zero();
+        let (verdict, step) = follower.observe(SECOND, SECOND + 1, None);
+        assert!(matches!(verdict, Verdict::Pending { .. }));
+        assert!(matches!(step, Some(Step::Doubted(_))));
+        assert_eq!(follower.offset(), 0);
+    }
+
+    #[test]
+    fn small_steps_add_up_to_a_large_one() {
+        let mut follower = at_zero();
+        let mut boot = 0;
+        for k in 1..20 {
+            boot += SECOND;
+            follower.observe(boot, k * 9 * SECOND / 10, None);
+        }
+        assert!(follower.offset() <= SECOND, "{}", follower.offset());
+    }
+
+    #[test]
+    fn an_hour_is_followed_after_it_has_stood() {
+        let mut follower = at_zero();
+        let hour = 3600 * SECOND;
+        assert_eq!(
+            follower.observe(0, hour, None).0,
+            Verdict::Pending {
+                step: secs(3600),
+                left: secs(36)
+            }
+        );
+        // Told once, not at every look.
+        assert_eq!(follower.observe(35 * SECOND, hour, None).1, None);
+        assert_eq!(follower.offset(), 0);
+        let (verdict, step) = follower.observe(36 * SECOND, hour, None);
+        assert_eq!(
+            (verdict, step),
+            (Verdict::Followed, Some(Step::Forward(secs(3600))))
+        );
+    }
+
+    #[test]
+    fn a_step_that_does_not_stand_starts_over() {
+        let mut follower = at_zero();
+        follower.observe(0, 600 * SECOND, None);
+        follower.observe(20 * SECOND, 0, None);
+        follower.observe(21 * SECOND, 600 * SECOND, None);
+        let (verdict, _) = follower.observe(45 * SECOND, 600 * SECOND, None);
+        assert!(matches!(verdict, Verdict::Pending { .. }));
+        follower.observe(46 * SECOND, 700 * SECOND, None);
+        let (verdict, _) = follower.observe(60 * SECOND, 700 * SECOND, None);
+        assert!(matches!(verdict, Verdict::Pending { .. }));
+        assert_eq!(follower.offset(), 0);
+    }
+
+    #[test]
+    fn more_than_a_day_waits_for_an_operator() {
+        let mut follower = at_zero();
+        let step = DAY + SECOND;
+        for boot in [0, 1000 * SECOND, 100 * DAY] {
+            let (verdict, _) = follower.observe(boot, step, None);
+            assert_eq!(
+                verdict,
+                Verdict::Alarm {
+                    step: duration(step)
+                }
+            );
+        }
+        let boot = 100 * DAY;
+        let (verdict, _) = follower.observe(boot, step, Some(boot + step - 1));
+        assert!(matches!(verdict, Verdict::Alarm { .. }));
+        let (verdict, _) = follower.observe(boot, step, Some(boot + step));
+        assert_eq!(verdict, Verdict::Followed);
+        assert_eq!(follower.offset(), step);
+    }
+
+    #[test]
+    fn a_clock_that_returns_from_a_step_back_is_believed_at_once() {
+        let mut follower = at_zero();
+        follower.observe(60 * SECOND, -500 * SECOND, None);
+        let (verdict, step) = follower.observe(70 * SECOND, 0, None);
+        assert_eq!(
+            (verdict, step),
+            (Verdict::Followed, Some(Step::Forward(secs(500))))
+        );
+        // But not once the earlier time has become the trusted one.
+        follower.observe(80 * SECOND, -500 * SECOND, None);
+        follower.observe(110 * SECOND, -500 * SECOND, None);
+        let (verdict, _) = follower.observe(111 * SECOND, 0, None);
+        assert!(matches!(verdict, Verdict::Pending { .. }));
+    }
+}

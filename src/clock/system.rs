@@ -1,0 +1,69 @@
+//! The machine's clocks.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::{Clock, SECOND};
+use crate::syscall;
+
+/// The clocks of the machine that this process runs on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn boottime(&self) -> i64 {
+        read(ClockId::CLOCK_BOOTTIME)
+    }
+
+    fn realtime(&self) -> i64 {
+        read(ClockId::CLOCK_REALTIME)
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        syscall::clock_synchronised()
+    }
+}
+
+fn read(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock).expect("every Linux since 2.6.39 has both clocks");
+    time.tv_sec() * SECOND + time.tv_nsec()
+}
+
+/// Names the boot and the time namespace in which boot times can be compared; zeros where
+/// the kernel does not tell.
+#[must_use]
+pub fn boot_id() -> ([u8; 16], u64) {
+    let mut id = [0; 16];
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter_map(|byte| char::from(byte).to_digit(16))
+        .filter_map(|digit| u8::try_from(digit).ok())
+        .collect();
+    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    let namespace = fs::metadata("/proc/self/ns/time").map_or(0, |metadata| metadata.ino());
+    (id, namespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_leads_from_one_clock_to_the_other() {
+        let clock = SystemClock;
+        let wall = clock.boottime() + clock.offset();
+        // Generous: the machine may be busy, and NTP may slew meanwhile.
+        assert!((clock.realtime() - wall).abs() < 10 * SECOND);
+    }
+
+    #[test]
+    fn a_boot_has_an_id() {
+        assert_ne!(boot_id().0, [0; 16]);
+        assert_eq!(boot_id(), boot_id());
+    }
+}

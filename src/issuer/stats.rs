@@ -1,0 +1,85 @@
+//! What an issuer counts. Plain atomics, read by whoever prints metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The sum so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Durations, counted by how long they were.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [Counter; Self::BOUNDS.len() + 1],
+    nanos: Counter,
+}
+
+impl Histogram {
+    /// Upper bounds of the buckets in nanoseconds; the last bucket has none.
+    pub const BOUNDS: [u64; 12] = [
+        50_000,
+        100_000,
+        250_000,
+        500_000,
+        1_000_000,
+        2_500_000,
+        5_000_000,
+        10_000_000,
+        25_000_000,
+        100_000_000,
+        250_000_000,
+        1_000_000_000,
+    ];
+
+    /// Counts one duration.
+    pub fn record(&self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = Self::BOUNDS.partition_point(|bound| *bound < nanos);
+        self.buckets[bucket].add(1);
+        self.nanos.add(nanos);
+    }
+
+    /// How many durations fell into each bucket, in the order of [`Histogram::BOUNDS`],
+    /// and above the last bound.
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        self.buckets.iter().map(Counter::total)
+    }
+
+    /// All durations added up.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.nanos.total())
+    }
+}
+
+/// What one issuer has counted since it began.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// IDs handed out.
+    pub ids_issued: Counter,
+    /// Requests whose tick was used up, so that they got an ID of a coming one.
+    pub sequence_exhausted: Counter,
+    /// How long those requests waited for their tick.
+    pub issue_wait: Histogram,
+    /// Steps of the wall clock forward, accepted or not.
+    pub steps_forward: Counter,
+    /// Steps of the wall clock back.
+    pub steps_back: Counter,
+    /// How long a flush of one slot of the mark took.
+    pub mark_fsync: Histogram,
+    /// Writes or flushes of the mark that failed.
+    pub mark_failures: Counter,
+}
