@@ -1,5 +1,6 @@
 //! Unique 64-bit, time-ordered IDs that never repeat.
 pub mod clock;
 pub mod id;
+pub mod mark;
 pub mod syscall;
 pub mod timestamp;

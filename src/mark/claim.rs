@@ -1,0 +1,396 @@
+//! Claiming machine IDs in a state directory: locks first, then a look at the marks.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::MarkError;
+use super::record::{Author, Record};
+use super::rules::{Seen, Settlement, View, mark_name};
+use super::slot::{Holder, MARK_LEN, SLOT_LEN, Slot};
+use super::storage::{File, Storage};
+use crate::id::range::MachineRange;
+
+/// The lock file: one byte for each machine ID, and one for the directory.
+const LOCK: &str = "lock";
+/// Behind every machine ID, whatever the layout.
+const DIRECTORY_BYTE: u64 = 1 << 32;
+const MARK_SUFFIX: &str = ".mark";
+const TEMPORARY_SUFFIX: &str = ".mark.new";
+
+/// Machine IDs that this process owns, for as long as the claim lives.
+pub struct Claim<S: Storage> {
+    storage: S,
+    directory: String,
+    range: MachineRange,
+    lock: S::File,
+    /// Marks that share a machine ID with the range; the range's bytes are locked in each, because
+    /// somebody may delete the lock file.
+    files: BTreeMap<MachineRange, S::File>,
+}
+
+impl<S: Storage> Claim<S> {
+    /// Locks the machine IDs of `range` in `storage`, which `directory` names in messages.
+    ///
+    /// # Errors
+    /// [`MarkError::Held`] if another process owns one of them, [`MarkError::Busy`] if another
+    /// start is under way, [`MarkError::Io`] if the directory cannot be used.
+    pub fn take(storage: S, directory: String, range: MachineRange) -> Result<Self, MarkError> {
+        let lock = storage
+            .open_or_create(LOCK)
+            .map_err(|error| MarkError::io("open", &directory, LOCK, error))?;
+        let mut claim = Self {
+            storage,
+            directory,
+            range,
+            lock,
+            files: BTreeMap::new(),
+        };
+        claim.alone(|claim| {
+            if !claim.lock_bytes(&claim.lock, LOCK, range)? {
+                return Err(claim.held());
+            }
+            claim.check_path(&claim.lock, LOCK)?;
+            claim.open_overlapping()
+        })?;
+        Ok(claim)
+    }
+
+    /// Does `work` while no other start is at work in the directory.
+    fn alone<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, MarkError>,
+    ) -> Result<T, MarkError> {
+        let locked = self.lock.lock_bytes(DIRECTORY_BYTE, 1);
+        if !locked.map_err(|error| self.io("lock", LOCK, error))? {
+            return Err(MarkError::Busy {
+                directory: self.directory.clone(),
+            });
+        }
+        let result = work(self);
+        // Losing the byte is no harm; keeping it would be, and it goes with the file.
+        let unlocked = self.lock.unlock_bytes(DIRECTORY_BYTE, 1);
+        let result = result?;
+        unlocked.map_err(|error| self.io("unlock", LOCK, error))?;
+        Ok(result)
+    }
+
+    /// The machine IDs of the claim.
+    #[must_use]
+    pub const fn range(&self) -> MachineRange {
+        self.range
+    }
+
+    /// Reads what lies in the directory.
+    ///
+    /// # Errors
+    /// As [`Claim::take`].
+    pub fn look(&mut self) -> Result<View, MarkError> {
+        self.alone(|claim| {
+            claim.open_overlapping()?;
+            claim.view()
+        })
+    }
+
+    /// Looks and, still alone, does as `decide` says: nothing, or a settlement.
+    ///
+    /// # Errors
+    /// As [`Claim::take`]; a settlement that failed half-way is taken up by the next one.
+    pub fn settle(
+        &mut self,
+        author: &Author,
+        decide: impl FnOnce(&View) -> Option<Settlement>,
+    ) -> Result<Option<Settlement>, MarkError> {
+        self.alone(|claim| {
+            claim.open_overlapping()?;
+            let Some(settlement) = decide(&claim.view()?) else {
+                return Ok(None);
+            };
+            claim.carry_out(author, &settlement)?;
+            claim.open_overlapping()?;
+            Ok(Some(settlement))
+        })
+    }
+
+    /// Rewrites every overlapping mark with `bound`, as the files that they are now.
+    ///
+    /// # Errors
+    /// As [`Claim::settle`].
+    pub fn adopt(
+        &mut self,
+        author: &Author,
+        bound: impl FnOnce(&View) -> Result<u64, MarkError>,
+    ) -> Result<u64, MarkError> {
+        self.alone(|claim| {
+            claim.open_overlapping()?;
+            let view = claim.view()?;
+            let bound = bound(&view)?;
+            let _others = claim.lock_others(view.overlapping.iter().map(|seen| seen.range))?;
+            for (range, file) in &claim.files {
+                claim.write_whole(author, *range, file, bound)?;
+            }
+            Ok(bound)
+        })
+    }
+
+    /// The mark of the claim, for extending its bound from now on.
+    ///
+    /// # Errors
+    /// [`MarkError::Io`] if it cannot be read, [`MarkError::Replaced`] if it is not there.
+    pub fn into_record(mut self, author: Author) -> Result<Record<S>, MarkError> {
+        let name = mark_name(self.range);
+        let Some(file) = self.files.remove(&self.range) else {
+            return Err(MarkError::Replaced {
+                path: format!("{}/{name}", self.directory),
+            });
+        };
+        let seen = self.seen(self.range, &file)?;
+        Ok(Record::new(self, file, &seen, author))
+    }
+
+    /// Checks that the lock file and `mark` are still what their names say.
+    pub(super) fn check_names(&self, mark: &S::File) -> Result<(), MarkError> {
+        self.check_path(&self.lock, LOCK)?;
+        self.check_path(mark, &mark_name(self.range))
+    }
+
+    pub(super) fn io(&self, action: &'static str, name: &str, error: io::Error) -> MarkError {
+        MarkError::io(action, &self.directory, name, error)
+    }
+
+    fn check_path(&self, file: &S::File, name: &str) -> Result<(), MarkError> {
+        let opened = file
+            .identity()
+            .map_err(|error| self.io("examine", name, error))?;
+        let named = self
+            .storage
+            .open(name)
+            .and_then(|file| file.map(|file| file.identity()).transpose())
+            .map_err(|error| self.io("examine", name, error))?;
+        if named == Some(opened) {
+            return Ok(());
+        }
+        Err(MarkError::Replaced {
+            path: format!("{}/{name}", self.directory),
+        })
+    }
+
+    fn lock_bytes(
+        &self,
+        file: &S::File,
+        name: &str,
+        range: MachineRange,
+    ) -> Result<bool, MarkError> {
+        file.lock_bytes(u64::from(range.first()), u64::from(range.count()))
+            .map_err(|error| self.io("lock", name, error))
+    }
+
+    /// Opens and locks the marks that overlap the range, and those that overlap one of these.
+    fn open_overlapping(&mut self) -> Result<(), MarkError> {
+        let overlapping = overlapping(self.range, &self.ranges()?);
+        let mut files = BTreeMap::new();
+        for range in overlapping {
+            let name = mark_name(range);
+            let known = match self.files.remove(&range) {
+                Some(file) if self.check_path(&file, &name).is_ok() => Some(file),
+                _ => self
+                    .storage
+                    .open(&name)
+                    .map_err(|error| self.io("open", &name, error))?,
+            };
+            let Some(file) = known else { continue };
+            if range.overlaps(&self.range) && !self.lock_bytes(&file, &name, self.range)? {
+                return Err(self.held());
+            }
+            files.insert(range, file);
+        }
+        self.files = files;
+        Ok(())
+    }
+
+    /// The ranges of all marks in the directory.
+    fn ranges(&self) -> Result<Vec<MachineRange>, MarkError> {
+        let names = self
+            .storage
+            .names()
+            .map_err(|error| self.io("list", ".", error))?;
+        let marks = names
+            .iter()
+            .filter_map(|name| Some((name, name.strip_suffix(MARK_SUFFIX)?)));
+        marks
+            .map(|(name, stem)| {
+                stem.parse::<MachineRange>()
+                    .ok()
+                    .filter(|range| range.to_string() == stem)
+                    .ok_or_else(|| MarkError::Name {
+                        path: format!("{}/{name}", self.directory),
+                    })
+            })
+            .collect()
+    }
+
+    fn view(&self) -> Result<View, MarkError> {
+        let overlapping = self
+            .files
+            .iter()
+            .map(|(range, file)| self.seen(*range, file))
+            .collect::<Result<_, _>>()?;
+        let mut others = Vec::new();
+        for range in self.ranges()? {
+            if self.files.contains_key(&range) {
+                continue;
+            }
+            let file = self.storage.open(&mark_name(range));
+            // Another shard's mark that cannot be read is that shard's trouble.
+            if let Ok(Some(file)) = file
+                && let Ok(seen) = self.seen(range, &file)
+            {
+                others.extend(seen.valid().map(|slot| (range, slot.layout)));
+            }
+        }
+        Ok(View {
+            overlapping,
+            others,
+        })
+    }
+
+    fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
+        let name = mark_name(range);
+        let failed = |error| self.io("read", &name, error);
+        let slot = |index: usize| {
+            let mut bytes = vec![0; SLOT_LEN];
+            let offset = index * SLOT_LEN;
+            let read = file.read_at(&mut bytes, offset as u64).map_err(failed)?;
+            Ok::<_, MarkError>(Slot::decode(&bytes[..read]))
+        };
+        Ok(Seen {
+            range,
+            slots: [slot(0)?, slot(1)?],
+            identity: file.identity().map_err(failed)?,
+        })
+    }
+
+    fn carry_out(&self, author: &Author, settlement: &Settlement) -> Result<(), MarkError> {
+        let _others = self.lock_others(settlement.left_over.iter().copied())?;
+        for range in &settlement.left_over {
+            self.ensure(author, *range, settlement.left_over_bound)?;
+        }
+        self.ensure(author, self.range, settlement.own_bound)?;
+        for range in &settlement.obsolete {
+            let name = mark_name(*range);
+            self.storage
+                .remove(&name)
+                .map_err(|error| self.io("remove", &name, error))?;
+        }
+        self.storage
+            .sync()
+            .map_err(|error| self.io("flush", ".", error))
+    }
+
+    /// Locks machine IDs outside the range whose marks are about to be written; the locks go with
+    /// the returned file.
+    fn lock_others(
+        &self,
+        ranges: impl Iterator<Item = MachineRange>,
+    ) -> Result<S::File, MarkError> {
+        let lock = self
+            .storage
+            .open_or_create(LOCK)
+            .map_err(|error| self.io("open", LOCK, error))?;
+        for range in ranges {
+            for part in range.without(self.range) {
+                if !self.lock_bytes(&lock, LOCK, part)? {
+                    return Err(self.held());
+                }
+            }
+        }
+        Ok(lock)
+    }
+
+    /// Makes the mark of `range`, or raises it if it is there, both durably.
+    fn ensure(&self, author: &Author, range: MachineRange, bound: u64) -> Result<(), MarkError> {
+        if let Some(file) = self.files.get(&range) {
+            return self.write_whole(author, range, file, bound);
+        }
+        let name = mark_name(range);
+        let temporary = format!("{range}{TEMPORARY_SUFFIX}");
+        let file = self
+            .storage
+            .create(&temporary, MARK_LEN)
+            .map_err(|error| self.io("create", &temporary, error))?;
+        self.write_whole(author, range, &file, bound)?;
+        self.storage
+            .rename_new(&temporary, &name)
+            .map_err(|error| self.io("create", &name, error))
+    }
+
+    fn write_whole(
+        &self,
+        author: &Author,
+        range: MachineRange,
+        file: &S::File,
+        bound: u64,
+    ) -> Result<(), MarkError> {
+        let name = mark_name(range);
+        let identity = file
+            .identity()
+            .map_err(|error| self.io("examine", &name, error))?;
+        let bytes = author.slot(range, bound, identity).encode();
+        // A slot that cannot be read is repaired first: the other is all that is known.
+        let order = match self.seen(range, file)?.slots {
+            [Ok(_), Err(_)] => [1, 0],
+            _ => [0, 1],
+        };
+        for index in order {
+            let offset = (index * SLOT_LEN) as u64;
+            file.write_at(&bytes[..], offset)
+                .map_err(|error| self.io("write", &name, error))?;
+            file.sync_data()
+                .map_err(|error| self.io("flush", &name, error))?;
+        }
+        Ok(())
+    }
+
+    /// The refusal for a lock that somebody else has, with what the marks tell of them.
+    fn held(&self) -> MarkError {
+        let holder = self.ranges().ok().and_then(|ranges| {
+            let file = |range: &MachineRange| {
+                let file = self.storage.open(&mark_name(*range)).ok()??;
+                self.seen(*range, &file).ok()
+            };
+            overlapping(self.range, &ranges)
+                .iter()
+                .filter_map(file)
+                .flat_map(|seen| seen.valid().cloned().collect::<Vec<_>>())
+                .max_by_key(|slot| slot.written.wall)
+                .map(|slot| slot.holder)
+        });
+        MarkError::Held {
+            directory: self.directory.clone(),
+            range: self.range,
+            holder: holder
+                .as_ref()
+                .map_or_else(unknown_holder, Holder::to_string),
+        }
+    }
+}
+
+fn unknown_holder() -> String {
+    "a process that has not written its mark yet".to_owned()
+}
+
+/// The ranges of `all` that overlap `range`, and those that overlap one of these, and so on.
+fn overlapping(range: MachineRange, all: &[MachineRange]) -> Vec<MachineRange> {
+    let mut found: Vec<MachineRange> = Vec::new();
+    loop {
+        let more: Vec<_> = all
+            .iter()
+            .filter(|one| !found.contains(one))
+            .filter(|one| one.overlaps(&range) || found.iter().any(|known| known.overlaps(one)))
+            .copied()
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}

@@ -1,0 +1,293 @@
+//! The state directory on a real file system.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::libc;
+use nix::sys::statfs::{FsType, statfs};
+
+use super::storage::{File, Identity, Storage};
+use crate::syscall;
+
+/// A directory that holds marks.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+/// What kind of file system a state directory lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    /// Keeps files over a reboot, and its locks hold for all of the host.
+    Local,
+    /// Its locks may hold on one host only.
+    Network(&'static str),
+    /// Its files are gone when the host or the container is.
+    Volatile(&'static str),
+}
+
+impl Directory {
+    /// The directory at `path`, which must exist.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What kind of file system it lies on.
+    ///
+    /// # Errors
+    /// If the directory cannot be reached.
+    pub fn file_system(&self) -> io::Result<FileSystem> {
+        Ok(classify(statfs(&self.path)?.filesystem_type()))
+    }
+
+    fn options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .mode(0o640)
+            .custom_flags(libc::O_NOFOLLOW);
+        options
+    }
+}
+
+/// Names of file systems by their magic numbers, from `linux/magic.h` and the file systems' own headers.
+fn classify(magic: FsType) -> FileSystem {
+    // The type of the number differs between C libraries; its low 32 bits do not.
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a bit pattern"
+    )]
+    match magic.0 as u32 {
+        0x6969 => FileSystem::Network("nfs"),
+        0xff53_4d42 => FileSystem::Network("cifs"),
+        0xfe53_4d42 => FileSystem::Network("smb2"),
+        0x517b => FileSystem::Network("smb"),
+        0x6573_5546 => FileSystem::Network("fuse"),
+        0x00c3_6400 => FileSystem::Network("ceph"),
+        0x0102_1997 => FileSystem::Network("9p"),
+        0x5346_414f => FileSystem::Network("afs"),
+        0x0bd0_0bd0 => FileSystem::Network("lustre"),
+        0x0116_1970 => FileSystem::Network("gfs2"),
+        0x7461_636f => FileSystem::Network("ocfs2"),
+        0x0102_1994 => FileSystem::Volatile("tmpfs"),
+        0x8584_58f6 => FileSystem::Volatile("ramfs"),
+        0x794c_7630 => FileSystem::Volatile("overlay"),
+        _ => FileSystem::Local,
+    }
+}
+
+impl Storage for Directory {
+    type File = fs::File;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<fs::File>> {
+        match Self::options().open(self.path.join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_or_create(&self, name: &str) -> io::Result<fs::File> {
+        Self::options().create(true).open(self.path.join(name))
+    }
+
+    fn create(&self, name: &str, len: u64) -> io::Result<fs::File> {
+        self.remove(name)?;
+        let file = Self::options()
+            .create_new(true)
+            .open(self.path.join(name))?;
+        // Before the first byte, or it has no effect. Where the file system has no such flag it
+        // overwrites in place anyway.
+        let _ = syscall::disable_copy_on_write(&file);
+        let length = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
+        match fallocate(&file, FallocateFlags::empty(), 0, length) {
+            // Not every file system can allocate ahead; writing the slots allocates as well.
+            Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(len)?,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(file)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        // A second link refuses a name that is taken, which a plain rename does not.
+        fs::hard_link(self.path.join(from), self.path.join(to))?;
+        self.remove(from)?;
+        self.sync()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+}
+
+impl File for fs::File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        fs::File::sync_data(self)
+    }
+
+    fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
+        match set_lock(self, libc::F_WRLCK, start, len) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
+        set_lock(self, libc::F_UNLCK, start, len).map_err(Into::into)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let metadata = self.metadata()?;
+        let born = metadata
+            .created()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_nanos()).ok());
+        Ok(Identity {
+            inode: metadata.ino(),
+            born: born.unwrap_or(0),
+            subvolume: syscall::btrfs_subvolume(self).unwrap_or_default(),
+        })
+    }
+}
+
+/// Locks belong to the open file, not to the process: closing another descriptor of the same file
+/// does not lose them, and a second open file in this process is refused as any other is.
+fn set_lock(file: &fs::File, kind: libc::c_int, start: u64, len: u64) -> Result<(), Errno> {
+    let lock = libc::flock {
+        l_type: libc::c_short::try_from(kind).map_err(|_| Errno::EINVAL)?,
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
+        l_start: i64::try_from(start).map_err(|_| Errno::EINVAL)?,
+        l_len: i64::try_from(len).map_err(|_| Errno::EINVAL)?,
+        l_pid: 0,
+    };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = Directory::new(temporary.path());
+        (temporary, directory)
+    }
+
+    #[test]
+    fn a_taken_name_is_not_replaced() {
+        let (_keep, directory) = directory();
+        directory.create("a", 8192).unwrap();
+        directory.rename_new("a", "b").unwrap();
+        assert_eq!(directory.names().unwrap(), ["b"]);
+        directory.create("c", 8192).unwrap();
+        let error = directory.rename_new("c", "b").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn locks_exclude_where_bytes_overlap_until_the_file_is_dropped() {
+        let (_keep, directory) = directory();
+        let first = directory.open_or_create("lock").unwrap();
+        let second = directory.open_or_create("lock").unwrap();
+        assert!(first.lock_bytes(16, 16).unwrap());
+        assert!(!second.lock_bytes(31, 1).unwrap());
+        assert!(second.lock_bytes(32, 1).unwrap());
+        drop(directory.open_or_create("lock").unwrap());
+        assert!(!second.lock_bytes(16, 1).unwrap());
+        first.unlock_bytes(16, 1).unwrap();
+        assert!(second.lock_bytes(16, 1).unwrap());
+        drop(first);
+        assert!(second.lock_bytes(17, 15).unwrap());
+    }
+
+    #[test]
+    fn identity_stays_over_a_rename_and_differs_in_a_copy() {
+        let (_keep, directory) = directory();
+        let file = directory.create("a", 8192).unwrap();
+        let before = file.identity().unwrap();
+        directory.rename_new("a", "b").unwrap();
+        let opened = directory.open("b").unwrap().unwrap();
+        assert_eq!(opened.identity().unwrap(), before);
+        fs::copy(directory.path().join("b"), directory.path().join("c")).unwrap();
+        let copy = directory.open("c").unwrap().unwrap();
+        assert_ne!(copy.identity().unwrap(), before);
+    }
+
+    #[test]
+    fn reading_stops_at_the_end() {
+        let (_keep, directory) = directory();
+        let file = directory.create("a", 10).unwrap();
+        assert_eq!(File::read_at(&file, &mut [0; 4096], 4).unwrap(), 6);
+        assert!(directory.open("none").unwrap().is_none());
+    }
+
+    #[test]
+    fn symbolic_links_are_not_followed() {
+        let (_keep, directory) = directory();
+        std::os::unix::fs::symlink("elsewhere", directory.path().join("1.mark")).unwrap();
+        assert!(directory.open("1.mark").is_err());
+    }
+
+    #[test]
+    fn file_systems_are_told_apart() {
+        let of = |magic| classify(FsType(magic));
+        assert_eq!(of(0x6969), FileSystem::Network("nfs"));
+        assert_eq!(of(0x6573_5546), FileSystem::Network("fuse"));
+        assert_eq!(of(0x0102_1994), FileSystem::Volatile("tmpfs"));
+        assert_eq!(of(0x9123_683e), FileSystem::Local);
+        let (_keep, directory) = directory();
+        assert!(directory.file_system().is_ok());
+        assert!(Directory::new("/nowhere/at/all").file_system().is_err());
+    }
+}

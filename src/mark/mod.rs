@@ -1,0 +1,105 @@
+//! The persisted high-water mark: which IDs may have been issued, known before they are.
+//!
+//! A state directory holds a lock file and one mark for each range of machine IDs. A [`Claim`] locks
+//! a range, [`rules::decide`] says what its marks allow, and a [`Record`] raises the bound ahead of use.
+//!
+//! Invariants, each with a test:
+//! - a bound is published only when both slots hold it durably;
+//! - a failed write or flush is never taken for success, and the slot it failed on is the only one
+//!   that is written until it succeeds;
+//! - marks never overlap, and one is removed only after those that take its place are durable.
+
+mod claim;
+mod directory;
+mod record;
+pub mod rules;
+pub mod slot;
+pub mod storage;
+
+use std::io;
+
+pub use claim::Claim;
+pub use directory::{Directory, FileSystem};
+pub use record::{Author, Record};
+
+use crate::id::range::MachineRange;
+
+/// Why a mark cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the messages name"
+)]
+pub enum MarkError {
+    /// Another process owns one of the machine IDs.
+    #[error(
+        "machine ID {range} is in use in {directory} by {holder}: stop that process, or choose another SHARD_ID"
+    )]
+    Held {
+        directory: String,
+        range: MachineRange,
+        holder: String,
+    },
+    /// Another process is just starting in the directory.
+    #[error("another start is under way in {directory}: try again in a moment")]
+    Busy { directory: String },
+    /// A file that is called a mark but not named as one.
+    #[error(
+        "{path} is not the name of a mark: give it back its own name, such as 1.mark or 16-31.mark, or move it out of the state directory"
+    )]
+    Name { path: String },
+    /// The start rules refuse.
+    #[error(transparent)]
+    Refused(#[from] rules::Refused),
+    /// The start rules wait for the clock.
+    #[error(transparent)]
+    Wait(#[from] rules::Wait),
+    /// A file was deleted or replaced while in use.
+    #[error(
+        "{path} was deleted or replaced while in use, so the bound is not raised any more: restart this shard, and leave the state directory to it"
+    )]
+    Replaced { path: String },
+    /// The file system failed.
+    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    Io {
+        action: &'static str,
+        path: String,
+        source: io::Error,
+    },
+}
+
+impl MarkError {
+    fn io(action: &'static str, directory: &str, name: &str, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: format!("{directory}/{name}"),
+            source,
+        }
+    }
+
+    /// Whether trying again later may help without anybody doing anything here.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Held { .. } | Self::Busy { .. } | Self::Wait(_) | Self::Io { .. }
+        )
+    }
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": give the service's user read and write permission on the directory and its files"
+        }
+        io::ErrorKind::NotFound => ": create the directory, or mount the volume that holds it",
+        io::ErrorKind::StorageFull => ": free some space on that file system",
+        io::ErrorKind::QuotaExceeded => ": lift the quota of that file system",
+        io::ErrorKind::ReadOnlyFilesystem => ": mount that file system writable",
+        _ => ": look for the device's errors in the kernel log",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The mark of a running shard: its bound, raised ahead of use.
+
+use super::MarkError;
+use super::claim::Claim;
+use super::rules::{Seen, mark_name};
+use super::slot::{Holder, Moment, SLOT_LEN, Slot};
+use super::storage::{File, Identity, Storage};
+use crate::id::layout::Layout;
+use crate::id::range::MachineRange;
+
+/// Who writes a mark, for which layout, and when.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// The layout of the IDs that are issued.
+    pub layout: Layout,
+    /// The process.
+    pub holder: Holder,
+    /// The moment of writing.
+    pub moment: Moment,
+}
+
+impl Author {
+    pub(super) fn slot(&self, range: MachineRange, bound: u64, identity: Identity) -> Slot {
+        Slot {
+            range,
+            layout: self.layout,
+            bound,
+            written: self.moment,
+            identity,
+            holder: self.holder.clone(),
+        }
+    }
+}
+
+/// An owned mark.
+pub struct Record<S: Storage> {
+    claim: Claim<S>,
+    file: S::File,
+    identity: Identity,
+    author: Author,
+    bound: u64,
+    /// The slot to write first: one that could not be read, or whose write or flush failed. Its
+    /// content is not known then, and the other slot is all that bounds what was issued.
+    first: usize,
+}
+
+impl<S: Storage> Record<S> {
+    pub(super) fn new(claim: Claim<S>, file: S::File, seen: &Seen, author: Author) -> Self {
+        Self {
+            claim,
+            file,
+            identity: seen.identity,
+            author,
+            bound: seen.bound().unwrap_or(0),
+            first: usize::from(seen.slots[0].is_ok() && seen.slots[1].is_err()),
+        }
+    }
+
+    /// The bound that is durable in every readable slot.
+    #[must_use]
+    pub const fn bound(&self) -> u64 {
+        self.bound
+    }
+
+    /// Raises the bound to `bound`, durably in both slots; a lower one changes nothing.
+    ///
+    /// # Errors
+    /// [`MarkError`] if a write or flush failed, or if somebody replaced the files; the bound
+    /// stands as it was. Calling again tries the failed slot first.
+    pub fn extend(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
+        if bound <= self.bound {
+            return Ok(());
+        }
+        self.write(bound, moment)
+    }
+
+    /// Writes the exact mark of a generator that is closed: all that was issued lies at or below
+    /// `bound`.
+    ///
+    /// # Errors
+    /// As [`Record::extend`]; what was durable stays durable in the slot that was not written.
+    pub fn finish(mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
+        self.write(bound, moment)
+    }
+
+    fn write(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
+        self.author.moment = moment;
+        let bytes = self
+            .author
+            .slot(self.claim.range(), bound, self.identity)
+            .encode();
+        let order = [self.first, 1 - self.first];
+        for index in order {
+            // Until it is known to be durable, this slot is the doubtful one.
+            self.first = index;
+            self.write_slot(index, &bytes[..])?;
+        }
+        self.first = 0;
+        self.claim.check_names(&self.file)?;
+        self.bound = bound;
+        Ok(())
+    }
+
+    fn write_slot(&self, index: usize, bytes: &[u8]) -> Result<(), MarkError> {
+        let name = || mark_name(self.claim.range());
+        self.file
+            .write_at(bytes, (index * SLOT_LEN) as u64)
+            .map_err(|error| self.claim.io("write", &name(), error))?;
+        self.file
+            .sync_data()
+            .map_err(|error| self.claim.io("flush", &name(), error))
+    }
+}

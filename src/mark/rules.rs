@@ -1,0 +1,574 @@
+//! The start rules, as a pure decision over what lies in the state directory and what time it is.
+//!
+//! [`decide`] is asked again and again until it says [`Verdict::Open`]: a wait is over when the
+//! clock has moved, a settlement is followed by another look at the directory.
+
+use std::time::Duration;
+
+use super::slot::{Slot, SlotError};
+use super::storage::Identity;
+use crate::id::layout::Layout;
+use crate::id::range::MachineRange;
+use crate::timestamp::{rfc3339, rfc3339_nanos, span};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A mark that is older than this was not in use, or the clock is wrong.
+const STALE: Duration = DAY.saturating_mul(365);
+/// No build is in use for longer than this, or the clock is wrong.
+const OUTDATED: Duration = DAY.saturating_mul(20 * 365 + 5);
+
+/// One mark as it lies in the state directory.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The machine IDs that its name tells.
+    pub range: MachineRange,
+    /// Both slots.
+    pub slots: [Result<Slot, SlotError>; 2],
+    /// Which file it is now.
+    pub identity: Identity,
+}
+
+/// What a start finds in the state directory.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// The marks that overlap the shard's range, or overlap one that does.
+    pub overlapping: Vec<Seen>,
+    /// Layouts of all other marks that can be read.
+    pub others: Vec<(MachineRange, Layout)>,
+}
+
+/// What a start is to follow.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The state directory, for messages.
+    pub directory: String,
+    /// The layout of the IDs to issue.
+    pub layout: Layout,
+    /// The machine IDs to own.
+    pub range: MachineRange,
+    /// M in ticks: how far ahead of the wall clock IDs may be issued.
+    pub max_ahead: u64,
+    /// Q in ticks: no bound is further ahead of the wall clock than this.
+    pub furthest: u64,
+    /// Whether a mark may be created.
+    pub create: bool,
+    /// Whether to wait while the kernel's clock is not synchronised.
+    pub require_sync: bool,
+    /// When the program was built, in nanoseconds since 1970.
+    pub build_date: i64,
+    /// The last tick that an operator lets the shard issue ahead of the wall clock.
+    pub continue_ahead: Option<u64>,
+}
+
+/// What time it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The wall clock that is followed, in nanoseconds since 1970.
+    pub wall: i64,
+    /// A step forward that is not followed yet: how far, and how long until it will be;
+    /// without that time only an operator can accept it.
+    pub doubted: Option<(Duration, Option<Duration>)>,
+    /// The kernel's word on synchronisation.
+    pub synchronised: Option<bool>,
+    /// An operator's word that the wall clock is right up to then, in nanoseconds since 1970.
+    pub accept_until: Option<i64>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// An operator has to decide; nothing was written.
+    Refuse(Refused),
+    /// The clock has to move; nothing was written.
+    Wait(Wait),
+    /// Write marks that do not overlap, then look again.
+    Settle(Settlement),
+    /// Open the generator at this tick.
+    Open {
+        /// The first tick to issue, above every bound that was read.
+        first: u64,
+    },
+}
+
+/// Marks to be written so that the shard's range has one of its own, and none overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The bound for the shard's own mark.
+    pub own_bound: u64,
+    /// Whether some machine ID had no mark: then time must pass the bound before the first ID.
+    pub fresh: bool,
+    /// Marks for machine IDs that are in an overlapping mark and not in the shard's range.
+    pub left_over: Vec<MachineRange>,
+    /// Their bound.
+    pub left_over_bound: u64,
+    /// Marks to be removed when all of these are durable.
+    pub obsolete: Vec<MachineRange>,
+}
+
+/// Why a start needs an operator (exit code 78).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the message names"
+)]
+pub enum Refused {
+    /// A mark for other bits, another tick or another epoch.
+    #[error(
+        "{directory}/{file} bounds IDs of another layout ({found}); configured is {configured}: set the profile and epoch that it was made with, or give the new layout a state directory of its own. Do not delete the mark: a later epoch or other bits issue numbers again that it stands for"
+    )]
+    Layout {
+        directory: String,
+        file: String,
+        found: String,
+        configured: String,
+    },
+    /// A mark whose content is for other machine IDs than its name.
+    #[error(
+        "{directory}/{file} is the mark of {found} under a wrong name: give it back its name {found}.mark"
+    )]
+    Misnamed {
+        directory: String,
+        file: String,
+        found: MachineRange,
+    },
+    /// Both slots are unreadable.
+    #[error(
+        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: restore it, or if the clock was not set back since, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+    )]
+    Damaged {
+        directory: String,
+        file: String,
+        range: MachineRange,
+        first: SlotError,
+        second: SlotError,
+    },
+    /// Written by a newer version of the program.
+    #[error(
+        "{directory}/{file} has format version {version}, this program reads version 1: start the version of shardflake that wrote it, or a newer one"
+    )]
+    Newer {
+        directory: String,
+        file: String,
+        version: u32,
+    },
+    /// The file is not the one that was written.
+    #[error(
+        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another SHARD_ID; if it is to go on here, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+    )]
+    Copied {
+        directory: String,
+        file: String,
+        range: MachineRange,
+        written: u64,
+        found: u64,
+    },
+    /// No mark, and none may be made.
+    #[error(
+        "there is no mark for machine ID {missing} in {directory}, and state.create is false: mount the volume that holds it, or run `shardflake state init --state-dir {directory} --shard-id {range}`"
+    )]
+    Missing {
+        directory: String,
+        missing: MachineRange,
+        range: MachineRange,
+    },
+}
+
+/// What a start waits for; the server is up meanwhile and answers 503.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the message names"
+)]
+pub enum Wait {
+    /// The mark is new: an earlier one may have been lost, so its bound has to pass first.
+    #[error(
+        "the mark is new, IDs begin in {} when the clock has passed it (run `shardflake state init` beforehand to spare the first start this)",
+        span(*left)
+    )]
+    Fresh { left: Duration },
+    /// The wall clock is too far behind the mark.
+    #[error(
+        "the clock reads {clock}, which is {} behind the mark ({bound}); at most {} may be made up: set the clock right, wait {}, choose another SHARD_ID, or start with --continue-ahead=UNTIL",
+        span(*behind), span(*limit), span(*left)
+    )]
+    Behind {
+        clock: String,
+        bound: String,
+        behind: Duration,
+        limit: Duration,
+        left: Duration,
+    },
+    /// The wall clock is before the program was built, or before the epoch.
+    #[error(
+        "the clock reads {clock}, which is before {limit}, {what}: set the clock right, or run `shardflake state accept-clock --until TIME`"
+    )]
+    TooEarly {
+        clock: String,
+        limit: String,
+        what: &'static str,
+    },
+    /// The wall clock is implausibly far on.
+    #[error(
+        "the clock reads {clock}, which is more than {limit} past {what}: set the clock right, or run `shardflake state accept-clock --until TIME`"
+    )]
+    TooLate {
+        clock: String,
+        limit: &'static str,
+        what: String,
+    },
+    /// The wall clock was set forward since the mark was written.
+    #[error(
+        "the clock was set forward by {}; it is followed in {} if it stays (to follow it now: `shardflake state accept-clock --until TIME`)",
+        span(*step), span(*left)
+    )]
+    Stepped { step: Duration, left: Duration },
+    /// The wall clock was set forward by more than a day since the mark was written.
+    #[error(
+        "the clock was set forward by {}, more than a day: set it right, or run `shardflake state accept-clock --until TIME`",
+        span(*step)
+    )]
+    SteppedFar { step: Duration },
+    /// The kernel says that the clock is not synchronised.
+    #[error(
+        "the clock is not synchronised ({seen}) and clock.require_sync is true: start time synchronisation, or set clock.require_sync to false"
+    )]
+    Unsynchronised { seen: &'static str },
+    /// The time field is used up.
+    #[error(
+        "the time field of the layout ended at {end}: use a layout with more time bits or a later epoch, with new consumers of the IDs"
+    )]
+    TimeFieldOver { end: String },
+}
+
+impl Wait {
+    /// A short name for machines.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Fresh { .. } => "fresh_mark",
+            Self::Behind { .. } => "clock_behind_mark",
+            Self::TooEarly { .. } | Self::TooLate { .. } => "clock_implausible",
+            Self::Stepped { .. } | Self::SteppedFar { .. } => "clock_stepped_forward",
+            Self::Unsynchronised { .. } => "clock_unsynchronised",
+            Self::TimeFieldOver { .. } => "time_field_over",
+        }
+    }
+
+    /// How long the wait will take, where that is known.
+    #[must_use]
+    pub const fn left(&self) -> Option<Duration> {
+        match self {
+            Self::Fresh { left } | Self::Behind { left, .. } | Self::Stepped { left, .. } => {
+                Some(*left)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The name of the mark for `range`.
+#[must_use]
+pub fn mark_name(range: MachineRange) -> String {
+    format!("{range}.mark")
+}
+
+impl Seen {
+    /// The bound that holds: the larger of what the readable slots say.
+    #[must_use]
+    pub fn bound(&self) -> Option<u64> {
+        self.valid().map(|slot| slot.bound).max()
+    }
+
+    /// The readable slots.
+    pub fn valid(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter_map(|slot| slot.as_ref().ok())
+    }
+
+    /// Rules 2 and 4 for one mark.
+    fn check(&self, policy: &Policy) -> Result<(), Refused> {
+        let directory = || policy.directory.clone();
+        let file = || mark_name(self.range);
+        for slot in &self.slots {
+            if let Err(SlotError::Version(version)) = slot {
+                return Err(Refused::Newer {
+                    directory: directory(),
+                    file: file(),
+                    version: *version,
+                });
+            }
+        }
+        if let [Err(first), Err(second)] = self.slots {
+            return Err(Refused::Damaged {
+                directory: directory(),
+                file: file(),
+                range: policy.range,
+                first,
+                second,
+            });
+        }
+        for slot in self.valid() {
+            if slot.range != self.range {
+                return Err(Refused::Misnamed {
+                    directory: directory(),
+                    file: file(),
+                    found: slot.range,
+                });
+            }
+            policy.check_layout(self.range, slot.layout)?;
+            if slot.identity != self.identity {
+                return Err(Refused::Copied {
+                    directory: directory(),
+                    file: file(),
+                    range: policy.range,
+                    written: slot.identity.inode,
+                    found: self.identity.inode,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Policy {
+    fn check_layout(&self, range: MachineRange, found: Layout) -> Result<(), Refused> {
+        if found == self.layout {
+            return Ok(());
+        }
+        Err(Refused::Layout {
+            directory: self.directory.clone(),
+            file: mark_name(range),
+            found: found.to_string(),
+            configured: self.layout.to_string(),
+        })
+    }
+
+    fn moment(&self, tick: u64) -> String {
+        rfc3339(i64::try_from(self.layout.unix_ms(tick)).unwrap_or(i64::MAX))
+    }
+
+    fn span(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(ticks.saturating_mul(self.layout.tick_nanos()))
+    }
+
+    /// The bound for a mark of which nothing is known: no lost one can have been higher.
+    fn safe_bound(&self, now: u64) -> u64 {
+        now.saturating_add(self.furthest)
+            .min(self.layout.max_tick())
+    }
+}
+
+/// Whether a mark that `decide` asked for was made in this run, with which bound.
+pub type FreshBound = Option<u64>;
+
+/// Applies the start rules. `fresh` is the bound of a mark that this run has created.
+#[must_use]
+pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Verdict {
+    if let Err(refused) = check(view, policy) {
+        return Verdict::Refuse(refused);
+    }
+    let missing = missing(view, policy.range);
+    if let (Some(missing), false) = (missing, policy.create) {
+        return Verdict::Refuse(Refused::Missing {
+            directory: policy.directory.clone(),
+            missing,
+            range: policy.range,
+        });
+    }
+    let bound = view.overlapping.iter().filter_map(Seen::bound).max();
+    match passed(bound, policy, now, fresh) {
+        Ok(tick) => settle_or_open(view, policy, tick, bound, missing.is_some()),
+        Err(wait) => Verdict::Wait(wait),
+    }
+}
+
+/// The bound for marks whose own cannot be trusted (a copy, a damaged file): above every bound
+/// that can be read, and above every one that cannot.
+///
+/// # Errors
+/// [`Wait`] if the clock is not plausible enough to say so.
+pub fn adopted_bound(view: &View, policy: &Policy, now: &Now) -> Result<u64, Wait> {
+    let tick = plausible(None, policy, now)?;
+    let read = view.overlapping.iter().filter_map(Seen::bound).max();
+    Ok(policy.safe_bound(tick).max(read.unwrap_or(0)))
+}
+
+/// Checks for `state adopt`: all rules but those that adoption is there to overrule.
+///
+/// # Errors
+/// [`Refused`] for what adoption cannot mend.
+pub fn adoptable(view: &View, policy: &Policy) -> Result<(), Refused> {
+    match check(view, policy) {
+        Err(Refused::Copied { .. } | Refused::Damaged { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+fn check(view: &View, policy: &Policy) -> Result<(), Refused> {
+    for (range, layout) in &view.others {
+        policy.check_layout(*range, *layout)?;
+    }
+    view.overlapping
+        .iter()
+        .try_for_each(|seen| seen.check(policy))
+}
+
+/// The first machine IDs of `range` that lie in no mark.
+fn missing(view: &View, range: MachineRange) -> Option<MachineRange> {
+    let mut left = vec![range];
+    for seen in &view.overlapping {
+        left = left
+            .into_iter()
+            .flat_map(|part| part.without(seen.range))
+            .collect();
+    }
+    left.first().copied()
+}
+
+/// Rules 5 and 6: the present tick, if the clock allows to issue above `bound`.
+fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> Result<u64, Wait> {
+    let layout = &policy.layout;
+    let tick = plausible(bound, policy, now)?;
+    let Some(bound) = bound else {
+        return Ok(tick);
+    };
+    let first = bound + 1;
+    if first > layout.max_tick() {
+        return Err(Wait::TimeFieldOver {
+            end: policy.moment(layout.max_tick() + 1),
+        });
+    }
+    if fresh == Some(bound) && tick <= bound {
+        return Err(Wait::Fresh {
+            left: policy.span(first - tick),
+        });
+    }
+    let told = policy.continue_ahead.is_some_and(|until| bound <= until);
+    if told || first <= tick + policy.max_ahead {
+        return Ok(tick);
+    }
+    Err(Wait::Behind {
+        clock: rfc3339_nanos(now.wall),
+        bound: policy.moment(bound),
+        behind: policy.span(first - tick),
+        limit: policy.span(policy.max_ahead),
+        left: policy.span(first - tick - policy.max_ahead),
+    })
+}
+
+/// Rule 6: the present tick, if the clock is plausible.
+fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait> {
+    let layout = &policy.layout;
+    let clock = || rfc3339_nanos(now.wall);
+    let Some(tick) = layout.tick_at(now.wall) else {
+        return Err(Wait::TooEarly {
+            clock: clock(),
+            limit: policy.moment(0),
+            what: "the layout's epoch",
+        });
+    };
+    if tick > layout.max_tick() {
+        return Err(Wait::TimeFieldOver {
+            end: policy.moment(layout.max_tick() + 1),
+        });
+    }
+    if now.accept_until.is_some_and(|until| now.wall <= until) {
+        return Ok(tick);
+    }
+    if now.wall < policy.build_date {
+        return Err(Wait::TooEarly {
+            clock: clock(),
+            limit: rfc3339_nanos(policy.build_date),
+            what: "when this program was built",
+        });
+    }
+    match bound {
+        Some(bound) if tick > bound.saturating_add(layout.ticks(STALE)) => {
+            return Err(Wait::TooLate {
+                clock: clock(),
+                limit: "365 days",
+                what: format!("the mark ({})", policy.moment(bound)),
+            });
+        }
+        None if now.wall - policy.build_date > nanos(OUTDATED) => {
+            return Err(Wait::TooLate {
+                clock: clock(),
+                limit: "20 years",
+                what: format!(
+                    "when this program was built ({})",
+                    rfc3339_nanos(policy.build_date)
+                ),
+            });
+        }
+        _ => {}
+    }
+    match now.doubted {
+        Some((step, Some(left))) => return Err(Wait::Stepped { step, left }),
+        Some((step, None)) => return Err(Wait::SteppedFar { step }),
+        None => {}
+    }
+    match (policy.require_sync, now.synchronised) {
+        (true, Some(false)) => Err(Wait::Unsynchronised {
+            seen: "the kernel says so",
+        }),
+        (true, None) => Err(Wait::Unsynchronised {
+            seen: "the kernel may not be asked here",
+        }),
+        _ => Ok(tick),
+    }
+}
+
+/// Rule 3, and what keeps marks from overlapping.
+fn settle_or_open(
+    view: &View,
+    policy: &Policy,
+    tick: u64,
+    bound: Option<u64>,
+    missing: bool,
+) -> Verdict {
+    let own = policy.range;
+    if let ([only], Some(bound)) = (&view.overlapping[..], bound)
+        && only.range == own
+    {
+        return Verdict::Open { first: bound + 1 };
+    }
+    let known = bound.unwrap_or(0);
+    let own_bound = if missing {
+        policy.safe_bound(tick).max(known)
+    } else {
+        known
+    };
+    let mut left_over = Vec::new();
+    for seen in &view.overlapping {
+        for part in seen.range.without(own) {
+            // Marks that overlap each other are what an interrupted settlement leaves behind.
+            let new: Vec<_> = left_over
+                .iter()
+                .fold(vec![part], |parts, known: &MachineRange| {
+                    parts
+                        .into_iter()
+                        .flat_map(|part| part.without(*known))
+                        .collect()
+                });
+            left_over.extend(new);
+        }
+    }
+    let obsolete = view
+        .overlapping
+        .iter()
+        .map(|seen| seen.range)
+        .filter(|range| *range != own && !left_over.contains(range))
+        .collect();
+    Verdict::Settle(Settlement {
+        own_bound,
+        fresh: missing,
+        left_over,
+        left_over_bound: known,
+        obsolete,
+    })
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

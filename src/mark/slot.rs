@@ -1,0 +1,332 @@
+//! One slot of a mark: 4 KiB that say how far IDs may have been issued.
+
+use std::fmt;
+
+use super::storage::Identity;
+use crate::id::layout::{Bits, Layout, Order};
+use crate::id::range::MachineRange;
+
+/// Length of a slot in bytes: a page, and the unit that disks write.
+pub const SLOT_LEN: usize = 4096;
+/// Length of a mark: two slots that mirror each other.
+pub const MARK_LEN: u64 = 2 * SLOT_LEN as u64;
+
+const MAGIC: [u8; 8] = *b"shflmark";
+const VERSION: u32 = 1;
+const CHECKSUM_AT: usize = SLOT_LEN - 4;
+const HOST_LEN: usize = 64;
+
+/// What a slot says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The machine IDs that the mark is for.
+    pub range: MachineRange,
+    /// Bits, tick and epoch of the IDs that it bounds.
+    pub layout: Layout,
+    /// No ID with a tick above it has been issued.
+    pub bound: u64,
+    /// When it was written.
+    pub written: Moment,
+    /// Which file it was written to.
+    pub identity: Identity,
+    /// Who wrote it.
+    pub holder: Holder,
+}
+
+/// A moment by both clocks, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// The wall clock, since 1970.
+    pub wall: i64,
+    /// The boot clock.
+    pub boot: i64,
+    /// The boot that the boot clock belongs to: boot times of another boot mean nothing.
+    pub boot_id: BootId,
+}
+
+/// A boot, and the time namespace within it.
+pub type BootId = ([u8; 16], u64);
+
+/// The process that writes a mark.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Holder {
+    /// Name of the host or container.
+    pub host: String,
+    /// Process ID, as the process sees it itself.
+    pub pid: u32,
+    /// Number of its PID namespace.
+    pub pid_namespace: u64,
+    /// When it started, in nanoseconds since 1970.
+    pub started: i64,
+}
+
+/// Why bytes are not a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SlotError {
+    /// The file ends before the slot does.
+    #[error("it is cut off after {0} of 4096 bytes")]
+    Truncated(usize),
+    /// It does not begin as a slot does.
+    #[error("it does not begin with the mark's magic number")]
+    Magic,
+    /// Its bytes do not add up to its checksum.
+    #[error("its checksum does not match")]
+    Checksum,
+    /// The checksum is right, but the values make no sense to this version.
+    #[error("its format version is {0}, this program reads version 1")]
+    Version(u32),
+    /// The checksum is right, but a field is out of its range.
+    #[error("its {0} is out of range")]
+    Field(&'static str),
+}
+
+impl Slot {
+    /// The slot's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Box<[u8; SLOT_LEN]> {
+        let mut bytes = Box::new([0; SLOT_LEN]);
+        let mut out = Cursor(&mut bytes[..]);
+        out.put(&MAGIC);
+        out.put(&VERSION.to_le_bytes());
+        out.put(&self.range.first().to_le_bytes());
+        out.put(&self.range.last().to_le_bytes());
+        out.put(&[
+            u8::from(self.layout.order() == Order::MachineSequence),
+            self.layout.time_bits(),
+            self.layout.sequence_bits(),
+            self.layout.machine_bits(),
+            self.layout.datacenter_bits(),
+        ]);
+        let tick_ms = self.layout.tick_nanos() / 1_000_000;
+        out.put(&tick_ms.to_le_bytes());
+        out.put(&self.layout.epoch_ms().to_le_bytes());
+        out.put(&self.bound.to_le_bytes());
+        out.put(&self.written.wall.to_le_bytes());
+        out.put(&self.written.boot.to_le_bytes());
+        out.put(&self.written.boot_id.0);
+        out.put(&self.written.boot_id.1.to_le_bytes());
+        out.put(&self.identity.inode.to_le_bytes());
+        out.put(&self.identity.born.to_le_bytes());
+        out.put(&self.identity.subvolume);
+        out.put(&self.holder.pid.to_le_bytes());
+        out.put(&self.holder.pid_namespace.to_le_bytes());
+        out.put(&self.holder.started.to_le_bytes());
+        let host = clip(&self.holder.host, HOST_LEN);
+        out.put(&[u8::try_from(host.len()).expect("clipped to 64 bytes")]);
+        out.put(host.as_bytes());
+        let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a slot.
+    ///
+    /// # Errors
+    /// [`SlotError`] if the bytes are not a whole slot of this version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SlotError> {
+        if bytes.len() < SLOT_LEN {
+            return Err(SlotError::Truncated(bytes.len()));
+        }
+        let (body, checksum) = bytes[..SLOT_LEN].split_at(CHECKSUM_AT);
+        let mut input = Reader(body);
+        if input.take() != MAGIC {
+            return Err(SlotError::Magic);
+        }
+        if crc32c::crc32c(body).to_le_bytes() != checksum {
+            return Err(SlotError::Checksum);
+        }
+        let version = input.u32();
+        if version != VERSION {
+            return Err(SlotError::Version(version));
+        }
+        let range = MachineRange::new(input.u32(), input.u32());
+        let [order, time, sequence, machine, datacenter] = input.take();
+        let order = match order {
+            0 => Order::SequenceMachine,
+            1 => Order::MachineSequence,
+            _ => return Err(SlotError::Field("field order")),
+        };
+        let bits = Bits {
+            order,
+            time,
+            sequence,
+            machine,
+            datacenter,
+        };
+        let layout = Layout::new(bits, input.u64(), input.u64())
+            .map_err(|_| SlotError::Field("bit layout"))?;
+        let bound = input.u64();
+        if bound > layout.max_tick() {
+            return Err(SlotError::Field("bound"));
+        }
+        Ok(Self {
+            range: range.ok_or(SlotError::Field("machine range"))?,
+            layout,
+            bound,
+            written: Moment {
+                wall: input.i64(),
+                boot: input.i64(),
+                boot_id: (input.take(), input.u64()),
+            },
+            identity: Identity {
+                inode: input.u64(),
+                born: input.i64(),
+                subvolume: input.take(),
+            },
+            holder: Holder {
+                pid: input.u32(),
+                pid_namespace: input.u64(),
+                started: input.i64(),
+                host: input.text(),
+            },
+        })
+    }
+}
+
+/// The longest beginning of `text` that takes at most `len` bytes.
+fn clip(text: &str, len: usize) -> &str {
+    let end = (0..=len.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host, pid, started, ..
+        } = self;
+        let started = crate::timestamp::rfc3339_nanos(*started);
+        write!(f, "host {host}, pid {pid}, started {started}")
+    }
+}
+
+struct Cursor<'a>(&'a mut [u8]);
+
+impl Cursor<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let (head, tail) = std::mem::take(&mut self.0).split_at_mut(bytes.len());
+        head.copy_from_slice(bytes);
+        self.0 = tail;
+    }
+}
+
+/// Reads fields off a slot's body, which is longer than all of them together.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (head, tail) = self
+            .0
+            .split_first_chunk()
+            .expect("a slot is longer than its fields");
+        self.0 = tail;
+        *head
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.take())
+    }
+
+    fn i64(&mut self) -> i64 {
+        i64::from_le_bytes(self.take())
+    }
+
+    fn text(&mut self) -> String {
+        let [len] = self.take();
+        let end = usize::from(len).min(self.0.len());
+        String::from_utf8_lossy(&self.0[..end]).into_owned()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn sample() -> Slot {
+        Slot {
+            range: "16-31".parse().unwrap(),
+            layout: Layout::SONYFLAKE,
+            bound: 123_456_789,
+            written: Moment {
+                wall: 1_800_000_000_000_000_000,
+                boot: 77,
+                boot_id: ([9; 16], 4_026_531_834),
+            },
+            identity: Identity {
+                inode: 42,
+                born: 1_700_000_000_000_000_000,
+                subvolume: [7; 16],
+            },
+            holder: Holder {
+                host: "shardflake-shard1".into(),
+                pid: 4711,
+                pid_namespace: 4_026_531_836,
+                started: 1_799_999_999_000_000_000,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let slot = sample();
+        assert_eq!(Slot::decode(&slot.encode()[..]), Ok(slot));
+    }
+
+    #[test]
+    fn every_bit_flip_and_every_cut_is_seen() {
+        let whole = sample().encode();
+        for bit in 0..SLOT_LEN * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Slot::decode(&bytes[..]).is_err(), "bit {bit}");
+        }
+        for len in 0..SLOT_LEN {
+            assert_eq!(Slot::decode(&whole[..len]), Err(SlotError::Truncated(len)));
+        }
+        assert_eq!(Slot::decode(&[0; SLOT_LEN]), Err(SlotError::Magic));
+    }
+
+    #[test]
+    fn sound_bytes_with_senseless_values_are_refused() {
+        let with = |at: usize, bytes: &[u8]| {
+            let mut slot = sample().encode();
+            slot[at..at + bytes.len()].copy_from_slice(bytes);
+            let checksum = crc32c::crc32c(&slot[..CHECKSUM_AT]);
+            slot[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+            Slot::decode(&slot[..])
+        };
+        assert_eq!(with(8, &2u32.to_le_bytes()), Err(SlotError::Version(2)));
+        assert_eq!(
+            with(12, &32u32.to_le_bytes()),
+            Err(SlotError::Field("machine range"))
+        );
+        assert_eq!(with(20, &[2]), Err(SlotError::Field("field order")));
+        assert_eq!(with(21, &[40]), Err(SlotError::Field("bit layout")));
+        assert_eq!(
+            with(41, &u64::MAX.to_le_bytes()),
+            Err(SlotError::Field("bound"))
+        );
+    }
+
+    #[test]
+    fn a_long_host_name_is_clipped_between_characters() {
+        let mut slot = sample();
+        slot.holder.host = "ü".repeat(40);
+        let read = Slot::decode(&slot.encode()[..]).unwrap();
+        assert_eq!(read.holder.host, "ü".repeat(32));
+        assert_eq!(clip("aü", 2), "a");
+    }
+
+    #[test]
+    fn a_holder_is_told_by_host_pid_and_start() {
+        assert_eq!(
+            sample().holder.to_string(),
+            "host shardflake-shard1, pid 4711, started 2027-01-15T07:59:59.000Z"
+        );
+    }
+}

@@ -1,0 +1,564 @@
+//! Rules, claims and records on real files, with real locks.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::rules::{Now, Policy, Refused, Settlement, Verdict, View, Wait, decide};
+use super::slot::{Holder, Moment, SLOT_LEN, Slot};
+use super::*;
+use crate::id::layout::Layout;
+
+const SECOND: i64 = 1_000_000_000;
+const NOW: i64 = 1_800_000_000 * SECOND;
+const BUILT: i64 = 1_790_000_000 * SECOND;
+const M: u64 = 500;
+const Q: u64 = 625;
+
+fn tick(wall: i64) -> u64 {
+    Layout::SONYFLAKE.tick_at(wall).unwrap()
+}
+
+fn policy(range: &str) -> Policy {
+    Policy {
+        directory: "/state".into(),
+        layout: Layout::SONYFLAKE,
+        range: range.parse().unwrap(),
+        max_ahead: M,
+        furthest: Q,
+        create: true,
+        require_sync: false,
+        build_date: BUILT,
+        continue_ahead: None,
+    }
+}
+
+fn now(wall: i64) -> Now {
+    Now {
+        wall,
+        doubted: None,
+        synchronised: Some(true),
+        accept_until: None,
+    }
+}
+
+fn author() -> Author {
+    Author {
+        layout: Layout::SONYFLAKE,
+        holder: Holder {
+            host: "here".into(),
+            pid: 7,
+            pid_namespace: 1,
+            started: NOW,
+        },
+        moment: Moment::default(),
+    }
+}
+
+fn claim(path: &Path, range: &str) -> Result<Claim<Directory>, MarkError> {
+    Claim::take(
+        Directory::new(path),
+        path.display().to_string(),
+        range.parse().unwrap(),
+    )
+}
+
+/// Starts as the server does, up to the first tick; a new mark does not have to be waited for.
+fn start(path: &Path, policy: &Policy, now: &Now) -> Result<(u64, Record<Directory>), MarkError> {
+    let mut claim = claim(path, &policy.range.to_string())?;
+    let mut fresh = None;
+    loop {
+        let at = Now {
+            wall: now.wall + fresh.map_or(0, |_| 10 * SECOND),
+            ..*now
+        };
+        match decide(&claim.look()?, policy, &at, fresh) {
+            Verdict::Refuse(refused) => return Err(refused.into()),
+            Verdict::Wait(wait) => return Err(wait.into()),
+            Verdict::Open { first } => return Ok((first, claim.into_record(author())?)),
+            Verdict::Settle(_) => {
+                let done = claim.settle(&author(), |view| settlement(view, policy, now))?;
+                fresh = done.filter(|done| done.fresh).map(|done| done.own_bound);
+            }
+        }
+    }
+}
+
+fn settlement(view: &View, policy: &Policy, now: &Now) -> Option<Settlement> {
+    match decide(view, policy, now, None) {
+        Verdict::Settle(settlement) => Some(settlement),
+        _ => None,
+    }
+}
+
+fn marks(path: &Path) -> Vec<String> {
+    let mut names = Directory::new(path).names_of_marks();
+    names.sort();
+    names
+}
+
+impl Directory {
+    fn names_of_marks(&self) -> Vec<String> {
+        let names = storage::Storage::names(self).unwrap();
+        names.into_iter().filter(|name| name != "lock").collect()
+    }
+}
+
+/// Leaves marks behind as shards would that stopped: range, bound.
+fn leave(path: &Path, range: &str, bound: u64) {
+    let (_, record) = start(path, &policy(range), &now(NOW)).unwrap();
+    record.finish(bound, Moment::default()).unwrap();
+}
+
+fn read(path: &Path, name: &str) -> [Slot; 2] {
+    let bytes = fs::read(path.join(name)).unwrap();
+    [0, SLOT_LEN].map(|at| Slot::decode(&bytes[at..]).unwrap())
+}
+
+fn damage(path: &Path, name: &str, slot: u64) {
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(path.join(name))
+        .unwrap();
+    file.write_all_at(&[0xff; 16], slot * SLOT_LEN as u64)
+        .unwrap();
+}
+
+fn refusal(path: &Path, policy: &Policy) -> Refused {
+    match start(path, policy, &now(NOW)).map(drop) {
+        Err(MarkError::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wait(path: &Path, policy: &Policy, now: &Now) -> Wait {
+    match start(path, policy, now).map(drop) {
+        Err(MarkError::Wait(wait)) => wait,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
+    let state = tempfile::tempdir().unwrap();
+    let mut claim = claim(state.path(), "1").unwrap();
+    let policy = policy("1");
+    let done = claim
+        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
+        .unwrap()
+        .unwrap();
+    assert_eq!(done.own_bound, tick(NOW) + Q);
+    for slot in read(state.path(), "1.mark") {
+        assert_eq!(slot.bound, tick(NOW) + Q);
+    }
+    // All of the wait, not only down to what may be made up.
+    let fresh = Some(done.own_bound);
+    let at = |seconds: f64| now(NOW + (seconds * 1e9) as i64);
+    let view = claim.look().unwrap();
+    for early in [0.0, 1.3, 6.25] {
+        assert!(matches!(
+            decide(&view, &policy, &at(early), fresh),
+            Verdict::Wait(Wait::Fresh { .. })
+        ));
+    }
+    let first = tick(NOW) + Q + 1;
+    assert_eq!(
+        decide(&view, &policy, &at(6.26), fresh),
+        Verdict::Open { first }
+    );
+}
+
+#[test]
+fn a_start_begins_above_the_bound_at_once_if_it_may_be_made_up() {
+    let state = tempfile::tempdir().unwrap();
+    let present = tick(NOW);
+    leave(state.path(), "1", present + M - 1);
+    let (first, record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
+    assert_eq!(first, present + M);
+    record.finish(present + M, Moment::default()).unwrap();
+    let wait = wait(state.path(), &policy("1"), &now(NOW));
+    assert_eq!(wait.code(), "clock_behind_mark");
+    assert_eq!(wait.left(), Some(Duration::from_millis(10)));
+    assert!(wait.to_string().contains("--continue-ahead"), "{wait}");
+}
+
+#[test]
+fn an_operator_may_continue_ahead_until_the_bound_passes_the_moment() {
+    let state = tempfile::tempdir().unwrap();
+    let bound = tick(NOW) + 1_000_000;
+    leave(state.path(), "1", bound);
+    let with = |until| Policy {
+        continue_ahead: Some(until),
+        ..policy("1")
+    };
+    wait(state.path(), &with(bound - 1), &now(NOW));
+    let (first, _) = start(state.path(), &with(bound), &now(NOW)).unwrap();
+    assert_eq!(first, bound + 1);
+}
+
+#[test]
+fn nothing_is_written_while_a_start_waits_or_refuses() {
+    let state = tempfile::tempdir().unwrap();
+    wait(state.path(), &policy("1"), &now(BUILT - 1));
+    assert_eq!(marks(state.path()), [""; 0]);
+    leave(state.path(), "16-31", tick(NOW) + 10_000);
+    let before = fs::read(state.path().join("16-31.mark")).unwrap();
+    wait(state.path(), &policy("20"), &now(NOW));
+    assert_eq!(marks(state.path()), ["16-31.mark"]);
+    assert_eq!(fs::read(state.path().join("16-31.mark")).unwrap(), before);
+}
+
+#[test]
+fn another_range_takes_over_the_bound_and_leaves_none_behind() {
+    let state = tempfile::tempdir().unwrap();
+    let bound = tick(NOW) + 77;
+    leave(state.path(), "16-31", bound);
+    let (first, record) = start(state.path(), &policy("20-23"), &now(NOW)).unwrap();
+    assert_eq!(first, bound + 1);
+    assert_eq!(
+        marks(state.path()),
+        ["16-19.mark", "20-23.mark", "24-31.mark"]
+    );
+    for name in ["16-19.mark", "24-31.mark"] {
+        assert_eq!(read(state.path(), name)[0].bound, bound);
+    }
+    record.finish(bound + 5, Moment::default()).unwrap();
+    // And back again: the highest of the parts holds, machine IDs without a mark add theirs.
+    let (first, _record) = start(state.path(), &policy("16-31"), &now(NOW)).unwrap();
+    assert_eq!(first, bound + 6);
+    assert_eq!(marks(state.path()), ["16-31.mark"]);
+}
+
+#[test]
+fn a_range_that_is_partly_new_is_above_both() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    let (first, _record) = start(state.path(), &policy("1-2"), &now(NOW)).unwrap();
+    assert_eq!(first, tick(NOW) + Q + 1);
+    assert_eq!(marks(state.path()), ["1-2.mark"]);
+}
+
+#[test]
+fn an_interrupted_settlement_is_taken_up() {
+    // As it is left when a start of 20-23 dies before it removes 16-31.mark.
+    let state = tempfile::tempdir().unwrap();
+    let aside = tempfile::tempdir().unwrap();
+    let bound = tick(NOW) + 50;
+    leave(state.path(), "16-31", bound);
+    fs::rename(state.path().join("16-31.mark"), aside.path().join("kept")).unwrap();
+    leave(state.path(), "20-23", bound + 9);
+    fs::rename(aside.path().join("kept"), state.path().join("16-31.mark")).unwrap();
+    let (first, _record) = start(state.path(), &policy("17"), &now(NOW)).unwrap();
+    assert_eq!(first, bound + 10);
+    assert_eq!(marks(state.path()), ["16.mark", "17.mark", "18-31.mark"]);
+    assert_eq!(read(state.path(), "18-31.mark")[0].bound, bound + 9);
+}
+
+#[test]
+fn overlapping_ranges_exclude_each_other_and_the_refusal_names_the_holder() {
+    let state = tempfile::tempdir().unwrap();
+    let (_, _held) = start(state.path(), &policy("16-31"), &now(NOW)).unwrap();
+    let text = claim(state.path(), "31-40")
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("host here, pid 7, started 2027-01-15T08:00:00"),
+        "{text}"
+    );
+    assert!(claim(state.path(), "32").is_ok());
+}
+
+#[test]
+fn a_deleted_lock_file_does_not_make_two_owners() {
+    let state = tempfile::tempdir().unwrap();
+    let (_, mut first) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
+    fs::remove_file(state.path().join("lock")).unwrap();
+    assert!(matches!(
+        claim(state.path(), "1"),
+        Err(MarkError::Held { .. })
+    ));
+    // And the first stops raising its bound.
+    let bound = first.bound();
+    let error = first.extend(bound + 100, Moment::default()).unwrap_err();
+    assert!(matches!(error, MarkError::Replaced { .. }), "{error}");
+    assert_eq!(first.bound(), bound);
+}
+
+#[test]
+fn a_replaced_mark_is_not_published() {
+    let state = tempfile::tempdir().unwrap();
+    let (_, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
+    let (mark, copy) = (state.path().join("1.mark"), state.path().join("copy"));
+    fs::copy(&mark, &copy).unwrap();
+    fs::rename(&copy, &mark).unwrap();
+    let bound = record.bound();
+    assert!(matches!(
+        record.extend(bound + 1, Moment::default()),
+        Err(MarkError::Replaced { .. })
+    ));
+    assert_eq!(record.bound(), bound);
+}
+
+#[test]
+fn one_bad_slot_is_repaired_and_two_are_refused() {
+    for slot in [0, 1] {
+        let state = tempfile::tempdir().unwrap();
+        let bound = tick(NOW) + 3;
+        leave(state.path(), "1", bound);
+        damage(state.path(), "1.mark", slot);
+        let (first, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
+        assert_eq!(first, bound + 1);
+        record.extend(bound + 100, Moment::default()).unwrap();
+        assert_eq!(
+            read(state.path(), "1.mark")[slot as usize].bound,
+            bound + 100
+        );
+        drop(record);
+        damage(state.path(), "1.mark", 0);
+        damage(state.path(), "1.mark", 1);
+        let refused = refusal(state.path(), &policy("1"));
+        assert!(matches!(refused, Refused::Damaged { .. }));
+        assert!(
+            refused.to_string().contains("shardflake state adopt"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_or_cut_mark_is_refused() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(state.path().join("1.mark"))
+        .unwrap();
+    file.set_len(SLOT_LEN as u64 - 1).unwrap();
+    assert!(matches!(
+        refusal(state.path(), &policy("1")),
+        Refused::Damaged { .. }
+    ));
+    file.set_len(0).unwrap();
+    assert!(matches!(
+        refusal(state.path(), &policy("1")),
+        Refused::Damaged { .. }
+    ));
+}
+
+#[test]
+fn another_layout_or_epoch_is_refused_in_the_whole_directory() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    for range in ["1", "2"] {
+        let other = Policy {
+            layout: Layout::SONYFLAKE.with_epoch_ms(1_735_689_600_000),
+            ..policy(range)
+        };
+        let refused = refusal(state.path(), &other);
+        assert!(
+            refused.to_string().contains("Do not delete the mark"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_mark_under_another_name_is_refused() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    fs::rename(state.path().join("1.mark"), state.path().join("2.mark")).unwrap();
+    assert!(matches!(
+        refusal(state.path(), &policy("2")),
+        Refused::Misnamed { .. }
+    ));
+    fs::rename(state.path().join("2.mark"), state.path().join("02.mark")).unwrap();
+    assert!(matches!(
+        claim(state.path(), "2"),
+        Err(MarkError::Name { .. })
+    ));
+}
+
+#[test]
+fn a_copy_is_refused_until_it_is_adopted() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW) - 1000);
+    let (mark, copy) = (state.path().join("1.mark"), state.path().join("copy"));
+    fs::copy(&mark, &copy).unwrap();
+    fs::rename(&copy, &mark).unwrap();
+    let refused = refusal(state.path(), &policy("1"));
+    assert!(matches!(refused, Refused::Copied { .. }));
+    assert!(
+        refused.to_string().contains("shardflake state adopt"),
+        "{refused}"
+    );
+
+    let policy = policy("1");
+    let adopt = |wall| {
+        claim(state.path(), "1").unwrap().adopt(&author(), |view| {
+            rules::adoptable(view, &policy)?;
+            Ok(rules::adopted_bound(view, &policy, &now(wall))?)
+        })
+    };
+    assert!(matches!(adopt(BUILT - 1), Err(MarkError::Wait(_))));
+    assert_eq!(adopt(NOW).unwrap(), tick(NOW) + Q);
+    let later = now(NOW + 10 * SECOND);
+    let (first, _record) = start(state.path(), &policy, &later).unwrap();
+    assert_eq!(first, tick(NOW) + Q + 1);
+}
+
+#[test]
+fn adopting_mends_a_damaged_mark_and_nothing_else() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    damage(state.path(), "1.mark", 0);
+    damage(state.path(), "1.mark", 1);
+    let view = claim(state.path(), "1").unwrap().look().unwrap();
+    assert_eq!(rules::adoptable(&view, &policy("1")), Ok(()));
+    leave(state.path(), "2", tick(NOW));
+    fs::rename(state.path().join("2.mark"), state.path().join("3.mark")).unwrap();
+    let view = claim(state.path(), "3").unwrap().look().unwrap();
+    assert!(rules::adoptable(&view, &policy("3")).is_err());
+}
+
+#[test]
+fn no_mark_is_made_where_a_volume_must_be_mounted() {
+    let state = tempfile::tempdir().unwrap();
+    let strict = Policy {
+        create: false,
+        ..policy("5-6")
+    };
+    let refused = refusal(state.path(), &strict);
+    assert!(refused.to_string().contains("machine ID 5-6"), "{refused}");
+    leave(state.path(), "5", tick(NOW));
+    let refused = refusal(state.path(), &strict);
+    assert!(refused.to_string().contains("machine ID 6 "), "{refused}");
+}
+
+#[test]
+fn an_implausible_clock_is_waited_for_unless_accepted() {
+    let state = tempfile::tempdir().unwrap();
+    let day = 86_400 * SECOND;
+    let accept = |wall| Now {
+        accept_until: Some(wall),
+        ..now(wall)
+    };
+    // A new mark: before the build, or twenty years after it.
+    for wall in [0, BUILT - 1, BUILT + 20 * 366 * day] {
+        let wait = wait(state.path(), &policy("1"), &now(wall));
+        assert_eq!(wait.code(), "clock_implausible");
+        assert!(wait.to_string().contains("state accept-clock"), "{wait}");
+    }
+    assert!(matches!(
+        wait(state.path(), &policy("1"), &accept(0)),
+        Wait::TooEarly {
+            what: "the layout's epoch",
+            ..
+        }
+    ));
+    // A mark of last year.
+    leave(state.path(), "1", tick(NOW));
+    let late = NOW + 366 * day;
+    assert!(matches!(
+        wait(state.path(), &policy("1"), &now(late)),
+        Wait::TooLate { .. }
+    ));
+    assert!(start(state.path(), &policy("1"), &now(NOW + 364 * day)).is_ok());
+    assert!(start(state.path(), &policy("1"), &accept(late)).is_ok());
+}
+
+#[test]
+fn a_clock_that_was_set_forward_or_is_not_synchronised_is_waited_for() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    let doubted = |left| Now {
+        doubted: Some((Duration::from_secs(3600), left)),
+        ..now(NOW)
+    };
+    let pending = wait(
+        state.path(),
+        &policy("1"),
+        &doubted(Some(Duration::from_secs(36))),
+    );
+    assert_eq!(pending.left(), Some(Duration::from_secs(36)));
+    let alarm = wait(state.path(), &policy("1"), &doubted(None));
+    assert!(matches!(alarm, Wait::SteppedFar { .. }));
+
+    let strict = Policy {
+        require_sync: true,
+        ..policy("1")
+    };
+    for synchronised in [Some(false), None] {
+        let now = Now {
+            synchronised,
+            ..now(NOW)
+        };
+        assert_eq!(
+            wait(state.path(), &strict, &now).code(),
+            "clock_unsynchronised"
+        );
+        assert!(start(state.path(), &policy("1"), &now).is_ok());
+    }
+}
+
+#[test]
+fn the_end_of_the_time_field_is_waited_out_for_ever() {
+    let state = tempfile::tempdir().unwrap();
+    let last = Layout::SONYFLAKE.max_tick();
+    leave(state.path(), "1", last);
+    assert_eq!(
+        wait(state.path(), &policy("1"), &now(NOW)).code(),
+        "time_field_over"
+    );
+    let after = i64::try_from(Layout::SONYFLAKE.unix_ms(last + 1)).unwrap() * 1_000_000;
+    let fresh = tempfile::tempdir().unwrap();
+    assert_eq!(
+        wait(fresh.path(), &policy("1"), &now(after)).code(),
+        "time_field_over"
+    );
+}
+
+#[test]
+fn a_bound_is_never_lowered_while_running_and_exact_at_the_end() {
+    let state = tempfile::tempdir().unwrap();
+    let bound = tick(NOW) + 3;
+    leave(state.path(), "1", bound);
+    let (_, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
+    record.extend(bound + 100, Moment::default()).unwrap();
+    record.extend(bound + 50, Moment::default()).unwrap();
+    assert_eq!(record.bound(), bound + 100);
+    assert_eq!(read(state.path(), "1.mark")[0].bound, bound + 100);
+    record.finish(bound + 7, Moment::default()).unwrap();
+    for slot in read(state.path(), "1.mark") {
+        assert_eq!(slot.bound, bound + 7);
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_says_what_to_do() {
+    let error = claim(Path::new("/nowhere/at/all"), "1")
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("create the directory"),
+        "{error}"
+    );
+    for kind in [
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::QuotaExceeded,
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::Other,
+    ] {
+        let error = MarkError::io("write", "/state", "1.mark", kind.into());
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot write /state/1.mark: ")
+        );
+        assert!(error.to_string().matches(": ").count() >= 2, "{error}");
+    }
+}
+
+mod failing;

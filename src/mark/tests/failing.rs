@@ -1,0 +1,198 @@
+//! Failed writes and flushes, on a storage that fails on demand and remembers what is durable.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::mark::storage::{File, Identity, Storage};
+
+/// What a flush has made durable, what was only written, and which calls are to fail.
+#[derive(Default)]
+struct Disk {
+    volatile: Vec<u8>,
+    durable: Vec<u8>,
+    /// Every write and flush, as `w0`, `w1` (the slot) or `f`.
+    calls: Vec<&'static str>,
+    fail: Vec<usize>,
+}
+
+#[derive(Clone)]
+struct Faulty {
+    real: Directory,
+    disk: Arc<Mutex<Disk>>,
+}
+
+struct FaultyFile {
+    real: RefCell<fs::File>,
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl Disk {
+    fn call(&mut self, name: &'static str) -> io::Result<()> {
+        self.calls.push(name);
+        if self.fail.contains(&(self.calls.len() - 1)) {
+            return Err(io::Error::other("injected"));
+        }
+        Ok(())
+    }
+
+    fn valid_bounds(&self) -> Vec<u64> {
+        let slots = [0, SLOT_LEN].map(|at| Slot::decode(self.durable.get(at..).unwrap_or(&[])));
+        slots.into_iter().flatten().map(|slot| slot.bound).collect()
+    }
+}
+
+impl Storage for Faulty {
+    type File = FaultyFile;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.real.names()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<FaultyFile>> {
+        Ok(self.real.open(name)?.map(|file| self.file(file)))
+    }
+
+    fn open_or_create(&self, name: &str) -> io::Result<FaultyFile> {
+        Ok(self.file(self.real.open_or_create(name)?))
+    }
+
+    fn create(&self, name: &str, len: u64) -> io::Result<FaultyFile> {
+        Ok(self.file(self.real.create(name, len)?))
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename_new(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.real.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.real.sync()
+    }
+}
+
+impl Faulty {
+    fn file(&self, real: fs::File) -> FaultyFile {
+        FaultyFile {
+            real: RefCell::new(real),
+            disk: Arc::clone(&self.disk),
+        }
+    }
+}
+
+impl File for FaultyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        File::read_at(&*self.real.borrow(), buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let mut disk = self.disk.lock().unwrap();
+        let at = usize::try_from(offset).unwrap();
+        disk.volatile.resize(2 * SLOT_LEN, 0);
+        let result = disk.call(if at == 0 { "w0" } else { "w1" });
+        // A write that fails may have written some of it.
+        let len = if result.is_ok() { bytes.len() } else { 100 };
+        disk.volatile[at..at + len].copy_from_slice(&bytes[..len]);
+        if result.is_ok() {
+            self.real.borrow().write_all_at(bytes, offset)?;
+        }
+        result
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.disk.lock().unwrap();
+        disk.call("f")?;
+        disk.durable = disk.volatile.clone();
+        Ok(())
+    }
+
+    fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
+        File::lock_bytes(&*self.real.borrow(), start, len)
+    }
+
+    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
+        File::unlock_bytes(&*self.real.borrow(), start, len)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        File::identity(&*self.real.borrow())
+    }
+}
+
+/// A record over a faulty disk whose calls are counted from here on.
+fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+    let disk = Arc::default();
+    let storage = Faulty {
+        real: Directory::new(state),
+        disk: Arc::clone(&disk),
+    };
+    let mut claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
+    let policy = policy("1");
+    claim
+        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
+        .unwrap();
+    let record = claim.into_record(author()).unwrap();
+    let mut locked = disk.lock().unwrap();
+    locked.calls.clear();
+    locked.fail = fail.to_vec();
+    drop(locked);
+    (record, disk)
+}
+
+#[test]
+fn both_slots_are_durable_before_a_bound_counts() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut record, disk) = record(state.path(), &[]);
+    let bound = record.bound() + 100;
+    record.extend(bound, Moment::default()).unwrap();
+    let disk = disk.lock().unwrap();
+    assert_eq!(disk.calls, ["w0", "f", "w1", "f"]);
+    assert_eq!(disk.valid_bounds(), [bound, bound]);
+}
+
+#[test]
+fn the_failed_slot_is_rewritten_before_the_other_is_touched() {
+    // Which call fails first, and what follows when it is tried again.
+    for (fail, after) in [
+        (0, ["w0", "f", "w1", "f"]),
+        (1, ["w0", "f", "w1", "f"]),
+        (2, ["w1", "f", "w0", "f"]),
+        (3, ["w1", "f", "w0", "f"]),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        // It fails twice in a row.
+        let (mut record, disk) = record(state.path(), &[fail, fail + 1]);
+        let old = record.bound();
+        let mut failures = 0;
+        while record.extend(old + 100, Moment::default()).is_err() {
+            failures += 1;
+            assert_eq!(record.bound(), old, "published after a failure");
+            let bounds = disk.lock().unwrap().valid_bounds();
+            assert!(bounds.iter().all(|bound| *bound >= old), "{bounds:?}");
+            assert!(!bounds.is_empty());
+        }
+        assert!(failures > 0);
+        let disk = disk.lock().unwrap();
+        let last: Vec<_> = disk.calls[disk.calls.len() - 4..].to_vec();
+        assert_eq!(last, after, "failing call {fail}");
+        assert_eq!(disk.valid_bounds(), [old + 100, old + 100]);
+        assert_eq!(record.bound(), old + 100);
+    }
+}
+
+#[test]
+fn a_failed_exact_mark_leaves_the_bound_in_force() {
+    for fail in 0..4 {
+        let state = tempfile::tempdir().unwrap();
+        let (mut record, disk) = record(state.path(), &[4 + fail]);
+        let old = record.bound();
+        record.extend(old + 100, Moment::default()).unwrap();
+        assert!(record.finish(old + 40, Moment::default()).is_err());
+        let bounds = disk.lock().unwrap().valid_bounds();
+        assert!(bounds.iter().all(|bound| *bound >= old + 40), "{bounds:?}");
+    }
+}
