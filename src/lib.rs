@@ -1,6 +1,7 @@
 //! Unique 64-bit, time-ordered IDs that never repeat.
 pub mod clock;
 pub mod id;
+pub mod issuer;
 pub mod mark;
 pub mod syscall;
 pub mod timestamp;

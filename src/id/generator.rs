@@ -246,6 +246,12 @@ impl Reservation {
         self.space.after(self.from, self.count - 1).tick
     }
 
+    /// Whether the smallest ID is the first one of its tick.
+    #[must_use]
+    pub const fn opens_tick(&self) -> bool {
+        self.from.ordinal == 0
+    }
+
     /// How many IDs these are.
     #[must_use]
     pub const fn count(&self) -> u32 {

@@ -1,0 +1,597 @@
+//! Issuing IDs: the generator, the clock and the mark tied together.
+//!
+//! The path of a request is [`Issuer::try_issue`]: one reading of the boot clock, one
+//! compare-and-swap, no lock and no disk. Whatever takes waiting or explaining is in
+//! [`Issuer::issue`]. A [`Keeper`] on a thread of its own follows the start rules, then keeps the
+//! bound ahead of use; it is the only one that touches the state directory.
+//!
+//! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
+//! has *begun*, which is later while the generator is ahead of a clock that was set back.
+
+mod keeper;
+mod refusal;
+pub mod stats;
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout_at};
+
+pub use keeper::{ACCEPT_CLOCK, Keeper, Next};
+pub use refusal::Refusal;
+use stats::Stats;
+
+use crate::clock::{Clock, Follower, Pace, Step, SystemClock, Verdict};
+use crate::id::generator::{Blocked, Generator, Reservation};
+use crate::id::layout::Layout;
+use crate::id::range::MachineRange;
+use crate::mark::rules::Wait;
+
+/// An issuer on the machine's own clocks.
+pub type SystemIssuer = Issuer<SystemClock>;
+
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+/// What a sleep may take longer than it was asked for: the timer counts whole milliseconds.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+
+/// How far ahead of the wall clock, and of use, things may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The layout of the IDs.
+    pub layout: Layout,
+    /// The machine IDs to own.
+    pub machines: MachineRange,
+    /// M: how far ahead of the wall clock IDs may be issued.
+    pub max_ahead: Duration,
+    /// W: how far ahead of use the bound is kept.
+    pub window: Duration,
+    /// H: the longest that a request waits for its tick.
+    pub deadline: Duration,
+    /// The last tick that an operator lets the shard issue ahead of the wall clock.
+    pub continue_ahead: Option<u64>,
+}
+
+impl Settings {
+    /// Default of [`Settings::max_ahead`].
+    pub const MAX_AHEAD: Duration = Duration::from_secs(5);
+    /// Default of [`Settings::window`].
+    pub const WINDOW: Duration = Duration::from_secs(1);
+    /// Default of [`Settings::deadline`].
+    pub const DEADLINE: Duration = Duration::from_millis(250);
+
+    /// Q = M + W + H in ticks: no bound is further ahead of the wall clock, whatever this shard's
+    /// settings were in an earlier life that used the defaults.
+    #[must_use]
+    pub fn furthest(&self) -> u64 {
+        let ticks = |configured: Duration, default| self.layout.ticks(configured.max(default));
+        ticks(self.max_ahead, Self::MAX_AHEAD)
+            + ticks(self.window, Self::WINDOW)
+            + ticks(self.deadline, Self::DEADLINE)
+    }
+}
+
+/// Something that an operator may want to know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The wall clock stepped.
+    Clock(Step),
+    /// The start waits, and why.
+    Waiting(Wait),
+    /// Another process has the locks.
+    LockHeld(String),
+    /// A mark was created, with its bound.
+    MarkCreated(u64),
+    /// Marks were split or merged for this shard's range.
+    MarksSettled,
+    /// IDs are issued from this tick on.
+    Opened(u64),
+    /// The mark could not be written.
+    MarkFailed(String),
+    /// The mark can be written again.
+    MarkRecovered,
+    /// The time field has less than a year left.
+    TimeFieldEnding(Duration),
+    /// The exact mark was written, with its bound.
+    Closed(u64),
+}
+
+/// One issued ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// The ID.
+    pub id: u64,
+    /// Its tick.
+    pub tick: u64,
+    /// Its machine ID, the datacenter in the upper bits.
+    pub machine: u32,
+}
+
+/// How the shard stands.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// `serving`, `starting`, `waiting`, `refusing` or `draining`.
+    pub state: &'static str,
+    /// Why a request would be refused now, saturation aside; `None` if the shard may issue.
+    pub refusal: Option<Refusal>,
+    /// Something that wants an operator though IDs are issued.
+    pub warning: Option<String>,
+    /// How far the generator is ahead of the wall clock.
+    pub clock_ahead: Duration,
+    /// The kernel's word on whether the clock is synchronised, where it may be asked.
+    pub clock_synchronised: Option<bool>,
+    /// How far ahead of use the durable bound is.
+    pub window_remaining: Duration,
+    /// What is left of the time field.
+    pub time_field_remaining: Duration,
+}
+
+/// Where the shard is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    LockHeld(String),
+    Waiting(Wait),
+    Unwritable(String),
+    Serving,
+    Draining,
+}
+
+/// What only the cold paths read and write.
+#[derive(Debug)]
+struct Cold {
+    phase: Phase,
+    follower: Option<Follower>,
+    verdict: Verdict,
+    accept_until: Option<i64>,
+    mark_error: Option<String>,
+}
+
+/// Issues the IDs of one shard.
+pub struct Issuer<C> {
+    settings: Settings,
+    max_ahead: u64,
+    half_window: u64,
+    tick_nanos: i64,
+    epoch_nanos: i64,
+    clock: C,
+    generator: Generator,
+    /// The published bound: no ID with a tick above it leaves the process.
+    bound: AtomicU64,
+    /// The first tick of this run.
+    first: AtomicU64,
+    /// Boot time plus this is the wall clock that is followed, in nanoseconds since the epoch.
+    offset: AtomicI64,
+    pace: Pace,
+    stats: Stats,
+    cold: Mutex<Cold>,
+    /// Told when the bound has risen, or the phase has changed.
+    changed: Notify,
+    keeper: OnceLock<Thread>,
+    wanted: AtomicBool,
+    stopping: AtomicBool,
+    /// Boot time at which the keeper last began a round; `i64::MAX` while it is at the disk.
+    keeper_seen: AtomicI64,
+    observer: Box<dyn Fn(&Event) + Send + Sync>,
+}
+
+impl<C: Clock> Issuer<C> {
+    /// An issuer that issues nothing until a [`Keeper`] has opened it. `observer` is told of
+    /// events, from whatever thread they happen on.
+    pub fn new(
+        settings: Settings,
+        clock: C,
+        observer: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> Self {
+        let Settings {
+            layout, machines, ..
+        } = settings;
+        let nanos = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Self {
+            settings,
+            max_ahead: layout.ticks(settings.max_ahead),
+            half_window: layout.ticks(settings.window) / 2,
+            tick_nanos: nanos(layout.tick_nanos()),
+            epoch_nanos: nanos(layout.epoch_ms().saturating_mul(1_000_000)),
+            keeper_seen: AtomicI64::new(clock.boottime()),
+            clock,
+            generator: Generator::new(layout, machines),
+            bound: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            offset: AtomicI64::new(0),
+            pace: Pace::idle(),
+            stats: Stats::default(),
+            cold: Mutex::new(Cold {
+                phase: Phase::Starting,
+                follower: None,
+                verdict: Verdict::Followed,
+                accept_until: None,
+                mark_error: None,
+            }),
+            changed: Notify::new(),
+            keeper: OnceLock::new(),
+            wanted: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            observer: Box::new(observer),
+        }
+    }
+
+    /// The layout of the IDs.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.settings.layout
+    }
+
+    /// The machine IDs of this shard.
+    #[must_use]
+    pub fn machines(&self) -> MachineRange {
+        self.settings.machines
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Issues an ID if that takes no waiting; `None` if [`Issuer::issue`] has to be awaited.
+    #[must_use]
+    #[inline]
+    pub fn try_issue(&self) -> Option<Issued> {
+        let now = self.wall_tick(self.clock.boottime());
+        let bound = self.bound.load(Ordering::Acquire);
+        if bound.saturating_sub(now) < self.half_window {
+            self.want_window();
+        }
+        // A tick of the wall clock or before it: it has begun, and nothing is ahead.
+        let reservation = self.generator.reserve(now, ONE, bound.min(now)).ok()?;
+        Some(self.issued(&reservation))
+    }
+
+    /// Issues an ID, sleeping until its tick begins, at most as long as the deadline.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and when to come back.
+    pub async fn issue(&self) -> Result<Issued, Refusal> {
+        let begin = Instant::now();
+        let deadline = self.settings.deadline;
+        let patience = deadline - TIMER_SLACK.min(deadline / 2);
+        loop {
+            let boot = self.clock.boottime();
+            let left = patience.saturating_sub(begin.elapsed());
+            match self.reserve(boot, left) {
+                Ok(reservation) => {
+                    self.await_tick(&reservation, begin + deadline).await?;
+                    self.stats.issue_wait.record(begin.elapsed());
+                    return Ok(self.issued(&reservation));
+                }
+                Err(Delay::Refused(refusal)) => return Err(refusal),
+                Err(Delay::Bound(bound)) => self.await_bound(bound, begin + deadline).await?,
+            }
+        }
+    }
+
+    /// Takes an ID out of the order, of a tick that begins within `patience`.
+    fn reserve(&self, boot: i64, patience: Duration) -> Result<Reservation, Delay> {
+        let now = self.wall_tick(boot);
+        let Some(next) = self.generator.tick() else {
+            return Err(Delay::Refused(self.refusal_of_phase()));
+        };
+        if next > now {
+            // What was not used while ahead of the wall clock is not made up for.
+            self.pace.cap(boot, self.beginning(next + 1));
+        }
+        if self.too_far_ahead(next, now) {
+            return Err(Delay::Refused(self.clock_ahead(next, now)));
+        }
+        let bound = self.bound.load(Ordering::Acquire);
+        if bound.saturating_sub(now.max(next)) < self.half_window {
+            self.want_window();
+        }
+        let horizon = self
+            .begun(boot + nanos(patience))
+            .min(self.furthest_issue(now));
+        match self.generator.reserve(now, ONE, bound.min(horizon)) {
+            Ok(reservation) => {
+                self.count_exhaustion(&reservation, now);
+                Ok(reservation)
+            }
+            Err(Blocked::Above(tick)) if tick > bound => Err(Delay::Bound(bound)),
+            Err(Blocked::Above(tick)) => Err(Delay::Refused(Refusal::Saturated {
+                deadline: self.settings.deadline,
+                left: self.until_begun(boot, tick),
+            })),
+            Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
+            Err(_) => Err(Delay::Refused(self.refusal_of_phase())),
+        }
+    }
+
+    /// The first ID of a tick that has not come yet is taken when the one before is used up.
+    fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
+        let tick = reservation.first_tick();
+        let opens = reservation.opens_tick() && tick != self.first.load(Ordering::Relaxed);
+        if opens && tick > now {
+            self.stats.sequence_exhausted.add(1);
+        }
+    }
+
+    /// Sleeps until the reservation's tick has begun. If the clock is set back meanwhile the ID may
+    /// have to be burnt: it must not leave before its tick, nor too far ahead of the wall clock.
+    async fn await_tick(&self, reservation: &Reservation, until: Instant) -> Result<(), Refusal> {
+        let tick = reservation.first_tick();
+        loop {
+            let boot = self.clock.boottime();
+            let now = self.wall_tick(boot);
+            if self.too_far_ahead(tick, now) {
+                return Err(self.clock_ahead(tick, now));
+            }
+            if tick <= self.begun(boot) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(Refusal::Saturated {
+                    deadline: self.settings.deadline,
+                    left: self.until_begun(boot, tick),
+                });
+            }
+            sleep(self.until_begun(boot, tick)).await;
+        }
+    }
+
+    /// Waits until the published bound is above `bound`.
+    async fn await_bound(&self, bound: u64, until: Instant) -> Result<(), Refusal> {
+        loop {
+            let changed = self.changed.notified();
+            if self.bound.load(Ordering::Acquire) > bound {
+                return Ok(());
+            }
+            self.want_window();
+            if timeout_at(until, changed).await.is_err() {
+                let error = self.cold().mark_error.clone();
+                return Err(Refusal::WindowUsedUp {
+                    reason: error.unwrap_or_else(|| {
+                        "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
+                    }),
+                });
+            }
+        }
+    }
+
+    fn issued(&self, reservation: &Reservation) -> Issued {
+        self.stats.ids_issued.add(1);
+        Issued {
+            id: reservation.first(),
+            tick: reservation.first_tick(),
+            machine: reservation.first_machine(),
+        }
+    }
+
+    /// The tick of the wall clock that is followed.
+    #[inline]
+    fn wall_tick(&self, boot: i64) -> u64 {
+        self.tick(boot + self.offset.load(Ordering::Acquire))
+    }
+
+    /// The tick at `logical` nanoseconds since the epoch; the first one before it.
+    #[inline]
+    fn tick(&self, logical: i64) -> u64 {
+        u64::try_from(logical).unwrap_or(0) / self.tick_nanos.unsigned_abs()
+    }
+
+    /// The beginning of `tick` in nanoseconds since the epoch.
+    fn beginning(&self, tick: u64) -> i64 {
+        i64::try_from(tick)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(self.tick_nanos)
+    }
+
+    /// The last tick that has begun: of the wall clock, or of the pace while ahead of it.
+    fn begun(&self, boot: i64) -> u64 {
+        self.wall_tick(boot).max(self.tick(self.pace.at(boot)))
+    }
+
+    /// How long it takes from `boot` until `tick` has begun.
+    fn until_begun(&self, boot: i64, tick: u64) -> Duration {
+        let beginning = self.beginning(tick);
+        let by_wall = beginning.saturating_sub(self.offset.load(Ordering::Acquire));
+        let at = by_wall.min(self.pace.reaches(beginning));
+        Duration::from_nanos(u64::try_from(at.saturating_sub(boot)).unwrap_or(0))
+    }
+
+    /// The last tick that may be issued when the wall clock is at `now`.
+    fn furthest_issue(&self, now: u64) -> u64 {
+        let told = self.settings.continue_ahead.unwrap_or(0);
+        now.saturating_add(self.max_ahead).max(told)
+    }
+
+    fn too_far_ahead(&self, tick: u64, now: u64) -> bool {
+        tick > self.furthest_issue(now)
+    }
+
+    fn clock_ahead(&self, tick: u64, now: u64) -> Refusal {
+        Refusal::ClockAhead {
+            ahead: self.span(tick.saturating_sub(now)),
+            limit: self.settings.max_ahead,
+            left: self.span(tick.saturating_sub(self.furthest_issue(now))),
+        }
+    }
+
+    fn time_field_over(&self) -> Refusal {
+        let layout = self.layout();
+        let end = layout.unix_ms(layout.max_tick() + 1);
+        Refusal::TimeFieldOver {
+            end: crate::timestamp::rfc3339(i64::try_from(end).unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn span(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
+    }
+
+    /// Asks the keeper for a higher bound; only the first of many requests wakes it.
+    #[cold]
+    fn want_window(&self) {
+        if !self.wanted.load(Ordering::Relaxed) && !self.wanted.swap(true, Ordering::AcqRel) {
+            self.wake_keeper();
+        }
+    }
+
+    fn wake_keeper(&self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.unpark();
+        }
+    }
+
+    fn cold(&self) -> MutexGuard<'_, Cold> {
+        // Nothing panics while it holds the lock, and every field is valid at any time.
+        self.cold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusal_of_phase(&self) -> Refusal {
+        match &self.cold().phase {
+            Phase::Starting => Refusal::Starting,
+            Phase::LockHeld(holder) => Refusal::LockHeld {
+                holder: holder.clone(),
+            },
+            Phase::Waiting(wait) => Refusal::Waiting(wait.clone()),
+            Phase::Unwritable(error) => Refusal::Unwritable {
+                error: error.clone(),
+            },
+            Phase::Serving | Phase::Draining => Refusal::Draining,
+        }
+    }
+
+    /// How the shard stands.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let now = self.wall_tick(self.clock.boottime());
+        let next = self.generator.tick();
+        let used = next.map_or(now, |next| next.max(now));
+        let refusal = self.refusal(now, next);
+        let bound = self.bound.load(Ordering::Acquire);
+        let cold = self.cold();
+        let state = match (&cold.phase, &refusal) {
+            (Phase::Serving, None) => "serving",
+            (Phase::Serving, Some(_)) => "refusing",
+            (Phase::Draining, _) => "draining",
+            (Phase::Starting, _) => "starting",
+            _ => "waiting",
+        };
+        let doubt = match cold.verdict {
+            Verdict::Followed => None,
+            Verdict::Pending { step, left } => Some(Wait::Stepped { step, left }.to_string()),
+            Verdict::Alarm { step } => Some(Wait::SteppedFar { step }.to_string()),
+        };
+        Health {
+            state,
+            refusal,
+            warning: cold.mark_error.clone().or(doubt),
+            clock_ahead: self.span(next.map_or(0, |next| next.saturating_sub(now))),
+            clock_synchronised: self.clock.synchronised(),
+            window_remaining: self.span(bound.saturating_sub(used)),
+            time_field_remaining: self.span(self.layout().max_tick().saturating_sub(now)),
+        }
+    }
+
+    fn refusal(&self, now: u64, next: Option<u64>) -> Option<Refusal> {
+        let cold = self.cold();
+        let (phase, error) = (cold.phase.clone(), cold.mark_error.clone());
+        drop(cold);
+        let (Phase::Serving, Some(next)) = (phase, next) else {
+            return Some(self.refusal_of_phase());
+        };
+        if next.max(now) > self.layout().max_tick() {
+            return Some(self.time_field_over());
+        }
+        if self.too_far_ahead(next, now) {
+            return Some(self.clock_ahead(next, now));
+        }
+        // An idle shard has no window either; that alone is no reason to send requests elsewhere.
+        let reason = error?;
+        (self.bound.load(Ordering::Acquire) < next.max(now))
+            .then_some(Refusal::WindowUsedUp { reason })
+    }
+
+    /// Whether the process can make progress, also while it rightly waits: the clock runs, the
+    /// generator can be read, and the keeper goes round or is at the disk.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        const OVERDUE: Duration = Duration::from_secs(30);
+        let _ = self.generator.tick();
+        let seen = self.keeper_seen.load(Ordering::Acquire);
+        self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
+    }
+
+    /// Tells `/health` that the process is about to end; IDs are issued until the keeper stops.
+    pub fn drain(&self) {
+        self.set_phase(Phase::Draining);
+    }
+
+    /// Ends issuing: the keeper closes the generator and writes the exact mark.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake_keeper();
+    }
+
+    /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
+    pub fn observe_clock(&self) {
+        let mut cold = self.cold();
+        let accept = cold.accept_until;
+        let Some(follower) = cold.follower.as_mut() else {
+            return;
+        };
+        let boot = self.clock.boottime();
+        let (verdict, step) = follower.observe(boot, self.clock.offset(), accept);
+        let offset = follower.offset();
+        let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
+        if let Some(Step::Back(_)) = step {
+            // Logical time stood here; it goes on from here, slower than real time.
+            let stood = boot + self.offset.load(Ordering::Acquire);
+            self.pace.raise(boot, stood);
+        }
+        self.offset
+            .store(offset - self.epoch_nanos, Ordering::Release);
+        drop(cold);
+        if let Some(step) = step {
+            match step {
+                Step::Back(_) => self.stats.steps_back.add(1),
+                // Counted when it was doubted.
+                Step::Forward(_) if known => {}
+                Step::Forward(_) | Step::Doubted(_) => self.stats.steps_forward.add(1),
+            }
+            self.tell(&Event::Clock(step));
+            self.wake_keeper();
+        }
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        let mut cold = self.cold();
+        if cold.phase != Phase::Draining {
+            cold.phase = phase;
+        }
+        drop(cold);
+        self.changed.notify_waiters();
+    }
+
+    fn tell(&self, event: &Event) {
+        (self.observer)(event);
+    }
+}
+
+/// Why nothing was reserved at once.
+enum Delay {
+    Refused(Refusal),
+    /// The bound, which was this, has to rise first.
+    Bound(u64),
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

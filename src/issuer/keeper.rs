@@ -1,0 +1,450 @@
+//! The keeper: takes the locks, follows the start rules, keeps the bound ahead of use, and writes
+//! the exact mark at the end.
+//!
+//! It is a state machine that is stepped, so that a simulation can step it too; [`Keeper::run`]
+//! steps it on a thread of its own. Nothing else in the process touches the state directory.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use super::{Event, Issuer, Phase, nanos};
+use crate::clock::{Clock, Follower, SECOND, Verdict};
+use crate::mark::rules::{self, Now, Policy, View};
+use crate::mark::slot::{BootId, Moment};
+use crate::mark::storage::{File, Storage};
+use crate::mark::{Author, Claim, MarkError, Record};
+use crate::timestamp;
+
+/// How long a lock that somebody else holds is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries for a lock.
+const LOCK_RETRY: Duration = Duration::from_millis(100);
+/// Between two tries to write after a failure.
+const WRITE_RETRY: Duration = Duration::from_millis(250);
+/// The keeper looks at the clock at least this often, should the kernel not tell of a step.
+const ROUND: Duration = Duration::from_millis(250);
+/// The same for a shard that is not in use.
+const IDLE_ROUND: Duration = Duration::from_secs(1);
+/// A shard that issued nothing for this long is not in use, and its bound is left alone.
+const IDLE: Duration = Duration::from_secs(60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The file that `state accept-clock` leaves: one moment in RFC 3339.
+pub const ACCEPT_CLOCK: &str = "accept-clock";
+
+/// Keeps the mark of one issuer.
+pub struct Keeper<S: Storage, C> {
+    issuer: Arc<Issuer<C>>,
+    storage: S,
+    policy: Policy,
+    author: Author,
+    boot_id: BootId,
+    stage: Stage<S>,
+    /// Boot time of the first try for the locks.
+    began: Option<i64>,
+    /// A boot time and the clock's offset then, to measure a step forward from at the start.
+    trusted: Option<(i64, i64)>,
+    /// The generator's tick when it last moved, and the boot time of that.
+    moved: (u64, i64),
+    warned_of_end: bool,
+}
+
+enum Stage<S: Storage> {
+    Locking,
+    Starting {
+        claim: Claim<S>,
+        fresh: Option<u64>,
+    },
+    Opening {
+        record: Record<S>,
+        first: u64,
+    },
+    Running {
+        record: Record<S>,
+        /// The bound that this run read at its start.
+        read: u64,
+    },
+    Ended,
+}
+
+/// What to do after a step.
+#[derive(Debug)]
+pub enum Next {
+    /// Step again after this time, or when woken.
+    Park(Duration),
+    /// Nothing is left to do; the error is why the shard cannot start, or could not stop cleanly.
+    End(Result<(), MarkError>),
+}
+
+impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
+    /// A keeper for `issuer` over `storage`. `boot_id` names the boot that the clock counts from.
+    pub fn new(
+        issuer: Arc<Issuer<C>>,
+        storage: S,
+        policy: Policy,
+        author: Author,
+        boot_id: BootId,
+    ) -> Self {
+        Self {
+            issuer,
+            storage,
+            policy,
+            author,
+            boot_id,
+            stage: Stage::Locking,
+            began: None,
+            trusted: None,
+            moved: (0, 0),
+            warned_of_end: false,
+        }
+    }
+
+    /// Steps until the end, parking in between. To be called on a thread of its own.
+    ///
+    /// # Errors
+    /// [`MarkError`] says why the shard cannot start, or that the exact mark was not written.
+    pub fn run(mut self) -> Result<(), MarkError> {
+        // A second keeper of one issuer would fail on the locks.
+        let _ = self.issuer.keeper.set(thread::current());
+        loop {
+            match self.step() {
+                Next::Park(duration) => thread::park_timeout(duration),
+                Next::End(result) => return result,
+            }
+        }
+    }
+
+    /// Does what is due now.
+    pub fn step(&mut self) -> Next {
+        let issuer = Arc::clone(&self.issuer);
+        // While the disk takes its time the keeper rightly waits: it counts as seen until it is back.
+        issuer.keeper_seen.store(i64::MAX, Ordering::Release);
+        let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
+        if issuer.cold().verdict != Verdict::Followed {
+            // An operator may have accepted the clock meanwhile.
+            let accept_until = self.accept_until();
+            issuer.cold().accept_until = accept_until;
+        }
+        issuer.observe_clock();
+        let next = if issuer.stopping.load(Ordering::Acquire) {
+            Next::End(self.close())
+        } else {
+            self.advance(demanded)
+        };
+        issuer
+            .keeper_seen
+            .store(issuer.clock.boottime(), Ordering::Release);
+        next
+    }
+
+    fn advance(&mut self, demanded: bool) -> Next {
+        let result = match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Locking => self.lock(),
+            Stage::Starting { claim, fresh } => self.start(claim, fresh),
+            Stage::Opening { record, first } => Ok(self.open(record, first)),
+            Stage::Running { record, read } => Ok(self.extend(record, read, demanded)),
+            Stage::Ended => Ok(Next::End(Ok(()))),
+        };
+        result.unwrap_or_else(|error| Next::End(Err(error)))
+    }
+
+    fn lock(&mut self) -> Result<Next, MarkError> {
+        let boot = self.issuer.clock.boottime();
+        let began = *self.began.get_or_insert(boot);
+        let directory = self.policy.directory.clone();
+        match Claim::take(self.storage.clone(), directory, self.policy.range) {
+            Ok(claim) => {
+                self.stage = Stage::Starting { claim, fresh: None };
+                Ok(Next::Park(Duration::ZERO))
+            }
+            Err(error @ (MarkError::Held { .. } | MarkError::Busy { .. }))
+                if boot - began < nanos(LOCK_PATIENCE) =>
+            {
+                let holder = error.to_string();
+                let phase = Phase::LockHeld(holder.clone());
+                self.enter(phase, &Event::LockHeld(holder));
+                self.stage = Stage::Locking;
+                Ok(Next::Park(LOCK_RETRY))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at the directory and does as the rules say.
+    fn start(&mut self, mut claim: Claim<S>, fresh: Option<u64>) -> Result<Next, MarkError> {
+        let looked = claim.look();
+        let view = match looked {
+            Ok(view) => view,
+            Err(MarkError::Busy { .. }) => {
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(Next::Park(LOCK_RETRY));
+            }
+            Err(error) => return Err(error),
+        };
+        self.follow_clock(&view);
+        match rules::decide(&view, &self.policy, &self.now(), fresh) {
+            rules::Verdict::Refuse(refused) => Err(refused.into()),
+            rules::Verdict::Wait(wait) => {
+                let round = wait.left().map_or(IDLE_ROUND, |left| left.min(IDLE_ROUND));
+                self.enter(Phase::Waiting(wait.clone()), &Event::Waiting(wait));
+                self.stage = Stage::Starting { claim, fresh };
+                Ok(Next::Park(round))
+            }
+            rules::Verdict::Settle(_) => self.settle(claim, fresh),
+            rules::Verdict::Open { first } => {
+                let record = claim.into_record(self.author.clone())?;
+                self.stage = Stage::Opening { record, first };
+                Ok(Next::Park(Duration::ZERO))
+            }
+        }
+    }
+
+    fn settle(&mut self, mut claim: Claim<S>, fresh: Option<u64>) -> Result<Next, MarkError> {
+        self.author.moment = self.moment();
+        let (policy, now) = (&self.policy, self.now());
+        let settled = claim.settle(&self.author, |view| {
+            match rules::decide(view, policy, &now, fresh) {
+                rules::Verdict::Settle(settlement) => Some(settlement),
+                _ => None,
+            }
+        });
+        let mut fresh = fresh;
+        match settled {
+            Ok(None) => {}
+            Ok(Some(settlement)) if settlement.fresh => {
+                fresh = Some(settlement.own_bound);
+                self.issuer.tell(&Event::MarkCreated(settlement.own_bound));
+            }
+            Ok(Some(_)) => self.issuer.tell(&Event::MarksSettled),
+            // A full disk may empty; everything else is for an operator.
+            Err(
+                error @ (MarkError::Io { .. } | MarkError::Busy { .. } | MarkError::Held { .. }),
+            ) => {
+                let error = error.to_string();
+                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(Next::Park(IDLE_ROUND));
+            }
+            Err(error) => return Err(error),
+        }
+        self.stage = Stage::Starting { claim, fresh };
+        Ok(Next::Park(Duration::ZERO))
+    }
+
+    /// The run's own bound has to be durable before its first ID: what was read may have been in
+    /// the page cache only.
+    fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
+        let issuer = Arc::clone(&self.issuer);
+        let read = record.bound();
+        let boot = issuer.clock.boottime();
+        let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
+        if let Err(error) = self.raise(&mut record, target) {
+            let error = error.to_string();
+            self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+            self.stage = Stage::Opening { record, first };
+            return Next::Park(WRITE_RETRY);
+        }
+        issuer.first.store(first, Ordering::Relaxed);
+        issuer.pace.raise(boot, issuer.beginning(first));
+        issuer.bound.store(record.bound(), Ordering::Release);
+        issuer.generator.open(first);
+        self.enter(Phase::Serving, &Event::Opened(first));
+        self.stage = Stage::Running { record, read };
+        Next::Park(Duration::ZERO)
+    }
+
+    /// Keeps the bound a window ahead of use while the shard is in use.
+    fn extend(&mut self, mut record: Record<S>, read: u64, demanded: bool) -> Next {
+        let issuer = Arc::clone(&self.issuer);
+        self.warn_of_end();
+        let boot = issuer.clock.boottime();
+        let now = issuer.wall_tick(boot);
+        let next = issuer.generator.tick().unwrap_or(now);
+        if next != self.moved.0 {
+            self.moved = (next, boot);
+        }
+        let used = next.max(now);
+        let idle = boot - self.moved.1 > nanos(IDLE);
+        let left = record.bound().saturating_sub(used);
+        let due = left < issuer.half_window && (demanded || !idle);
+        let mut park = if idle { IDLE_ROUND } else { ROUND };
+        if left >= issuer.half_window {
+            // To the moment at which less than half is left.
+            park = park.min(issuer.span(left - issuer.half_window + 1));
+        }
+        if due && !issuer.too_far_ahead(next, now) {
+            let target = self.target(used, now);
+            match self.raise(&mut record, target) {
+                Ok(()) => self.publish(record.bound()),
+                Err(error) => {
+                    self.fail(&error);
+                    park = WRITE_RETRY;
+                }
+            }
+        }
+        self.stage = Stage::Running { record, read };
+        Next::Park(park)
+    }
+
+    /// The bound for use up to `used` when the wall clock is at `now`: a window further, but never
+    /// further ahead of the clock than a lost mark is taken to have been.
+    fn target(&self, used: u64, now: u64) -> u64 {
+        let settings = &self.issuer.settings;
+        let layout = &settings.layout;
+        let furthest = now
+            .saturating_add(settings.furthest())
+            .max(settings.continue_ahead.unwrap_or(0));
+        used.saturating_add(layout.ticks(settings.window))
+            .min(furthest)
+            .min(layout.max_tick())
+    }
+
+    fn raise(&self, record: &mut Record<S>, target: u64) -> Result<(), MarkError> {
+        let clock = &self.issuer.clock;
+        let begin = clock.boottime();
+        let result = record.extend(target, self.moment());
+        let took = clock.boottime().saturating_sub(begin);
+        let stats = &self.issuer.stats;
+        stats
+            .mark_fsync
+            .record(Duration::from_nanos(took.unsigned_abs()));
+        if result.is_err() {
+            stats.mark_failures.add(1);
+        }
+        result
+    }
+
+    fn publish(&self, bound: u64) {
+        let issuer = &self.issuer;
+        issuer.bound.fetch_max(bound, Ordering::AcqRel);
+        if issuer.cold().mark_error.take().is_some() {
+            issuer.tell(&Event::MarkRecovered);
+        }
+        issuer.changed.notify_waiters();
+    }
+
+    fn fail(&self, error: &MarkError) {
+        let text = error.to_string();
+        let known = self.issuer.cold().mark_error.replace(text.clone());
+        if known.as_ref() != Some(&text) {
+            self.issuer.tell(&Event::MarkFailed(text));
+        }
+    }
+
+    /// Closes the generator by one swap; what that returns covers every request that came before,
+    /// also those that still sleep.
+    fn close(&mut self) -> Result<(), MarkError> {
+        let issuer = Arc::clone(&self.issuer);
+        let last = issuer.generator.close();
+        issuer.set_phase(Phase::Draining);
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        let Stage::Running { record, read } = stage else {
+            // Nothing was issued: what is durable bounds all that was.
+            return Ok(());
+        };
+        let bound = last.unwrap_or(read).max(read);
+        record.finish(bound, self.moment())?;
+        issuer.tell(&Event::Closed(bound));
+        Ok(())
+    }
+
+    /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
+    /// measured from the mark's offset; any other clock is taken as it is, for the rules to judge:
+    /// one that is mended late must find a shard that serves.
+    fn follow_clock(&mut self, view: &View) {
+        let clock = &self.issuer.clock;
+        let (boot, offset) = (clock.boottime(), clock.offset());
+        let mut cold = self.issuer.cold();
+        cold.accept_until = self.accept_until();
+        let known = cold.follower.as_ref().map(Follower::offset);
+        let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
+        if let (Some((_, was)), Some(known)) = (trusted, known)
+            && known - was > SECOND
+        {
+            // It has stood, and is followed now.
+            trusted = Some((boot, known));
+            self.trusted = trusted;
+        }
+        match trusted.filter(|(_, trusted)| offset - trusted > SECOND) {
+            Some((_, trusted)) if known == Some(trusted) => {}
+            Some((since, trusted)) => cold.follower = Some(Follower::new(since, trusted)),
+            None => cold.follower = Some(Follower::new(boot, offset)),
+        }
+        drop(cold);
+        self.issuer.observe_clock();
+    }
+
+    /// The newest moment that the marks tell of this boot, and the clock's offset then.
+    fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<(i64, i64)> {
+        view.overlapping
+            .iter()
+            .flat_map(|seen| seen.valid())
+            .map(|slot| slot.written)
+            .filter(|written| written.boot_id == self.boot_id && written.boot <= boot)
+            .max_by_key(|written| written.boot)
+            .map(|written| (written.boot, written.wall - written.boot))
+    }
+
+    fn now(&self) -> Now {
+        let cold = self.issuer.cold();
+        let doubted = match cold.verdict {
+            Verdict::Followed => None,
+            Verdict::Pending { step, left } => Some((step, Some(left))),
+            Verdict::Alarm { step } => Some((step, None)),
+        };
+        let accept_until = cold.accept_until;
+        let clock = &self.issuer.clock;
+        let offset = cold.follower.as_ref().map_or(0, Follower::offset);
+        Now {
+            wall: clock.boottime() + offset,
+            doubted,
+            synchronised: clock.synchronised(),
+            accept_until,
+        }
+    }
+
+    /// The moment up to which an operator takes the clock for right.
+    fn accept_until(&self) -> Option<i64> {
+        let file = self.storage.open(ACCEPT_CLOCK).ok()??;
+        let mut bytes = [0; 64];
+        let read = file.read_at(&mut bytes, 0).ok()?;
+        let text = str::from_utf8(&bytes[..read]).ok()?;
+        timestamp::parse_rfc3339(text.trim()).map(|ms| ms.saturating_mul(1_000_000))
+    }
+
+    fn moment(&self) -> Moment {
+        let boot = self.issuer.clock.boottime();
+        let offset = self.issuer.offset.load(Ordering::Acquire) + self.issuer.epoch_nanos;
+        Moment {
+            wall: boot + offset,
+            boot,
+            boot_id: self.boot_id,
+        }
+    }
+
+    /// Changes the phase, and tells of it unless it is the kind of phase that it was.
+    fn enter(&self, phase: Phase, event: &Event) {
+        let known = self.issuer.cold().phase.clone();
+        let told = match (&phase, &known) {
+            // The time left differs at every look.
+            (Phase::Waiting(new), Phase::Waiting(old)) => new.code() == old.code(),
+            (new, old) => new == old,
+        };
+        self.issuer.set_phase(phase);
+        if !told {
+            self.issuer.tell(event);
+        }
+    }
+
+    fn warn_of_end(&mut self) {
+        let issuer = &self.issuer;
+        let now = issuer.wall_tick(issuer.clock.boottime());
+        let left = issuer.span(issuer.layout().max_tick().saturating_sub(now));
+        if left < YEAR && !self.warned_of_end {
+            self.warned_of_end = true;
+            self.issuer.tell(&Event::TimeFieldEnding(left));
+        }
+    }
+}

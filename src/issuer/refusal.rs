@@ -1,0 +1,102 @@
+//! Why no ID is issued.
+
+use std::time::Duration;
+
+use crate::mark::rules::Wait;
+use crate::timestamp::span;
+
+/// Why a request gets no ID. The text says what was seen, the limit, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the messages name"
+)]
+pub enum Refusal {
+    /// The locks are not taken yet.
+    #[error("the shard is starting: try again in a second")]
+    Starting,
+    /// Somebody else has the locks.
+    #[error("{holder}; waiting for it to end")]
+    LockHeld { holder: String },
+    /// The start rules wait.
+    #[error(transparent)]
+    Waiting(Wait),
+    /// The mark cannot be written at the start.
+    #[error("the mark cannot be written, so no ID may be issued yet: {error}")]
+    Unwritable { error: String },
+    /// The wall clock was set back further than may be made up.
+    #[error(
+        "the clock was set back: IDs are {} ahead of it, at most {} is allowed: set the clock right, or wait {}",
+        span(*ahead), span(*limit), span(*left)
+    )]
+    ClockAhead {
+        ahead: Duration,
+        limit: Duration,
+        left: Duration,
+    },
+    /// The durable window is used up and could not be extended in time.
+    #[error("the durable window of the mark is used up: {reason}")]
+    WindowUsedUp { reason: String },
+    /// Every ID up to the deadline is taken.
+    #[error(
+        "all IDs of the next {} are taken: come back in {}, or add shards (a range such as SHARD_ID=16-31 multiplies the rate)",
+        span(*deadline), span(*left)
+    )]
+    Saturated { deadline: Duration, left: Duration },
+    /// The time field is used up.
+    #[error(
+        "the time field of the layout ended at {end}: use a layout with more time bits or a later epoch, with new consumers of the IDs"
+    )]
+    TimeFieldOver { end: String },
+    /// The process is about to end.
+    #[error("the shard is shutting down: ask another one, or this one again when it is back")]
+    Draining,
+}
+
+impl Refusal {
+    /// Every code that [`Refusal::code`] can return.
+    pub const CODES: [&'static str; 14] = [
+        "starting",
+        "lock_held",
+        "fresh_mark",
+        "clock_behind_mark",
+        "clock_implausible",
+        "clock_stepped_forward",
+        "clock_unsynchronised",
+        "mark_unwritable",
+        "clock_ahead",
+        "window_used_up",
+        "saturated",
+        "time_field_over",
+        "draining",
+        "other",
+    ];
+
+    /// A short name for machines, in `snake_case`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::LockHeld { .. } => "lock_held",
+            Self::Waiting(wait) => wait.code(),
+            Self::Unwritable { .. } => "mark_unwritable",
+            Self::ClockAhead { .. } => "clock_ahead",
+            Self::WindowUsedUp { .. } => "window_used_up",
+            Self::Saturated { .. } => "saturated",
+            Self::TimeFieldOver { .. } => "time_field_over",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// When to come back.
+    #[must_use]
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Saturated { left, .. } | Self::ClockAhead { left, .. } => *left,
+            Self::Waiting(wait) => wait.left().unwrap_or(Duration::from_secs(30)),
+            Self::TimeFieldOver { .. } => Duration::from_secs(3600),
+            _ => Duration::from_secs(1),
+        }
+    }
+}
