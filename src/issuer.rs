@@ -259,7 +259,7 @@ impl<C: Clock> Issuer<C> {
     pub async fn issue(&self) -> Result<Issued, Refusal> {
         let begin = Instant::now();
         let deadline = self.settings.deadline;
-        let patience = deadline - TIMER_SLACK.min(deadline / 2);
+        let patience = deadline.saturating_sub(TIMER_SLACK).max(deadline / 2);
         loop {
             let boot = self.clock.boottime();
             let left = patience.saturating_sub(begin.elapsed());

@@ -2,6 +2,8 @@
 pub mod clock;
 pub mod id;
 pub mod issuer;
+pub mod logging;
 pub mod mark;
 pub mod syscall;
+pub mod systemd;
 pub mod timestamp;

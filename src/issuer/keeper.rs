@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{Event, Issuer, Phase, nanos};
 use crate::clock::{Clock, Follower, SECOND, Verdict};
-use crate::mark::rules::{self, Now, Policy, View};
+use crate::mark::rules::{self, Now, Policy, Seen, View};
 use crate::mark::slot::{BootId, Moment};
 use crate::mark::storage::{File, Storage};
 use crate::mark::{Author, Claim, MarkError, Record};
@@ -380,7 +380,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<(i64, i64)> {
         view.overlapping
             .iter()
-            .flat_map(|seen| seen.valid())
+            .flat_map(Seen::valid)
             .map(|slot| slot.written)
             .filter(|written| written.boot_id == self.boot_id && written.boot <= boot)
             .max_by_key(|written| written.boot)

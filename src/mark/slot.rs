@@ -82,6 +82,9 @@ pub enum SlotError {
 
 impl Slot {
     /// The slot's bytes.
+    ///
+    /// # Panics
+    /// Never: the fields take far less than a slot.
     #[must_use]
     pub fn encode(&self) -> Box<[u8; SLOT_LEN]> {
         let mut bytes = Box::new([0; SLOT_LEN]);

@@ -1,4 +1,8 @@
 //! What the mark needs of a directory, so that a simulated one can stand in for it.
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every method fails as the file system does"
+)]
 
 use std::io;
 
@@ -22,9 +26,6 @@ pub trait Storage: Send + 'static {
     type File: File;
 
     /// The names of all files.
-    ///
-    /// # Errors
-    /// Whatever the file system says; so for all that follow.
     fn names(&self) -> io::Result<Vec<String>>;
 
     /// Opens a file for reading and writing, `None` if there is none of that name.
@@ -51,9 +52,6 @@ pub trait Storage: Send + 'static {
 /// An open file.
 pub trait File: Send + 'static {
     /// Reads from `offset` until `buffer` is full or the file ends; returns how much.
-    ///
-    /// # Errors
-    /// Whatever the file system says; so for all that follow.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes all of `bytes` at `offset`.

@@ -154,9 +154,9 @@ fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
     }
     // All of the wait, not only down to what may be made up.
     let fresh = Some(done.own_bound);
-    let at = |seconds: f64| now(NOW + (seconds * 1e9) as i64);
+    let at = |ms: i64| now(NOW + ms * SECOND / 1000);
     let view = claim.look().unwrap();
-    for early in [0.0, 1.3, 6.25] {
+    for early in [0, 1300, 6250] {
         assert!(matches!(
             decide(&view, &policy, &at(early), fresh),
             Verdict::Wait(Wait::Fresh { .. })
@@ -164,7 +164,7 @@ fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
     }
     let first = tick(NOW) + Q + 1;
     assert_eq!(
-        decide(&view, &policy, &at(6.26), fresh),
+        decide(&view, &policy, &at(6260), fresh),
         Verdict::Open { first }
     );
 }
@@ -303,16 +303,16 @@ fn a_replaced_mark_is_not_published() {
 
 #[test]
 fn one_bad_slot_is_repaired_and_two_are_refused() {
-    for slot in [0, 1] {
+    for slot in [0usize, 1] {
         let state = tempfile::tempdir().unwrap();
         let bound = tick(NOW) + 3;
         leave(state.path(), "1", bound);
-        damage(state.path(), "1.mark", slot);
+        damage(state.path(), "1.mark", slot as u64);
         let (first, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
         assert_eq!(first, bound + 1);
         record.extend(bound + 100, Moment::default()).unwrap();
         assert_eq!(
-            read(state.path(), "1.mark")[slot as usize].bound,
+            read(state.path(), "1.mark")[slot].bound,
             bound + 100
         );
         drop(record);

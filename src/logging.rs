@@ -1,0 +1,247 @@
+//! Log records: to the journal when it listens on stderr, to stderr otherwise.
+//!
+//! Every record in the journal carries `SHARD_ID` and a `MESSAGE_ID` that tells its kind, so that
+//! `journalctl SHARD_ID=1 MESSAGE_ID=…` finds it. There is no record per request: the journal's
+//! socket blocks.
+
+use std::io::Write;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::clock::{Clock, Step, SystemClock};
+use crate::id::range::MachineRange;
+use crate::issuer::Event;
+use crate::timestamp::{rfc3339_nanos, span};
+
+/// What a record is about. The number never changes once released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The server begins: version, shard, state directory, addresses.
+    Starting,
+    /// The configuration has something that it should not.
+    ConfigWarning,
+    /// The state directory lies where it may be lost.
+    StateWarning,
+    /// IDs are issued from now on.
+    Serving,
+    /// The start waits, for a lock or for the clock.
+    Waiting,
+    /// A mark was created, split or merged.
+    MarkChanged,
+    /// The mark could not be written.
+    MarkFailed,
+    /// The mark can be written again.
+    MarkRecovered,
+    /// The wall clock stepped.
+    ClockStepped,
+    /// The kernel says that the clock is not synchronised.
+    ClockUnsynchronised,
+    /// The time field has less than a year left.
+    TimeFieldEnding,
+    /// The configuration was read again.
+    Reloaded,
+    /// A connection could not be accepted.
+    AcceptFailed,
+    /// The server ends.
+    Stopping,
+    /// The exact mark is written; the end.
+    Stopped,
+    /// The server cannot start or go on.
+    Fatal,
+}
+
+impl Kind {
+    /// Every kind, for the documentation and its test.
+    pub const ALL: [Self; 16] = [
+        Self::Starting,
+        Self::ConfigWarning,
+        Self::StateWarning,
+        Self::Serving,
+        Self::Waiting,
+        Self::MarkChanged,
+        Self::MarkFailed,
+        Self::MarkRecovered,
+        Self::ClockStepped,
+        Self::ClockUnsynchronised,
+        Self::TimeFieldEnding,
+        Self::Reloaded,
+        Self::AcceptFailed,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Fatal,
+    ];
+
+    /// The `MESSAGE_ID` of such records.
+    #[must_use]
+    pub const fn message_id(self) -> &'static str {
+        match self {
+            Self::Starting => "b6d45265c5974d86bae79b6b6860a91e",
+            Self::ConfigWarning => "3deb61ec1804401bbc488af90ee0b18e",
+            Self::StateWarning => "b6c5ce9b3dee45719c170ba42d733df1",
+            Self::Serving => "282ad63331d247b1a1657b9bc04387ff",
+            Self::Waiting => "59d60ceeda404a3f8cefbb89184ff628",
+            Self::MarkChanged => "2df07687c8034a4abce8bea66f757b4f",
+            Self::MarkFailed => "b739c6446f4b4809a6e1510c452f95c2",
+            Self::MarkRecovered => "d36a119e0059457d8296651ad0634833",
+            Self::ClockStepped => "9dc5afcbcc8d4c7292ff448c45134d2c",
+            Self::ClockUnsynchronised => "b7378c6ef36a4fd1b64ec44ca8d40c8c",
+            Self::TimeFieldEnding => "df57d714ee4f4bafbdfdad21942ec726",
+            Self::Reloaded => "486a6c5e42ea444ab5c0c5bad7cd60a3",
+            Self::AcceptFailed => "46b78389452140618cee6e6f7c11f91d",
+            Self::Stopping => "eaa8c251425a46c0aa2297912150b3e5",
+            Self::Stopped => "fdd2169ba4834667a657a310ecc49155",
+            Self::Fatal => "ee73b18c55aa4caab34d34494cd7f9b7",
+        }
+    }
+}
+
+/// Logs `text` as a record of that kind.
+pub fn record(level: Level, kind: Kind, text: &str) {
+    log::log!(level, MESSAGE_ID = kind.message_id(); "{text}");
+}
+
+/// Starts logging for `shard`. A second call changes nothing.
+pub fn init(level: LevelFilter, shard: MachineRange) {
+    log::set_max_level(level);
+    if systemd_journal_logger::connected_to_journal()
+        && let Ok(journal) = systemd_journal_logger::JournalLog::new()
+    {
+        let journal = journal.add_extra_field("SHARD_ID", shard.to_string());
+        // Fails only if logging was started before.
+        let _ = journal.install();
+        return;
+    }
+    let _ = log::set_logger(&Stderr);
+}
+
+/// Logs what an issuer tells of.
+pub fn event(event: &Event) {
+    let (level, kind, text) = describe(event);
+    record(level, kind, &text);
+}
+
+fn describe(event: &Event) -> (Level, Kind, String) {
+    match event {
+        Event::Clock(step) => {
+            let text = match step {
+                Step::Back(by) => format!(
+                    "the clock was set back by {}; IDs go on from where they were",
+                    span(*by)
+                ),
+                Step::Forward(by) => {
+                    format!("the clock was set forward by {} and is followed", span(*by))
+                }
+                Step::Doubted(by) => format!(
+                    "the clock was set forward by {}; it is not followed until it has stood, or `shardflake state accept-clock` says so",
+                    span(*by)
+                ),
+            };
+            (Level::Warn, Kind::ClockStepped, text)
+        }
+        Event::Waiting(wait) => (Level::Warn, Kind::Waiting, format!("waiting: {wait}")),
+        Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
+        Event::MarkCreated(bound) => (
+            Level::Info,
+            Kind::MarkChanged,
+            format!("created the mark, with bound {bound}"),
+        ),
+        Event::MarksSettled => (
+            Level::Info,
+            Kind::MarkChanged,
+            "split or merged marks for this shard's range".to_owned(),
+        ),
+        Event::Opened(first) => (
+            Level::Info,
+            Kind::Serving,
+            format!("issuing IDs from tick {first}"),
+        ),
+        Event::MarkFailed(error) => (Level::Error, Kind::MarkFailed, error.clone()),
+        Event::MarkRecovered => (
+            Level::Info,
+            Kind::MarkRecovered,
+            "the mark can be written again".to_owned(),
+        ),
+        Event::TimeFieldEnding(left) => (
+            Level::Warn,
+            Kind::TimeFieldEnding,
+            format!("the time field of the layout ends in {}", span(*left)),
+        ),
+        Event::Closed(bound) => (
+            Level::Info,
+            Kind::Stopped,
+            format!("wrote the exact mark, with bound {bound}"),
+        ),
+    }
+}
+
+/// One line a record: moment, level, text.
+struct Stderr;
+
+impl Log for Stderr {
+    fn enabled(&self, _: &Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record) {
+        let now = rfc3339_nanos(SystemClock.realtime());
+        // A closed stderr is no reason to fail.
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{now} {:5} {}",
+            record.level(),
+            record.args()
+        );
+    }
+
+    fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    #[test]
+    fn every_kind_has_an_id_of_its_own() {
+        let ids: HashSet<_> = Kind::ALL.iter().map(|kind| kind.message_id()).collect();
+        assert_eq!(ids.len(), Kind::ALL.len());
+        for id in ids {
+            assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+    }
+
+    #[test]
+    fn events_say_what_happened() {
+        let second = Duration::from_secs(1);
+        for (event, level, word) in [
+            (Event::Clock(Step::Back(second)), Level::Warn, "back by 1s"),
+            (
+                Event::Clock(Step::Forward(second)),
+                Level::Warn,
+                "forward by 1s",
+            ),
+            (
+                Event::Clock(Step::Doubted(second)),
+                Level::Warn,
+                "accept-clock",
+            ),
+            (Event::LockHeld("held".into()), Level::Warn, "held"),
+            (Event::MarkCreated(7), Level::Info, "bound 7"),
+            (Event::MarksSettled, Level::Info, "marks"),
+            (Event::Opened(8), Level::Info, "tick 8"),
+            (
+                Event::MarkFailed("no space".into()),
+                Level::Error,
+                "no space",
+            ),
+            (Event::MarkRecovered, Level::Info, "again"),
+            (Event::TimeFieldEnding(second), Level::Warn, "ends in 1s"),
+            (Event::Closed(9), Level::Info, "bound 9"),
+        ] {
+            let (seen, _, text) = describe(&event);
+            assert_eq!(seen, level);
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}
