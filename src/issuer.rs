@@ -18,10 +18,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use keeper::{ACCEPT_CLOCK, Keeper, Next};
+pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
 pub use refusal::Refusal;
 use stats::Stats;
 
@@ -170,7 +170,7 @@ pub struct Issuer<C> {
     stats: Stats,
     cold: Mutex<Cold>,
     /// Told when the bound has risen, or the phase has changed.
-    changed: Notify,
+    changed: watch::Sender<()>,
     keeper: OnceLock<Thread>,
     wanted: AtomicBool,
     stopping: AtomicBool,
@@ -212,7 +212,7 @@ impl<C: Clock> Issuer<C> {
                 accept_until: None,
                 mark_error: None,
             }),
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             keeper: OnceLock::new(),
             wanted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -344,13 +344,13 @@ impl<C: Clock> Issuer<C> {
 
     /// Waits until the published bound is above `bound`.
     async fn await_bound(&self, bound: u64, until: Instant) -> Result<(), Refusal> {
+        let mut changed = self.changed.subscribe();
         loop {
-            let changed = self.changed.notified();
             if self.bound.load(Ordering::Acquire) > bound {
                 return Ok(());
             }
             self.want_window();
-            if timeout_at(until, changed).await.is_err() {
+            if timeout_at(until, changed.changed()).await.is_err() {
                 let error = self.cold().mark_error.clone();
                 return Err(Refusal::WindowUsedUp {
                     reason: error.unwrap_or_else(|| {
@@ -526,6 +526,12 @@ impl<C: Clock> Issuer<C> {
         self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
     }
 
+    /// Marked as changed whenever the phase of the shard or its bound has changed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
     /// Tells `/health` that the process is about to end; IDs are issued until the keeper stops.
     pub fn drain(&self) {
         self.set_phase(Phase::Draining);
@@ -574,7 +580,7 @@ impl<C: Clock> Issuer<C> {
             cold.phase = phase;
         }
         drop(cold);
-        self.changed.notify_waiters();
+        self.changed.send_replace(());
     }
 
     fn tell(&self, event: &Event) {

@@ -1,9 +1,29 @@
-//! Unique 64-bit, time-ordered IDs that never repeat.
+//! Unique 64-bit, time-ordered IDs that never repeat: the small server as a library.
+//!
+//! From the bottom up; a module imports only from layers below its own.
+//!
+//! | layer | modules | what they are |
+//! |---|---|---|
+//! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms |
+//! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
+//! | 2 | [`config`], [`logging`], [`systemd`], [`metrics`] | what surrounds a service |
+//! | 3 | [`http`] | listeners, routes, replies |
+//! | top | [`server`], [`cli`] | wiring, and the command line |
+//!
+//! One request: `http` → [`issuer::Issuer::try_issue`], which reads the clock and swaps one word.
+//! One start: `cli` → `config` → [`server::run`] → a [`issuer::Keeper`] that takes the locks,
+//! follows [`mark::rules`] and opens the generator. One stop: drain, close, write the exact mark.
+
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod http;
 pub mod id;
 pub mod issuer;
 pub mod logging;
 pub mod mark;
+pub mod metrics;
+pub mod server;
 pub mod syscall;
 pub mod systemd;
 pub mod timestamp;

@@ -1,2 +1,7 @@
-//! The small server.
-fn main() {}
+//! The program: its exit code, and nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shardflake::cli::run()
+}

@@ -112,7 +112,7 @@ impl Layout {
         10,
         1_409_529_600_000,
     );
-    /// Snowflake with 10 worker bits, from 2024-01-12T13:29:14.064Z.
+    /// Snowflake with 10 worker bits, from 2024-01-12T13:15:54.064Z.
     pub const SNOWFLAKE: Self = Self::preset(SNOWFLAKE_BITS, 1, 1_705_065_354_064);
     /// Snowflake with 10 machine bits, from 2024-01-01.
     pub const SNOWFLAKE_NODE: Self = Self::preset(SNOWFLAKE_BITS, 1, 1_704_067_200_000);

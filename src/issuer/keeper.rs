@@ -124,7 +124,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
         if issuer.cold().verdict != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
-            let accept_until = self.accept_until();
+            let accept_until = accepted_until(&self.storage);
             issuer.cold().accept_until = accept_until;
         }
         issuer.observe_clock();
@@ -322,7 +322,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         if issuer.cold().mark_error.take().is_some() {
             issuer.tell(&Event::MarkRecovered);
         }
-        issuer.changed.notify_waiters();
+        issuer.changed.send_replace(());
     }
 
     fn fail(&self, error: &MarkError) {
@@ -357,7 +357,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let clock = &self.issuer.clock;
         let (boot, offset) = (clock.boottime(), clock.offset());
         let mut cold = self.issuer.cold();
-        cold.accept_until = self.accept_until();
+        cold.accept_until = accepted_until(&self.storage);
         let known = cold.follower.as_ref().map(Follower::offset);
         let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
         if let (Some((_, was)), Some(known)) = (trusted, known)
@@ -405,15 +405,6 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// The moment up to which an operator takes the clock for right.
-    fn accept_until(&self) -> Option<i64> {
-        let file = self.storage.open(ACCEPT_CLOCK).ok()??;
-        let mut bytes = [0; 64];
-        let read = file.read_at(&mut bytes, 0).ok()?;
-        let text = str::from_utf8(&bytes[..read]).ok()?;
-        timestamp::parse_rfc3339(text.trim()).map(|ms| ms.saturating_mul(1_000_000))
-    }
-
     fn moment(&self) -> Moment {
         let boot = self.issuer.clock.boottime();
         let offset = self.issuer.offset.load(Ordering::Acquire) + self.issuer.epoch_nanos;
@@ -447,4 +438,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             self.issuer.tell(&Event::TimeFieldEnding(left));
         }
     }
+}
+
+/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970.
+pub fn accepted_until(storage: &impl Storage) -> Option<i64> {
+    let file = storage.open(ACCEPT_CLOCK).ok()??;
+    let mut bytes = [0; 64];
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    let text = str::from_utf8(&bytes[..read]).ok()?;
+    timestamp::parse_rfc3339(text.trim()).map(|ms| ms.saturating_mul(1_000_000))
 }

@@ -218,12 +218,9 @@ impl<S: Storage> Claim<S> {
             .filter_map(|name| Some((name, name.strip_suffix(MARK_SUFFIX)?)));
         marks
             .map(|(name, stem)| {
-                stem.parse::<MachineRange>()
-                    .ok()
-                    .filter(|range| range.to_string() == stem)
-                    .ok_or_else(|| MarkError::Name {
-                        path: format!("{}/{name}", self.directory),
-                    })
+                range_of(stem).ok_or_else(|| MarkError::Name {
+                    path: format!("{}/{name}", self.directory),
+                })
             })
             .collect()
     }
@@ -254,19 +251,7 @@ impl<S: Storage> Claim<S> {
     }
 
     fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
-        let name = mark_name(range);
-        let failed = |error| self.io("read", &name, error);
-        let slot = |index: usize| {
-            let mut bytes = vec![0; SLOT_LEN];
-            let offset = index * SLOT_LEN;
-            let read = file.read_at(&mut bytes, offset as u64).map_err(failed)?;
-            Ok::<_, MarkError>(Slot::decode(&bytes[..read]))
-        };
-        Ok(Seen {
-            range,
-            slots: [slot(0)?, slot(1)?],
-            identity: file.identity().map_err(failed)?,
-        })
+        seen(range, file).map_err(|error| self.io("read", &mark_name(range), error))
     }
 
     fn carry_out(&self, author: &Author, settlement: &Settlement) -> Result<(), MarkError> {
@@ -376,6 +361,55 @@ impl<S: Storage> Claim<S> {
 
 fn unknown_holder() -> String {
     "a process that has not written its mark yet".to_owned()
+}
+
+/// Reads all marks of a directory, without locks: what a running shard writes may be half done.
+/// The second list holds the names of files that are called marks and cannot be one.
+///
+/// # Errors
+/// [`MarkError::Io`] if the directory or a mark cannot be read.
+pub fn survey<S: Storage>(
+    storage: &S,
+    directory: &str,
+) -> Result<(Vec<Seen>, Vec<String>), MarkError> {
+    let failed = |name: &str, error| MarkError::io("read", directory, name, error);
+    let names = storage.names().map_err(|error| failed(".", error))?;
+    let (mut marks, mut strangers) = (Vec::new(), Vec::new());
+    for name in names {
+        let Some(stem) = name.strip_suffix(MARK_SUFFIX) else {
+            continue;
+        };
+        let Some(range) = range_of(stem) else {
+            strangers.push(name);
+            continue;
+        };
+        let file = storage.open(&name).map_err(|error| failed(&name, error))?;
+        // A start may have settled it away meanwhile.
+        if let Some(file) = file {
+            marks.push(seen(range, &file).map_err(|error| failed(&name, error))?);
+        }
+    }
+    marks.sort_by_key(|seen| seen.range);
+    Ok((marks, strangers))
+}
+
+fn seen<F: File>(range: MachineRange, file: &F) -> io::Result<Seen> {
+    let slot = |index: usize| {
+        let mut bytes = vec![0; SLOT_LEN];
+        let read = file.read_at(&mut bytes, (index * SLOT_LEN) as u64)?;
+        Ok::<_, io::Error>(Slot::decode(&bytes[..read]))
+    };
+    Ok(Seen {
+        range,
+        slots: [slot(0)?, slot(1)?],
+        identity: file.identity()?,
+    })
+}
+
+/// The range that a mark's name tells, if it is written as this program writes it.
+fn range_of(stem: &str) -> Option<MachineRange> {
+    let range: MachineRange = stem.parse().ok()?;
+    (range.to_string() == stem).then_some(range)
 }
 
 /// The ranges of `all` that overlap `range`, and those that overlap one of these, and so on.

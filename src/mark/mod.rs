@@ -18,7 +18,7 @@ pub mod storage;
 
 use std::io;
 
-pub use claim::Claim;
+pub use claim::{Claim, survey};
 pub use directory::{Directory, FileSystem};
 pub use record::{Author, Record};
 

@@ -311,10 +311,7 @@ fn one_bad_slot_is_repaired_and_two_are_refused() {
         let (first, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
         assert_eq!(first, bound + 1);
         record.extend(bound + 100, Moment::default()).unwrap();
-        assert_eq!(
-            read(state.path(), "1.mark")[slot].bound,
-            bound + 100
-        );
+        assert_eq!(read(state.path(), "1.mark")[slot].bound, bound + 100);
         drop(record);
         damage(state.path(), "1.mark", 0);
         damage(state.path(), "1.mark", 1);

@@ -1,0 +1,153 @@
+//! Exit codes: the one place that turns an outcome into a number.
+//!
+//! | code | meaning | systemd |
+//! |---|---|---|
+//! | 0 | done, or stopped as asked | – |
+//! | 64 | the command line, or an ID or time on it, is wrong | does not restart |
+//! | 70 | a bug in this program | restarts |
+//! | 74 | input or output failed; at shutdown: the exact mark could not be written | restarts |
+//! | 75 | another process holds the lock | restarts |
+//! | 78 | the configuration, or state that an operator must decide on | does not restart |
+
+use std::io;
+use std::panic::{self, UnwindSafe};
+use std::process::ExitCode;
+
+use super::state;
+use crate::config::ConfigErrors;
+use crate::mark::MarkError;
+use crate::server::ServerError;
+
+/// How a run ended, as in `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or stopped as asked.
+    Ok = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// A bug.
+    Bug = 70,
+    /// Input or output failed; at shutdown, the exact mark could not be written.
+    Io = 74,
+    /// Another process holds the lock.
+    Locked = 75,
+    /// Configuration, or state that an operator must decide on.
+    Config = 78,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// What the command line asks for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration has problems.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// A state command was refused.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// Reading or writing a stream failed.
+    #[error("input or output failed: {0}; check where the output goes")]
+    Io(#[from] io::Error),
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<&Failure> for Exit {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Usage(_) => Self::Usage,
+            Failure::Config(_) => Self::Config,
+            Failure::State(error) => Self::from(error),
+            Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Ok,
+            Failure::Io(_) => Self::Io,
+        }
+    }
+}
+
+impl From<&MarkError> for Exit {
+    fn from(error: &MarkError) -> Self {
+        match error {
+            MarkError::Held { .. } | MarkError::Busy { .. } => Self::Locked,
+            _ => Self::Config,
+        }
+    }
+}
+
+impl From<&state::Error> for Exit {
+    fn from(error: &state::Error) -> Self {
+        match error {
+            state::Error::Directory(_) | state::Error::NoShard => Self::Config,
+            state::Error::Mark(error) => error.into(),
+            state::Error::Past { .. } => Self::Usage,
+        }
+    }
+}
+
+impl From<&ServerError> for Exit {
+    fn from(error: &ServerError) -> Self {
+        match error {
+            ServerError::Start(error) => error.into(),
+            ServerError::Finish(_) => Self::Io,
+            // Whoever has the address may leave it, as the holder of a lock may.
+            ServerError::Bind(error) if error.is_in_use() => Self::Locked,
+            ServerError::System(_) => Self::Locked,
+            ServerError::State(_) | ServerError::Bind(_) | ServerError::Socket(_) => Self::Config,
+            ServerError::Bug => Self::Bug,
+        }
+    }
+}
+
+impl Failure {
+    /// Whether there is nobody to tell: the reader of the output has left, as `head` does.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        Exit::from(self) == Exit::Ok
+    }
+}
+
+/// Runs `body`; a panic, whose message the panic hook has printed, is a bug.
+pub(super) fn guarded(body: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
+    panic::catch_unwind(body).unwrap_or(Exit::Bug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_its_code() {
+        let io = |kind| Failure::Io(io::Error::from(kind));
+        for (failure, code) in [
+            (Failure::Usage(String::new()), 64),
+            (Failure::Config(ConfigErrors(Vec::new())), 78),
+            (io(io::ErrorKind::StorageFull), 74),
+            (io(io::ErrorKind::BrokenPipe), 0),
+        ] {
+            assert_eq!(Exit::from(&failure).code(), code, "{failure:?}");
+            assert_eq!(failure.is_silent(), code == 0);
+        }
+        assert_eq!((Exit::Locked.code(), Exit::Bug.code()), (75, 70));
+    }
+
+    #[test]
+    fn a_panic_is_a_bug() {
+        assert_eq!(guarded(|| panic!("on purpose")), Exit::Bug);
+        assert_eq!(guarded(|| Exit::Usage), Exit::Usage);
+    }
+}

@@ -1,0 +1,93 @@
+//! Manual pages and shell completions, made from the command line's grammar.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_complete::aot::{Bash, Fish, Zsh, generate};
+use clap_mangen::Man;
+
+use super::arguments::{Arguments, Shell};
+use super::exit::Failure;
+
+const NAME: &str = "shardflake";
+const SOURCE: &str = concat!("shardflake ", env!("CARGO_PKG_VERSION"));
+
+/// What the grammar does not know.
+const MORE: &str = r#".SH "EXIT STATUS"
+.TP
+.B 0
+Done, or stopped as asked.
+.TP
+.B 64
+The command line, or an ID or time on it, is wrong.
+.TP
+.B 70
+A bug in this program.
+.TP
+.B 74
+Input or output failed; at shutdown, the exact mark could not be written.
+.TP
+.B 75
+Another process holds the lock.
+.TP
+.B 78
+The configuration, or state that an operator must decide on.
+.SH FILES
+.TP
+.I /etc/shardflake/shardflake.toml
+The configuration.
+.TP
+.I /var/lib/shardflake
+The state directory of the system service.
+.SH "SEE ALSO"
+.BR shardflake.toml (5),
+.BR systemd.exec (5)
+"#;
+
+/// Prints the page of the program (section 8), or that of one of its commands (section 1).
+pub(super) fn man(command: Option<&str>, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut program = Arguments::command();
+    program = program.disable_help_subcommand(true);
+    program.build();
+    let Some(name) = command else {
+        let page = Man::new(program)
+            .title("SHARDFLAKE")
+            .section("8")
+            .source(SOURCE);
+        write_page(&page, out)?;
+        return Ok(out.write_all(MORE.as_bytes())?);
+    };
+    let found = program.find_subcommand(name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = program
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        Failure::Usage(format!(
+            "{name:?} is not a command; name one of {}",
+            names.join(", ")
+        ))
+    })?;
+    // Without this the page would be named after the bare word.
+    let full: &'static str = format!("{NAME}-{name}").leak();
+    let page = Man::new(found.name(full)).section("1").source(SOURCE);
+    Ok(write_page(&page, out)?)
+}
+
+fn write_page(page: &Man, out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    out.write_all(&text)
+}
+
+/// Prints the completion script of a shell.
+pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
+    let mut command = Arguments::command();
+    // The generators panic where a write fails, so they write to memory.
+    let mut script = Vec::new();
+    match shell {
+        Shell::Bash => generate(Bash, &mut command, NAME, &mut script),
+        Shell::Zsh => generate(Zsh, &mut command, NAME, &mut script),
+        Shell::Fish => generate(Fish, &mut command, NAME, &mut script),
+    }
+    out.write_all(&script)
+}

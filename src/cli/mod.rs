@@ -1,0 +1,167 @@
+//! The command line: what is asked, and who answers it.
+
+pub mod arguments;
+mod bounds;
+mod check;
+mod decode;
+pub mod exit;
+mod layouts;
+mod manual;
+pub mod state;
+mod table;
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::config::{Calculation, Config, Environment, Flags};
+use crate::server;
+use arguments::{Arguments, Command, Serve};
+pub use exit::{Exit, Failure};
+
+/// Where a command reads and writes.
+pub struct Streams<'a> {
+    /// Standard input.
+    pub input: &'a mut dyn BufRead,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+}
+
+/// Does what the process's command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let exit = exit::guarded(|| {
+        let environment = Environment::of_process();
+        let mut streams = Streams {
+            input: &mut io::BufReader::new(io::stdin()),
+            out: &mut BufWriter::new(io::stdout()),
+            err: &mut io::stderr(),
+        };
+        answer(std::env::args_os(), &environment, &mut streams)
+    });
+    exit.into()
+}
+
+/// Parses `line`, does what it says, and reports what went wrong.
+fn answer(
+    line: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Exit {
+    let done = match Arguments::try_parse_from(line) {
+        Ok(arguments) => dispatch(&arguments, environment, streams),
+        Err(error) => explain(&error, streams),
+    };
+    let done = done.and_then(|exit| {
+        streams.out.flush()?;
+        Ok(exit)
+    });
+    done.unwrap_or_else(|failure| report(&failure, streams.err))
+}
+
+/// Help and version were asked for; all else is a mistake.
+fn explain(error: &clap::Error, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let text = error.render();
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        write!(streams.out, "{text}")?;
+        return Ok(Exit::Ok);
+    }
+    write!(streams.err, "{text}")?;
+    Ok(Exit::Usage)
+}
+
+fn report(failure: &Failure, err: &mut dyn Write) -> Exit {
+    if !failure.is_silent() {
+        for line in failure.to_string().lines() {
+            // Where standard error is gone too, the exit code has to do.
+            let _ = writeln!(err, "shardflake: {line}");
+        }
+    }
+    failure.into()
+}
+
+fn dispatch(
+    arguments: &Arguments,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, Failure> {
+    let flags = arguments.common.flags();
+    match &arguments.command {
+        None => serve(&Serve::default(), flags, environment),
+        Some(Command::Serve(options)) => serve(options, flags, environment),
+        Some(Command::Decode(decode)) => {
+            let calculation = calculation(flags, decode.epoch.as_ref(), environment, streams.err)?;
+            decode::run(decode, &calculation.layout, streams)
+        }
+        Some(Command::Bounds(bounds)) => {
+            let calculation = calculation(flags, bounds.epoch.as_ref(), environment, streams.err)?;
+            bounds::run(bounds, &calculation.layout, streams.out)?;
+            Ok(Exit::Ok)
+        }
+        Some(Command::Layouts(layouts)) => {
+            let calculation = calculation(flags, layouts.epoch.as_ref(), environment, streams.err)?;
+            layouts::run(layouts, &calculation.layout, streams.out)?;
+            Ok(Exit::Ok)
+        }
+        Some(Command::CheckConfig(json)) => {
+            let warnings = check::run(&flags, environment, json.json, streams.out)?;
+            streams.out.flush()?;
+            warn(&warnings, streams.err)?;
+            Ok(Exit::Ok)
+        }
+        Some(Command::State(command)) => state::run(command, &flags, environment, streams),
+        Some(Command::Completions { shell }) => {
+            manual::completions(*shell, streams.out)?;
+            Ok(Exit::Ok)
+        }
+        Some(Command::Man { command }) => {
+            manual::man(command.as_deref(), streams.out)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exit, Failure> {
+    let flags = Flags {
+        continue_ahead: options.continue_ahead,
+        ..flags
+    };
+    let config = Config::load(&flags, environment)?;
+    let environment = environment.clone();
+    // It has said why, in the log.
+    let result = server::run(config, Box::new(move || Config::load(&flags, &environment)));
+    Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
+}
+
+fn calculation(
+    flags: Flags,
+    epoch: Option<&String>,
+    environment: &Environment,
+    err: &mut dyn Write,
+) -> Result<Calculation, Failure> {
+    let flags = Flags {
+        epoch: epoch.cloned(),
+        ..flags
+    };
+    let calculation = Calculation::load(&flags, environment)?;
+    warn(&calculation.warnings, err)?;
+    Ok(calculation)
+}
+
+/// Tells the operator what is odd, though not wrong.
+fn warn(warnings: &[String], err: &mut dyn Write) -> io::Result<()> {
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(err, "shardflake: warning: {warning}"))
+}
+
+#[cfg(test)]
+mod tests;

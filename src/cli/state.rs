@@ -1,0 +1,313 @@
+//! `shardflake state`: marks, for operators.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::arguments::{AcceptClock, StateCommand};
+use super::{Exit, Failure, Streams, warn};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Environment, Flags, Upkeep};
+use crate::id::range::MachineRange;
+use crate::issuer::{ACCEPT_CLOCK, accepted_until};
+use crate::mark::rules::{self, Now, Policy, Seen, Verdict, mark_name};
+use crate::mark::slot::Slot;
+use crate::mark::storage::Storage;
+use crate::mark::{Claim, Directory, MarkError, survey};
+use crate::server::state::{self, StateError};
+use crate::timestamp::{rfc3339, rfc3339_nanos};
+
+/// Why a state command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The state directory will not do.
+    #[error(transparent)]
+    Directory(#[from] StateError),
+    /// The mark cannot be had, or the rules refuse.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// `init` and `adopt` are for one shard.
+    #[error(
+        "no shard number is set: set SHARD_ID=1, or --shard-id 1, or [shard] id in the configuration file"
+    )]
+    NoShard,
+    /// The moment for `accept-clock` is over.
+    #[error("--until {until} is past, the clock reads {clock}: name a moment to come")]
+    Past {
+        /// The moment.
+        until: String,
+        /// What the clock reads.
+        clock: String,
+    },
+}
+
+/// One mark, as `state show` tells it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    file: String,
+    shard: String,
+    /// The last tick that may have been issued.
+    bound: Option<u64>,
+    bound_time: Option<String>,
+    layout: Option<String>,
+    written: Option<String>,
+    holder: Option<String>,
+    /// Why a slot cannot be read, by slot.
+    damage: Vec<String>,
+    /// Whether the file is the one that was written, not a copy.
+    original: bool,
+}
+
+/// Does what `command` says.
+///
+/// # Errors
+/// [`Failure`] says what stands in the way, and what to do.
+pub(super) fn run(
+    command: &StateCommand,
+    flags: &Flags,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, Failure> {
+    let upkeep = Upkeep::load(flags, environment)?;
+    warn(&upkeep.warnings, streams.err)?;
+    match command {
+        StateCommand::Init(json) => init(&upkeep, json.json, streams.out)?,
+        StateCommand::Show(json) => show(&upkeep, json.json, streams.out)?,
+        StateCommand::Adopt(json) => adopt(&upkeep, json.json, streams.out)?,
+        StateCommand::AcceptClock(AcceptClock { until, json }) => {
+            accept_clock(&upkeep, *until, json.json, streams.out)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn init(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut upkeep = upkeep.clone();
+    // That a mark may be made is what the command says.
+    upkeep.state.create = true;
+    let (mut claim, policy, now) = claim(&upkeep)?;
+    let mut created = None;
+    loop {
+        let view = claim.look().map_err(Error::from)?;
+        match rules::decide(&view, &policy, &now, None) {
+            Verdict::Refuse(refused) => return Err(Error::from(MarkError::from(refused)).into()),
+            // The mark is there; whether its time has come is the start's business.
+            Verdict::Wait(wait) if view.overlapping.is_empty() => {
+                return Err(Error::from(MarkError::from(wait)).into());
+            }
+            Verdict::Wait(_) | Verdict::Open { .. } => break,
+            Verdict::Settle(_) => {
+                let done =
+                    claim.settle(&state::author(policy.layout), |view| {
+                        match rules::decide(view, &policy, &now, None) {
+                            Verdict::Settle(settlement) => Some(settlement),
+                            _ => None,
+                        }
+                    });
+                let done = done.map_err(Error::from)?;
+                created = done.map(|done| done.own_bound);
+            }
+        }
+    }
+    let name = format!("{}/{}", policy.directory, mark_name(policy.range));
+    match created {
+        Some(bound) => done(&policy, &name, "created", bound, json, out),
+        None if json => Ok(writeln!(
+            out,
+            "{}",
+            serde_json::json!({"mark": name, "created": false})
+        )?),
+        None => Ok(writeln!(
+            out,
+            "{name} is there already; nothing was changed"
+        )?),
+    }
+}
+
+fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let (mut claim, policy, now) = claim(upkeep)?;
+    let bound = claim.adopt(&state::author(policy.layout), |view| {
+        rules::adoptable(view, &policy)?;
+        if view.overlapping.is_empty() {
+            return Err(rules::Refused::Missing {
+                directory: policy.directory.clone(),
+                missing: policy.range,
+                range: policy.range,
+            }
+            .into());
+        }
+        Ok(rules::adopted_bound(view, &policy, &now)?)
+    });
+    let bound = bound.map_err(Error::from)?;
+    let name = format!("{}/{}", policy.directory, mark_name(policy.range));
+    done(&policy, &name, "adopted", bound, json, out)
+}
+
+fn done(
+    policy: &Policy,
+    name: &str,
+    what: &str,
+    bound: u64,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let time = bound_time(policy.layout.unix_ms(bound));
+    if json {
+        let reply =
+            serde_json::json!({"mark": name, what: true, "bound": bound, "bound_time": time});
+        return Ok(writeln!(out, "{reply}")?);
+    }
+    Ok(writeln!(out, "{what} {name}: IDs begin after {time}")?)
+}
+
+fn show(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let directory = Directory::new(&upkeep.state.dir);
+    let path = upkeep.state.dir.display().to_string();
+    let (marks, strangers) = survey(&directory, &path).map_err(Error::from)?;
+    let marks: Vec<_> = marks.iter().map(shown).collect();
+    if json {
+        let reply = serde_json::json!({"directory": path, "marks": marks, "not_marks": strangers});
+        return Ok(writeln!(out, "{reply}")?);
+    }
+    writeln!(out, "state directory: {path}")?;
+    if marks.is_empty() {
+        writeln!(out, "no marks")?;
+    }
+    for mark in marks {
+        write_mark(&mark, out)?;
+    }
+    for name in strangers {
+        writeln!(out, "{name}: not the name of a mark")?;
+    }
+    Ok(())
+}
+
+fn shown(seen: &Seen) -> Shown {
+    let newest: Option<&Slot> = seen.valid().max_by_key(|slot| slot.bound);
+    let damage = seen
+        .slots
+        .iter()
+        .zip(["first slot", "second slot"])
+        .filter_map(|(slot, name)| Some(format!("{name}: {}", slot.as_ref().err()?)))
+        .collect();
+    Shown {
+        file: mark_name(seen.range),
+        shard: seen.range.to_string(),
+        bound: seen.bound(),
+        bound_time: newest.map(|slot| bound_time(slot.layout.unix_ms(slot.bound))),
+        layout: newest.map(|slot| {
+            let name = slot.layout.preset_name();
+            name.map_or_else(|| slot.layout.to_string(), str::to_owned)
+        }),
+        written: newest.map(|slot| rfc3339_nanos(slot.written.wall)),
+        holder: newest.map(|slot| slot.holder.to_string()),
+        damage,
+        original: seen.valid().all(|slot| slot.identity == seen.identity),
+    }
+}
+
+fn write_mark(mark: &Shown, out: &mut dyn Write) -> io::Result<()> {
+    let unknown = || "unknown".to_owned();
+    writeln!(out, "{}", mark.file)?;
+    let bound = mark.bound.map_or_else(unknown, |bound| bound.to_string());
+    let rows = [
+        (
+            "bound",
+            format!(
+                "{bound} ({})",
+                mark.bound_time.clone().unwrap_or_else(unknown)
+            ),
+        ),
+        ("layout", mark.layout.clone().unwrap_or_else(unknown)),
+        ("written", mark.written.clone().unwrap_or_else(unknown)),
+        ("last holder", mark.holder.clone().unwrap_or_else(unknown)),
+    ];
+    for (name, value) in rows {
+        writeln!(out, "  {name:12} {value}")?;
+    }
+    for damage in &mark.damage {
+        writeln!(out, "  {:12} {damage}", "damaged")?;
+    }
+    if !mark.original {
+        writeln!(
+            out,
+            "  {:12} a copy or restored; a start will refuse it until `shardflake state adopt`",
+            "file"
+        )?;
+    }
+    Ok(())
+}
+
+/// Leaves the operator's word where a waiting or running shard looks for it.
+fn accept_clock(
+    upkeep: &Upkeep,
+    until: SystemTime,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let since_1970 = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let moment = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    let text = rfc3339(moment);
+    let now = SystemClock.realtime() / 1_000_000;
+    if moment < now {
+        return Err(Error::Past {
+            until: text,
+            clock: rfc3339(now),
+        }
+        .into());
+    }
+    let path = upkeep.state.dir.join(ACCEPT_CLOCK);
+    let failed = |source| MarkError::Io {
+        action: "write",
+        path: path.display().to_string(),
+        source,
+    };
+    let temporary = upkeep.state.dir.join("accept-clock.new");
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o640)
+            .open(&temporary)?;
+        writeln!(file, "{text}")?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        Directory::new(&upkeep.state.dir).sync()
+    };
+    write().map_err(failed).map_err(Error::from)?;
+    if json {
+        return Ok(writeln!(
+            out,
+            "{}",
+            serde_json::json!({"accepted_until": text})
+        )?);
+    }
+    Ok(writeln!(
+        out,
+        "the clock is accepted up to {text}; shards that wait for it look once a second"
+    )?)
+}
+
+/// Locks the shard as a start does, and says under which rules and at what time.
+fn claim(upkeep: &Upkeep) -> Result<(Claim<Directory>, Policy, Now), Error> {
+    let shard: MachineRange = upkeep.shard.ok_or(Error::NoShard)?;
+    let (directory, _) = state::directory(&upkeep.state)?;
+    let policy = state::policy(upkeep, &state::settings(upkeep, shard, None));
+    let now = Now {
+        wall: SystemClock.realtime(),
+        doubted: None,
+        synchronised: SystemClock.synchronised(),
+        accept_until: accepted_until(&directory),
+    };
+    let claim = Claim::take(directory, policy.directory.clone(), shard)?;
+    Ok((claim, policy, now))
+}
+
+fn bound_time(unix_ms: u64) -> String {
+    rfc3339(i64::try_from(unix_ms).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,273 @@
+//! The environment that the process was started in: the one place that reads it.
+//!
+//! Everything else takes an [`Environment`] as a value, so that tests never touch the process's own.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use config::{Map, Source, Value};
+
+use super::error::{ConfigError, ValueError};
+use super::keys::{self, PREFIX};
+use super::layers::Layer;
+use super::listen::Listen;
+use super::profile::Profile;
+use super::value;
+
+/// Where the configuration lies unless `--config` names another file.
+const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
+
+/// Environment variables and the places that a start depends on.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    current_dir: PathBuf,
+    default_file: PathBuf,
+}
+
+/// What the bare variables of a profile set, and what is to be said about them.
+#[derive(Debug, Default)]
+pub(super) struct Bare {
+    pub(super) layer: Layer,
+    pub(super) problems: Vec<ConfigError>,
+}
+
+impl Environment {
+    /// The process's own.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            variables: std::env::vars_os().collect(),
+            // Without one, relative paths stay relative and are refused where they matter.
+            current_dir: std::env::current_dir().unwrap_or_default(),
+            default_file: PathBuf::from(DEFAULT_FILE),
+        }
+    }
+
+    /// An environment of these variables, with `/` as its directory and no file in /etc.
+    pub fn new<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<OsString>,
+        V: Into<OsString>,
+    {
+        Self {
+            variables: variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            current_dir: PathBuf::from("/"),
+            default_file: PathBuf::from("/nonexistent/shardflake.toml"),
+        }
+    }
+
+    /// The same with another place for the file that is read without `--config`.
+    #[must_use]
+    pub fn with_default_file(self, default_file: PathBuf) -> Self {
+        Self {
+            default_file,
+            ..self
+        }
+    }
+
+    /// The same with another current directory.
+    #[must_use]
+    pub fn with_current_dir(self, current_dir: PathBuf) -> Self {
+        Self {
+            current_dir,
+            ..self
+        }
+    }
+
+    /// The file that is read without `--config`.
+    #[must_use]
+    pub fn default_file(&self) -> &Path {
+        &self.default_file
+    }
+
+    /// The directory that relative paths on the command line start from.
+    #[must_use]
+    pub fn current_dir(&self) -> &Path {
+        &self.current_dir
+    }
+
+    /// The value of a variable.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_os_str())
+    }
+
+    /// The value of a variable as text.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, ConfigError> {
+        let Some(value) = self.variable(name) else {
+            return Ok(None);
+        };
+        value
+            .to_str()
+            .map(Some)
+            .ok_or_else(|| ConfigError::NotUtf8 {
+                name: name.to_owned(),
+                value: value.to_string_lossy().into_owned(),
+            })
+    }
+
+    /// What the `SHARDFLAKE_*` variables set.
+    pub(super) fn layer(&self) -> (Layer, Vec<ConfigError>) {
+        let mut problems = Vec::new();
+        let mut texts = Map::new();
+        for key in keys::KEYS {
+            let variable = key.variable();
+            match self.text(&variable) {
+                Ok(Some(text)) => {
+                    texts.insert(variable, text.to_owned());
+                }
+                Ok(None) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // No `try_parsing`: it would turn 1.9 into a number before anyone could refuse it.
+        let values = config::Environment::with_prefix(PREFIX.trim_end_matches('_'))
+            .prefix_separator("_")
+            .separator("__")
+            .source(Some(texts))
+            .collect()
+            .expect("texts alone are collected as they are");
+        let mut layer = Layer::default();
+        for key in keys::KEYS {
+            if let Some(value) = values.get(key.name) {
+                layer.set(key.name, value.kind.clone(), &key.variable());
+            }
+        }
+        (layer, problems)
+    }
+
+    /// What the bare variables of `profile` set, such as `SHARD_ID`.
+    pub(super) fn bare(&self, profile: Profile) -> Bare {
+        let mut bare = Bare::default();
+        let (shard, port) = (profile.shard_variable(), profile.port_variable());
+        match self.text(shard) {
+            Ok(Some(text)) => bare.layer.set("shard.id", text.to_owned(), shard),
+            Ok(None) => {}
+            Err(problem) => bare.problems.push(problem),
+        }
+        match self.text(port) {
+            Ok(Some(text)) => match listen_on(text, port) {
+                Ok(value) => bare.layer.set("http.listen", value, port),
+                Err(problem) => bare.problems.push(problem),
+            },
+            Ok(None) => {}
+            Err(problem) => bare.problems.push(problem),
+        }
+        bare.problems.extend(self.conflict(shard));
+        bare
+    }
+
+    /// Two numbers for one shard: whichever won, the other host's IDs might be issued again.
+    fn conflict(&self, bare: &'static str) -> Option<ConfigError> {
+        let full = keys::named("shard.id")?.variable();
+        let first = self.variable(bare)?.to_str()?;
+        let second = self.variable(&full)?.to_str()?;
+        (first != second).then(|| ConfigError::Conflict {
+            key: "shard.id",
+            first: bare,
+            first_value: first.to_owned(),
+            second_value: second.to_owned(),
+            second: full,
+        })
+    }
+
+    /// What to say about variables that look as if they were meant for this program.
+    pub(super) fn warnings(&self, profile: Profile) -> Vec<String> {
+        let unknown = self.unknown().map(|(name, nearest)| {
+            format!("the environment variable {name} is not read; the nearest is {nearest}: rename or unset it")
+        });
+        unknown.chain(self.foreign(profile)).collect()
+    }
+
+    /// Hints at bare variables that another profile would read.
+    pub(super) fn foreign(&self, profile: Profile) -> impl Iterator<Item = String> {
+        profile.foreign_variables().filter_map(move |(name, own)| {
+            let value = self.variable(name)?.to_string_lossy();
+            Some(format!(
+                "{name}={value} is set, but the profile {profile} reads {own}"
+            ))
+        })
+    }
+
+    /// The state directory where none is configured, and the variable that it comes from.
+    ///
+    /// systemd may name several directories; the first is the service's own.
+    pub(super) fn state_dir(&self) -> Result<Option<(String, &'static str)>, ConfigError> {
+        let set = |name| Ok(self.text(name)?.filter(|text| !text.is_empty()));
+        if let Some(dirs) = set("STATE_DIRECTORY")? {
+            let first = dirs.split(':').next().unwrap_or(dirs);
+            return Ok(Some((first.to_owned(), "STATE_DIRECTORY")));
+        }
+        for (name, below) in [
+            ("XDG_STATE_HOME", "shardflake"),
+            ("HOME", ".local/state/shardflake"),
+        ] {
+            // The XDG specification has relative paths ignored.
+            if let Some(base) = set(name)?.filter(|text| text.starts_with('/')) {
+                return Ok(Some((
+                    format!("{}/{below}", base.trim_end_matches('/')),
+                    name,
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = (String, String)> {
+        let ours = self
+            .variables
+            .iter()
+            .filter(|(name, _)| name.as_bytes().starts_with(PREFIX.as_bytes()));
+        ours.filter_map(|(name, value)| {
+            let name = name.to_string_lossy();
+            let rest = &name[PREFIX.len()..];
+            if keys::set_by(&name).is_some() || is_service_link(rest, value) {
+                return None;
+            }
+            let nearest = keys::nearest(&rest.replace("__", ".")).variable();
+            Some((name.into_owned(), nearest))
+        })
+    }
+}
+
+/// A bare port as the list of addresses that it stands for.
+pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigError> {
+    let port = value::port(port).map_err(|problem: ValueError| ConfigError::Value {
+        key: "http.listen".to_owned(),
+        origin: origin.to_owned(),
+        problem,
+    })?;
+    let address = Listen::all_addresses(port).to_string();
+    Ok(vec![Value::new(Some(&origin.to_owned()), address)])
+}
+
+/// Whether Kubernetes sets such a variable by itself, for a Service whose name begins with
+/// `shardflake`: `…SERVICE_HOST`, `…SERVICE_PORT`, `…PORT=tcp://…`, `…PORT_7001_TCP_ADDR` and so on.
+fn is_service_link(rest: &str, value: &OsStr) -> bool {
+    let is_url = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.as_bytes().starts_with(scheme.as_bytes()));
+    let parts: Vec<&str> = rest.split('_').collect();
+    let service = parts
+        .windows(2)
+        .any(|pair| pair == ["SERVICE", "HOST"] || pair == ["SERVICE", "PORT"]);
+    let port = parts.windows(3).any(|three| {
+        three[0] == "PORT"
+            && !three[1].is_empty()
+            && three[1].bytes().all(|byte| byte.is_ascii_digit())
+            && ["TCP", "UDP", "SCTP"].contains(&three[2])
+    });
+    service || port || (is_url && parts.last() == Some(&"PORT"))
+}

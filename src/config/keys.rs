@@ -1,0 +1,247 @@
+//! The table of configuration keys: their names, defaults and one-line documentation.
+//!
+//! The loader takes its defaults and its known names from here, and tests hold the installed file,
+//! the commented example and the manual page against it.
+
+/// One configuration key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name with its table, such as `http.deadline`.
+    pub name: &'static str,
+    /// The default as TOML, or `None` where it depends on the host or has to be set.
+    pub default: Option<&'static str>,
+    /// What the commented example shows, as TOML: the default where there is one.
+    pub example: &'static str,
+    /// Whether SIGHUP applies a change; everything else takes a restart.
+    pub reloads: bool,
+    /// What it does, in one line.
+    pub doc: &'static str,
+}
+
+/// What the names of environment variables begin with.
+pub const PREFIX: &str = "SHARDFLAKE_";
+
+/// The tables of the configuration file.
+pub const TABLES: [&str; 5] = ["shard", "http", "state", "clock", "log"];
+
+/// Every key, in the order of the example file.
+pub const KEYS: [Key; 19] = [
+    Key::new(
+        "profile",
+        r#""sonyflake""#,
+        "layout, epoch, bare variables and replies",
+    ),
+    Key::open(
+        "epoch",
+        r#""2014-09-01T00:00:00Z""#,
+        "where the time field counts from (RFC 3339, UTC, whole milliseconds); the profile's own if unset",
+    ),
+    Key::open(
+        "shard.id",
+        "1",
+        "the machine ID, or a range of them such as \"16-31\"; has to be set",
+    ),
+    Key::new(
+        "shard.source",
+        r#""static""#,
+        "where the shard number comes from",
+    ),
+    Key::new(
+        "http.listen",
+        r#"["127.0.0.1:7001"]"#,
+        "addresses (\"ip:port\") and Unix sockets (\"unix:/path\")",
+    ),
+    Key::open(
+        "http.workers",
+        "2",
+        "threads that serve requests, 1 to 1024; one per CPU if unset",
+    ),
+    Key::new(
+        "http.deadline",
+        r#""250ms""#,
+        "longest that a request waits for its tick, 1ms to 10s",
+    ),
+    Key::new(
+        "http.idle_timeout",
+        r#""30s""#,
+        "longest silence on a connection, 1s to 1h",
+    )
+    .reloading(),
+    Key::new(
+        "http.header_bytes",
+        "8192",
+        "largest request head, 8192 to 1048576",
+    )
+    .reloading(),
+    Key::new(
+        "http.body_bytes",
+        "4096",
+        "largest request body, 0 to 1048576",
+    )
+    .reloading(),
+    Key::new(
+        "http.connections",
+        "16384",
+        "most connections at a time, 1 to 1048576",
+    ),
+    Key::new(
+        "http.drain",
+        r#""5s""#,
+        "longest wait for open requests at shutdown, 0s to 5m",
+    ),
+    Key::open(
+        "state.dir",
+        r#""/var/lib/shardflake""#,
+        "where the marks and the lock lie; $STATE_DIRECTORY, else $XDG_STATE_HOME/shardflake if unset",
+    ),
+    Key::new(
+        "state.window",
+        r#""1s""#,
+        "how far ahead of use the mark is kept, 100ms to 1m",
+    ),
+    Key::new(
+        "state.create",
+        "true",
+        "make a mark where there is none; false where a volume must be mounted",
+    ),
+    Key::new(
+        "state.allow_network_fs",
+        "false",
+        "allow a state directory whose locks may be local to one kernel",
+    ),
+    Key::new(
+        "clock.max_ahead",
+        r#""5s""#,
+        "largest lead over the clock at which IDs are issued, 200ms to 10m",
+    ),
+    Key::new(
+        "clock.require_sync",
+        "false",
+        "issue only while the kernel says that the clock is synchronised",
+    ),
+    Key::new(
+        "log.level",
+        r#""info""#,
+        "error, warn, info, debug or trace",
+    )
+    .reloading(),
+];
+
+impl Key {
+    const fn new(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+        Self {
+            name,
+            default: Some(default),
+            example: default,
+            reloads: false,
+            doc,
+        }
+    }
+
+    /// A key without a fixed default.
+    const fn open(name: &'static str, example: &'static str, doc: &'static str) -> Self {
+        Self {
+            default: None,
+            ..Self::new(name, example, doc)
+        }
+    }
+
+    const fn reloading(self) -> Self {
+        Self {
+            reloads: true,
+            ..self
+        }
+    }
+
+    /// The environment variable that sets this key.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_uppercase().replace('.', "__"))
+    }
+}
+
+/// The key of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key that is set by the environment variable `variable`.
+#[must_use]
+pub fn set_by(variable: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.variable() == variable)
+}
+
+/// The key whose name is most like `name`: someone who mistypes a key wants to hear of it.
+///
+/// # Panics
+/// Never: the table is not empty.
+#[must_use]
+pub fn nearest(name: &str) -> &'static Key {
+    let name = name.to_lowercase();
+    KEYS.iter()
+        .max_by(|a, b| likeness(&name, a.name).total_cmp(&likeness(&name, b.name)))
+        .expect("the table of keys is not empty")
+}
+
+/// The whole name counts, or a little less its last part: a key may be in the wrong table.
+fn likeness(name: &str, key: &str) -> f64 {
+    let flat = |text: &str| text.replace('.', "_");
+    let last = |text: &str| {
+        text.rsplit('.')
+            .next()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    let whole = strsim::jaro_winkler(&flat(name), &flat(key));
+    let part = strsim::jaro_winkler(&last(name), &last(key));
+    whole.max(0.98 * part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_follow_from_the_names() {
+        assert_eq!(
+            named("http.idle_timeout").unwrap().variable(),
+            "SHARDFLAKE_HTTP__IDLE_TIMEOUT"
+        );
+        assert_eq!(set_by("SHARDFLAKE_PROFILE"), named("profile"));
+        assert_eq!(set_by("SHARDFLAKE_HTTP_LISTEN"), None);
+        assert_eq!(set_by("SHARDFLAKE_Http__Listen"), None);
+    }
+
+    #[test]
+    fn a_mistyped_key_finds_its_neighbour() {
+        for (typed, meant) in [
+            ("http.listne", "http.listen"),
+            ("htp.listen", "http.listen"),
+            ("listen", "http.listen"),
+            ("http_listen", "http.listen"),
+            ("http.widow", "state.window"),
+            ("http.idle-timeout", "http.idle_timeout"),
+            ("shard.ID", "shard.id"),
+            ("shard_id", "shard.id"),
+            ("state.directory", "state.dir"),
+            ("http.max_ahead", "clock.max_ahead"),
+            ("loglevel", "log.level"),
+        ] {
+            assert_eq!(nearest(typed).name, meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn every_table_and_name_is_in_order() {
+        for key in KEYS {
+            let table = key.name.split_once('.').map(|(table, _)| table);
+            assert!(
+                table.is_none_or(|table| TABLES.contains(&table)),
+                "{}",
+                key.name
+            );
+            assert_eq!(named(key.name), Some(&key), "{} is there twice", key.name);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Layers of configuration: defaults, then the file, the environment and the flags.
+//!
+//! Every value carries where it came from, so that a problem can be found where it was made.
+
+use config::{Config as Merged, File, FileFormat, Map, Source, Value, ValueKind};
+
+use super::keys::KEYS;
+
+/// Values by key, each with its origin.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layer(Map<String, Value>);
+
+/// Where a default comes from.
+pub(super) const DEFAULT: &str = "default";
+
+impl Layer {
+    /// The defaults of the table of keys.
+    pub(super) fn defaults() -> Self {
+        let mut layer = Self::default();
+        for key in KEYS {
+            if let Some(default) = key.default {
+                let parsed = File::from_str(&format!("value = {default}"), FileFormat::Toml)
+                    .collect()
+                    .expect("every default in the table is TOML");
+                layer.set(key.name, parsed["value"].kind.clone(), DEFAULT);
+            }
+        }
+        layer
+    }
+
+    /// Sets a key.
+    pub(super) fn set(&mut self, key: &str, value: impl Into<ValueKind>, origin: &str) {
+        let value = Value::new(Some(&origin.to_owned()), value);
+        self.0.insert(key.to_owned(), value);
+    }
+
+    /// The value of a key.
+    pub(super) fn find(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+}
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Lays `layers` over each other, the last on top.
+pub(super) fn merge<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Layer {
+    let mut builder = Merged::builder();
+    for layer in layers {
+        builder = builder.add_source(layer.clone());
+    }
+    let merged = builder.build().expect("known keys alone are merged");
+    let mut values = Map::new();
+    for key in KEYS {
+        if let Some(value) = descend(&merged.cache, key.name) {
+            values.insert(key.name.to_owned(), value.clone());
+        }
+    }
+    Layer(values)
+}
+
+fn descend<'a>(root: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.')
+        .try_fold(root, |value, part| match &value.kind {
+            ValueKind::Table(table) => table.get(part),
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(key: &str, value: &str, origin: &str) -> Layer {
+        let mut layer = Layer::default();
+        layer.set(key, value, origin);
+        layer
+    }
+
+    #[test]
+    fn every_default_is_there_and_says_so() {
+        let defaults = Layer::defaults();
+        for key in KEYS {
+            let found = defaults.find(key.name);
+            assert_eq!(found.is_some(), key.default.is_some(), "{}", key.name);
+            assert!(found.is_none_or(|value| value.origin() == Some(DEFAULT)));
+        }
+    }
+
+    #[test]
+    fn the_last_layer_wins_and_keeps_its_origin() {
+        let low = layer("http.listen", "a", "low");
+        let high = layer("http.listen", "b", "high");
+        let other = layer("http.drain", "1s", "other");
+        let merged = merge([&low, &other, &high]);
+        let value = merged.find("http.listen").unwrap();
+        assert_eq!(value.kind, ValueKind::String("b".into()));
+        assert_eq!(value.origin(), Some("high"));
+        assert_eq!(merged.find("http.drain").unwrap().origin(), Some("other"));
+        assert_eq!(merged.find("shard.id"), None);
+    }
+
+    #[test]
+    fn a_list_replaces_a_longer_list() {
+        let mut low = Layer::default();
+        let values = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Value::from(*text))
+                .collect::<Vec<_>>()
+        };
+        low.set("http.listen", values(&["a", "b"]), "low");
+        let mut high = Layer::default();
+        high.set("http.listen", values(&["c"]), "high");
+        let merged = merge([&low, &high]);
+        assert_eq!(
+            merged.find("http.listen").unwrap().kind,
+            ValueKind::Array(values(&["c"]))
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Where the server listens.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::error::ValueError;
+
+/// The kernel keeps a socket's path in 108 bytes, the closing zero among them.
+const MAX_PATH_BYTES: usize = 107;
+
+/// An address that the server listens on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// A TCP address; port 0 takes a free port.
+    Tcp(SocketAddr),
+    /// A Unix socket at an absolute path.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// A bare port: all IPv4 addresses, as the servers that set one by a variable listen.
+    #[must_use]
+    pub const fn all_addresses(port: u16) -> Self {
+        Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ValueError;
+
+    /// Reads `ip:port`, `[ip6]:port`, `unix:/path` or an absolute path.
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let path = text.strip_prefix("unix:").unwrap_or(text);
+        if path.starts_with('/') {
+            return unix(path);
+        }
+        if path != text {
+            return Err(ValueError::SocketPath(path.to_owned()));
+        }
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| ValueError::Address(text.to_owned()))
+    }
+}
+
+fn unix(path: &str) -> Result<Listen, ValueError> {
+    if path.len() > MAX_PATH_BYTES || path.contains('\0') || path.ends_with('/') {
+        return Err(ValueError::SocketPath(path.to_owned()));
+    }
+    Ok(Listen::Unix(PathBuf::from(path)))
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses_and_paths() {
+        for (text, written) in [
+            ("127.0.0.1:7001", "127.0.0.1:7001"),
+            ("[::1]:0", "[::1]:0"),
+            ("unix:/run/s.sock", "unix:/run/s.sock"),
+            ("/run/s.sock", "unix:/run/s.sock"),
+        ] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), written);
+        }
+        assert_eq!(Listen::all_addresses(80).to_string(), "0.0.0.0:80");
+    }
+
+    #[test]
+    fn refuses_what_is_neither() {
+        for text in [
+            "",
+            "7001",
+            ":7001",
+            "localhost:7001",
+            "::1:7001",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "127.0.0.1:+1",
+            "http://127.0.0.1:7001",
+            " 127.0.0.1:7001",
+            "./s.sock",
+        ] {
+            let error = text.parse::<Listen>().unwrap_err();
+            assert_eq!(error, ValueError::Address(text.to_owned()));
+            assert!(error.to_string().contains("127.0.0.1:7001"), "{error}");
+        }
+        let long = format!("/{}", "x".repeat(107));
+        for text in ["unix:run/s.sock", "unix:", "/run/", "/a\0b", &long] {
+            let error = text.parse::<Listen>().unwrap_err();
+            assert!(matches!(error, ValueError::SocketPath(_)), "{text}");
+            assert!(error.to_string().contains("at most 107 bytes"), "{error}");
+        }
+        assert!(long[..107].parse::<Listen>().is_ok());
+    }
+}

@@ -1,0 +1,424 @@
+//! From flags, environment and file to a checked configuration.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use config::Value;
+
+use super::environment::{self, Environment};
+use super::error::{ConfigError, ConfigErrors};
+use super::file;
+use super::layers::{self, DEFAULT, Layer};
+use super::profile::Profile;
+use super::reader::{Reader, Refused, as_size};
+use super::value;
+use super::{Calculation, Clock, Config, Flags, Http, Sources, State, Upkeep};
+use crate::id::{Layout, MachineRange};
+
+const MAX_WORKERS: u64 = 1024;
+const MEBI: u64 = 1 << 20;
+
+/// The merged layers, before anything is typed.
+struct Gathered {
+    profile: Profile,
+    reader: Reader,
+    warnings: Vec<String>,
+    file: Option<PathBuf>,
+    file_failed: bool,
+}
+
+/// What both the server and the `state` commands need.
+struct Sections {
+    layout: Result<Layout, Refused>,
+    shard: Result<Option<MachineRange>, Refused>,
+    http: Result<Http, Refused>,
+    state: Result<State, Refused>,
+    clock: Result<Clock, Refused>,
+}
+
+/// Times that bound each other, over three tables.
+#[derive(Clone, Copy)]
+struct Spans {
+    deadline: Result<Duration, Refused>,
+    window: Result<Duration, Refused>,
+    max_ahead: Result<Duration, Refused>,
+}
+
+impl Config {
+    /// Reads and checks the whole configuration.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem that was found.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut gathered = gather(flags, environment);
+        let profile = gathered.profile;
+        let sections = gathered.sections(flags, environment);
+        let reader = &mut gathered.reader;
+        let shard = sections.shard.and_then(|set| match set {
+            Some(shard) => Ok(shard),
+            // The number may stand in the file that could not be read.
+            None if gathered.file_failed => Err(Refused),
+            None => Err(reader.report(no_shard(profile, flags, environment))),
+        });
+        let log_level = reader.required("log.level", value::level, |level| {
+            level.as_str().to_lowercase()
+        });
+        let (settings, problems) = gathered.reader.finish();
+        unless(problems, || {
+            Ok(Self {
+                profile,
+                layout: sections.layout?,
+                shard: shard?,
+                http: sections.http?,
+                state: sections.state?,
+                clock: sections.clock?,
+                log_level: log_level?,
+                continue_ahead: flags.continue_ahead,
+                warnings: gathered.warnings,
+                sources: Sources {
+                    file: gathered.file,
+                    settings,
+                },
+            })
+        })
+    }
+}
+
+impl Upkeep {
+    /// Reads what the `state` commands need; a shard number may be missing.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] with every problem that was found, in the other keys too.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut gathered = gather(flags, environment);
+        let sections = gathered.sections(flags, environment);
+        let (_, problems) = gathered.reader.finish();
+        unless(problems, || {
+            Ok(Self {
+                layout: sections.layout?,
+                shard: sections.shard?,
+                state: sections.state?,
+                clock: sections.clock?,
+                deadline: sections.http?.deadline,
+                warnings: gathered.warnings,
+            })
+        })
+    }
+}
+
+impl Calculation {
+    /// Reads profile and epoch, and nothing else: neither a shard number nor a file is needed.
+    /// A file in /etc that this user may not read is only worth a warning.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`] if the file that was asked for cannot be read, or profile or epoch is wrong.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let mut gathered = gather(flags, environment);
+        let layout = layout(&mut gathered.reader, gathered.profile);
+        let (_, problems) = gathered.reader.finish();
+        let (hidden, problems): (Vec<_>, Vec<_>) = problems
+            .into_iter()
+            .filter(|problem| match problem {
+                ConfigError::Value { key, .. } => key == "profile" || key == "epoch",
+                ConfigError::NotUtf8 { name, .. } => {
+                    name == "SHARDFLAKE_PROFILE" || name == "SHARDFLAKE_EPOCH"
+                }
+                ConfigError::UnknownKey { .. } | ConfigError::Conflict { .. } => false,
+                _ => true,
+            })
+            .partition(|problem| {
+                matches!(problem, ConfigError::Forbidden { .. }) && flags.config.is_none()
+            });
+        let warnings = hidden
+            .into_iter()
+            .map(|problem| format!("its profile and epoch are not used: {problem}"))
+            .collect();
+        unless(problems, || {
+            Ok(Self {
+                layout: layout?,
+                warnings,
+            })
+        })
+    }
+}
+
+/// The value, if there were no problems.
+fn unless<T>(
+    problems: Vec<ConfigError>,
+    value: impl FnOnce() -> Result<T, Refused>,
+) -> Result<T, ConfigErrors> {
+    if !problems.is_empty() {
+        return Err(ConfigErrors(problems));
+    }
+    Ok(value().unwrap_or_else(|Refused| unreachable!("what is refused is reported")))
+}
+
+fn gather(flags: &Flags, environment: &Environment) -> Gathered {
+    let file = file::read(flags.config.as_deref(), environment);
+    let mut problems = file.problems;
+    let defaults = Layer::defaults();
+    let (variables, found) = environment.layer();
+    problems.extend(found);
+    let (command_line, found) = flag_layer(flags, environment);
+    problems.extend(found);
+
+    // The profile says which bare variables are read. A wrong one is reported below.
+    let without_bare = layers::merge([&defaults, &file.layer, &variables, &command_line]);
+    let profile = without_bare
+        .find("profile")
+        .and_then(|found| value::profile(&found.kind).ok())
+        .unwrap_or_default();
+
+    let bare = environment.bare(profile);
+    problems.extend(bare.problems);
+    let mut warnings = environment.warnings(profile);
+    let above = [&command_line, &variables];
+    warnings.extend(overridden_port(&bare.layer, above, profile));
+    let merged = layers::merge([
+        &defaults,
+        &file.layer,
+        &bare.layer,
+        &variables,
+        &command_line,
+    ]);
+    Gathered {
+        profile,
+        reader: Reader::new(merged, problems),
+        warnings,
+        file: file.path,
+        file_failed: file.failed,
+    }
+}
+
+impl Gathered {
+    fn sections(&mut self, flags: &Flags, environment: &Environment) -> Sections {
+        let reader = &mut self.reader;
+        let layout = layout(reader, self.profile);
+        let shard = shard(reader, layout);
+        let spans = Spans::read(reader);
+        Sections {
+            layout,
+            shard,
+            http: http(reader, spans),
+            state: state(reader, spans, &chosen_file(flags, environment), environment),
+            clock: clock(reader, spans),
+        }
+    }
+}
+
+impl Spans {
+    fn read(reader: &mut Reader) -> Self {
+        let ms = Duration::from_millis;
+        let spans = Self {
+            deadline: reader.duration("http.deadline", ms(1)..=ms(10_000)),
+            window: reader.duration("state.window", ms(100)..=ms(60_000)),
+            max_ahead: reader.duration("clock.max_ahead", ms(200)..=ms(600_000)),
+        };
+        let window = ("state.window", spans.window);
+        reader.twice(("clock.max_ahead", spans.max_ahead), window);
+        reader.twice(window, ("http.deadline", spans.deadline));
+        spans
+    }
+}
+
+/// What the flags set, each value with its flag for origin.
+fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigError>) {
+    let mut layer = Layer::default();
+    let mut problems = Vec::new();
+    for (key, flag, value) in [
+        ("profile", "--profile", &flags.profile),
+        ("epoch", "--epoch", &flags.epoch),
+        ("shard.id", "--shard-id", &flags.shard_id),
+    ] {
+        if let Some(value) = value {
+            layer.set(key, value.clone(), flag);
+        }
+    }
+    if let Some(dir) = &flags.state_dir {
+        // A current directory that is not UTF-8 leaves the path relative, and it is refused.
+        let absolute = environment.current_dir().join(dir);
+        let text = absolute.to_str().filter(|_| !dir.is_empty());
+        layer.set("state.dir", text.unwrap_or(dir), "--state-dir");
+    }
+    let named = |text: &String| Value::new(Some(&"--listen".to_owned()), text.clone());
+    let mut listen: Vec<Value> = flags.listen.iter().map(named).collect();
+    match flags
+        .port
+        .as_deref()
+        .map(|port| environment::listen_on(port, "--port"))
+    {
+        Some(Ok(addresses)) => listen.extend(addresses),
+        Some(Err(problem)) => problems.push(problem),
+        None => {}
+    }
+    if !listen.is_empty() {
+        let origin = if flags.listen.is_empty() {
+            "--port"
+        } else {
+            "--listen"
+        };
+        layer.set("http.listen", listen, origin);
+    }
+    (layer, problems)
+}
+
+/// The bare port gives way to a list of addresses; whoever set both should hear of it.
+fn overridden_port(bare: &Layer, above: [&Layer; 2], profile: Profile) -> Option<String> {
+    let port = bare.find("http.listen")?;
+    let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
+    if value::listen(&winner.kind).ok() == value::listen(&port.kind).ok() {
+        return None;
+    }
+    Some(format!(
+        "{} is not used, because {} names the addresses to listen on",
+        profile.port_variable(),
+        winner.origin().unwrap_or(DEFAULT)
+    ))
+}
+
+fn no_shard(profile: Profile, flags: &Flags, environment: &Environment) -> ConfigError {
+    let hints: Vec<String> = environment
+        .foreign(profile)
+        .filter(|hint| hint.ends_with(profile.shard_variable()))
+        .collect();
+    let hint = match hints.as_slice() {
+        [] => String::new(),
+        hints => format!(" ({})", hints.join("; ")),
+    };
+    ConfigError::NoShard {
+        variable: profile.shard_variable(),
+        file: chosen_file(flags, environment),
+        hint,
+    }
+}
+
+fn chosen_file(flags: &Flags, environment: &Environment) -> PathBuf {
+    flags
+        .config
+        .clone()
+        .unwrap_or_else(|| environment.default_file().to_path_buf())
+}
+
+fn layout(reader: &mut Reader, profile: Profile) -> Result<Layout, Refused> {
+    // Read first, because the bare variables hang on it; reported here, once.
+    reader.required("profile", value::profile, Profile::to_string)?;
+    let own = profile.layout();
+    let show = |ms: &u64| value::show_time(*ms);
+    if let Some(epoch_ms) = reader.optional("epoch", value::epoch, show)? {
+        return Ok(own.with_epoch_ms(epoch_ms));
+    }
+    reader.note("epoch", show(&own.epoch_ms()), "profile");
+    Ok(own)
+}
+
+fn shard(
+    reader: &mut Reader,
+    layout: Result<Layout, Refused>,
+) -> Result<Option<MachineRange>, Refused> {
+    // What was refused was the profile or the epoch; report a wrong number beside it.
+    let layout = layout.unwrap_or(Profile::default().layout());
+    let source = reader.required("shard.source", value::source, ToString::to_string);
+    let id = reader.optional(
+        "shard.id",
+        |kind| value::shard(kind, &layout),
+        MachineRange::to_string,
+    );
+    source.and(id)
+}
+
+fn http(reader: &mut Reader, spans: Spans) -> Result<Http, Refused> {
+    let s = Duration::from_secs;
+    let listen = reader.required("http.listen", value::listen, |list| value::show_list(list));
+    let workers = workers(reader);
+    let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
+    // The HTTP library takes no buffer below 8,192 bytes.
+    let header_bytes = reader.size("http.header_bytes", 8192..=MEBI);
+    let body_bytes = reader.size("http.body_bytes", 0..=MEBI);
+    let connections = reader.size("http.connections", 1..=MEBI);
+    let drain = reader.duration("http.drain", s(0)..=s(300));
+    Ok(Http {
+        listen: listen?,
+        workers: workers?,
+        deadline: spans.deadline?,
+        idle_timeout: idle_timeout?,
+        header_bytes: header_bytes?,
+        body_bytes: body_bytes?,
+        connections: connections?,
+        drain: drain?,
+    })
+}
+
+fn workers(reader: &mut Reader) -> Result<usize, Refused> {
+    let range = 1..=MAX_WORKERS;
+    let set = reader.optional(
+        "http.workers",
+        |kind| value::integer(kind, &range),
+        u64::to_string,
+    )?;
+    Ok(set.map_or_else(
+        || {
+            let count = thread::available_parallelism().map_or(1, NonZero::get);
+            let count = count.min(as_size(MAX_WORKERS));
+            reader.note("http.workers", count, "number of CPUs");
+            count
+        },
+        as_size,
+    ))
+}
+
+fn state(
+    reader: &mut Reader,
+    spans: Spans,
+    file: &Path,
+    environment: &Environment,
+) -> Result<State, Refused> {
+    let dir = state_dir(reader, file, environment);
+    let create = reader.boolean("state.create");
+    let allow_network_fs = reader.boolean("state.allow_network_fs");
+    Ok(State {
+        dir: dir?,
+        window: spans.window?,
+        create: create?,
+        allow_network_fs: allow_network_fs?,
+    })
+}
+
+fn state_dir(
+    reader: &mut Reader,
+    file: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, Refused> {
+    let show = |dir: &PathBuf| dir.display().to_string();
+    if let Some(dir) = reader.optional("state.dir", value::absolute, show)? {
+        return Ok(dir);
+    }
+    let (text, variable) = match environment.state_dir() {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let file = file.to_path_buf();
+            return Err(reader.report(ConfigError::NoStateDir { file }));
+        }
+        Err(problem) => return Err(reader.report(problem)),
+    };
+    match value::absolute(&text.into()) {
+        Ok(dir) => {
+            reader.note("state.dir", dir.display(), variable);
+            Ok(dir)
+        }
+        Err(problem) => Err(reader.report(ConfigError::Value {
+            key: "state.dir".to_owned(),
+            origin: variable.to_owned(),
+            problem,
+        })),
+    }
+}
+
+fn clock(reader: &mut Reader, spans: Spans) -> Result<Clock, Refused> {
+    let require_sync = reader.boolean("clock.require_sync")?;
+    Ok(Clock {
+        max_ahead: spans.max_ahead?,
+        require_sync,
+    })
+}

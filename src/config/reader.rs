@@ -1,0 +1,151 @@
+//! Takes typed values out of the merged layers, and keeps every problem for one report.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use config::ValueKind;
+
+use super::Setting;
+use super::error::{ConfigError, ValueError};
+use super::keys::KEYS;
+use super::layers::{DEFAULT, Layer};
+use super::value;
+
+/// A value was refused; the reader has kept the reason.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused;
+
+#[derive(Debug)]
+pub(super) struct Reader {
+    merged: Layer,
+    problems: Vec<ConfigError>,
+    settings: Vec<Setting>,
+}
+
+impl Reader {
+    pub(super) fn new(merged: Layer, problems: Vec<ConfigError>) -> Self {
+        Self {
+            merged,
+            problems,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Keeps a problem that is not of one value's making.
+    pub(super) fn report(&mut self, problem: ConfigError) -> Refused {
+        self.problems.push(problem);
+        Refused
+    }
+
+    /// Notes a value that no layer set.
+    pub(super) fn note(&mut self, key: &'static str, value: impl Display, origin: &str) {
+        self.settings.push(Setting {
+            key,
+            value: value.to_string(),
+            origin: origin.to_owned(),
+        });
+    }
+
+    /// The value of a key that may be unset.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<Option<T>, Refused> {
+        let Some(found) = self.merged.find(key) else {
+            return Ok(None);
+        };
+        let origin = found.origin().unwrap_or(DEFAULT).to_owned();
+        match read(&found.kind) {
+            Ok(value) => {
+                self.note(key, show(&value), &origin);
+                Ok(Some(value))
+            }
+            Err(problem) => Err(self.report(ConfigError::Value {
+                key: key.to_owned(),
+                origin,
+                problem,
+            })),
+        }
+    }
+
+    /// The value of a key that has a default.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Result<T, Refused> {
+        self.optional(key, read, show)
+            .map(|value| value.expect("the table of keys gives it a default"))
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Result<Duration, Refused> {
+        self.required(
+            key,
+            |kind| value::duration(kind, &range),
+            |duration| humantime::format_duration(*duration).to_string(),
+        )
+    }
+
+    pub(super) fn size(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<usize, Refused> {
+        self.required(key, |kind| value::integer(kind, &range), u64::to_string)
+            .map(as_size)
+    }
+
+    pub(super) fn boolean(&mut self, key: &'static str) -> Result<bool, Refused> {
+        self.required(key, value::boolean, bool::to_string)
+    }
+
+    /// Checks that `long` is at least twice `short`.
+    pub(super) fn twice(
+        &mut self,
+        (long_key, long): (&'static str, Result<Duration, Refused>),
+        (short_key, short): (&'static str, Result<Duration, Refused>),
+    ) {
+        let (Ok(long), Ok(short)) = (long, short) else {
+            return;
+        };
+        if long >= short * 2 {
+            return;
+        }
+        let show = |duration| humantime::format_duration(duration).to_string();
+        let setting = |key, value| {
+            let found = self.merged.find(key).and_then(|value| value.origin());
+            Box::new(Setting {
+                key,
+                value: show(value),
+                origin: found.unwrap_or(DEFAULT).to_owned(),
+            })
+        };
+        let problem = ConfigError::TooClose {
+            long: setting(long_key, long),
+            short: setting(short_key, short),
+            least: show(short * 2),
+            most: show(long / 2),
+        };
+        self.report(problem);
+    }
+
+    /// The settings in the order of the table of keys, and all problems.
+    pub(super) fn finish(mut self) -> (Vec<Setting>, Vec<ConfigError>) {
+        let place = |setting: &Setting| KEYS.iter().position(|key| key.name == setting.key);
+        self.settings.sort_by_key(place);
+        (self.settings, self.problems)
+    }
+}
+
+/// Ranges of sizes end far below the platform's.
+pub(super) fn as_size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,189 @@
+//! Opening the sockets that the server listens on.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
+
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+
+use super::Listener;
+
+/// How many connections may wait to be accepted; the kernel's `somaxconn` may lower it.
+const BACKLOG: u32 = 4096;
+/// Owner and group may connect.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Where a socket was to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and port.
+    Tcp(SocketAddr),
+    /// A path in the file system.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Why a socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Somebody listens there.
+    #[error("another process listens on {0}: stop it, or set `listen` to another address")]
+    InUse(Address),
+    /// The process may not open a socket there.
+    #[error(
+        "not allowed to listen on {0}: use a port above 1023 or a directory that this user may write to, or set `listen` to another address"
+    )]
+    Denied(Address),
+    /// No interface of this machine has the address.
+    #[error(
+        "this machine has no address {}: set `listen` to one that `ip address` shows, or to 0.0.0.0 or [::] for all", .0.ip()
+    )]
+    NoSuchAddress(SocketAddr),
+    /// Something that is no socket has the path.
+    #[error("{} exists and is no socket: move it away, or set `listen` to another path", .0.display())]
+    NotASocket(PathBuf),
+    /// Anything else that the system said.
+    #[error(
+        "cannot listen on {address}: {source}; correct this, or set `listen` to another address"
+    )]
+    Failed {
+        /// Where.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(address: Address, source: io::Error) -> Self {
+        match (source.kind(), address) {
+            (ErrorKind::AddrInUse, address) => Self::InUse(address),
+            (ErrorKind::PermissionDenied, address) => Self::Denied(address),
+            (ErrorKind::AddrNotAvailable, Address::Tcp(address)) => Self::NoSuchAddress(address),
+            (_, address) => Self::Failed { address, source },
+        }
+    }
+
+    /// Whether the reason is that another process listens there, which may pass.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::InUse(_))
+    }
+}
+
+/// Listens on an IP address; port 0 takes a free one.
+///
+/// # Errors
+/// [`BindError`] if the system refuses.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+pub fn bind_tcp(address: SocketAddr) -> Result<Listener, BindError> {
+    listen_tcp(address)
+        .map(Listener::Tcp)
+        .map_err(|error| BindError::new(Address::Tcp(address), error))
+}
+
+fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Connections of a former run linger in the kernel and would hold the port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Listens on a Unix socket that owner and group may connect to. The socket file of a process
+/// that is gone is replaced.
+///
+/// # Errors
+/// [`BindError`] if a process answers there, if the path is something else, or if the system refuses.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+pub fn bind_unix(path: &Path) -> Result<Listener, BindError> {
+    let failed = |error| BindError::new(Address::Unix(path.to_owned()), error);
+    clear(path)?;
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
+    Ok(Listener::Unix(listener))
+}
+
+/// Removes a socket file that nobody answers on.
+fn clear(path: &Path) -> Result<(), BindError> {
+    let failed = |error| BindError::new(Address::Unix(path.to_owned()), error);
+    let file_type = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if !file_type.is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(BindError::InUse(Address::Unix(path.to_owned()))),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_and_told_from_other_errors() {
+        let first = bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let Listener::Tcp(first) = first else {
+            panic!("not TCP")
+        };
+        let address = first.local_addr().unwrap();
+        let error = bind_tcp(address).unwrap_err();
+        assert!(error.is_in_use());
+        assert!(error.to_string().contains(&address.to_string()));
+
+        let error = bind_tcp("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, BindError::NoSuchAddress(_)), "{error}");
+        assert!(error.to_string().contains("192.0.2.1"));
+        assert!(!error.is_in_use());
+    }
+
+    #[tokio::test]
+    async fn only_a_dead_socket_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.sock");
+        let first = bind_unix(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, SOCKET_MODE);
+        assert!(bind_unix(&path).unwrap_err().is_in_use());
+        drop(first);
+        assert!(path.exists());
+        bind_unix(&path).unwrap();
+
+        let file = directory.path().join("file");
+        fs::write(&file, "kept").unwrap();
+        let error = bind_unix(&file).unwrap_err();
+        assert!(matches!(error, BindError::NotASocket(_)), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+
+        let error = bind_unix(&directory.path().join("missing/s.sock")).unwrap_err();
+        assert!(matches!(error, BindError::Failed { .. }), "{error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! One connection, from its first byte to its last.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio::time;
+
+use super::{App, Limits, router};
+
+/// How long, and for how many bytes, a client that was refused in the middle of its request is
+/// still read from.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 256 * 1024;
+/// hyper takes no smaller one.
+const MIN_BUFFER: usize = 8 * 1024;
+/// The value of [`Context::idle_since`] while a request is being answered.
+const BUSY: u64 = u64::MAX;
+
+/// What the requests of one connection share.
+pub(super) struct Context<'a> {
+    pub(super) app: &'a App,
+    pub(super) limits: Limits,
+    opened: Instant,
+    /// When the last answer was made, in nanoseconds since `opened`; or [`BUSY`].
+    idle_since: AtomicU64,
+    left_unread: AtomicBool,
+}
+
+impl<'a> Context<'a> {
+    fn new(app: &'a App) -> Self {
+        Self {
+            app,
+            limits: app.limits(),
+            opened: Instant::now(),
+            idle_since: AtomicU64::new(0),
+            left_unread: AtomicBool::new(false),
+        }
+    }
+
+    /// To be called when a request's head has been read.
+    pub(super) fn begin(&self) {
+        self.idle_since.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// To be called when the request's answer has been made.
+    pub(super) fn end(&self, at: Instant) {
+        let nanos = at.duration_since(self.opened).as_nanos();
+        let nanos = u64::try_from(nanos).unwrap_or(BUSY - 1);
+        self.idle_since.store(nanos, Ordering::Relaxed);
+    }
+
+    /// To be called when a request is answered without reading all of its body.
+    pub(super) fn leave_unread(&self) {
+        self.left_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// When the connection will have been idle for too long, if nothing happens until then.
+    fn deadline(&self) -> Instant {
+        let since = match self.idle_since.load(Ordering::Relaxed) {
+            BUSY => Instant::now(),
+            nanos => self.opened + Duration::from_nanos(nanos),
+        };
+        since + self.limits.idle_timeout
+    }
+}
+
+/// Serves requests until the client or an error ends the connection, it was idle for too long,
+/// or `stopping` changes. A request that is being answered then still gets its answer.
+pub(super) async fn serve<S>(stream: S, app: &App, stopping: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let context = Context::new(app);
+    let service = service_fn(|request| router::answer(&context, request));
+    let mut connection = builder(&context.limits).serve_connection(TokioIo::new(stream), service);
+    let ended = {
+        let mut changes = stopping.clone();
+        let mut stop = pin!(changes.changed());
+        let mut alarm = pin!(time::sleep_until(context.deadline().into()));
+        let mut registered = false;
+        poll_fn(|cx| {
+            // Polling these two takes locks that all connections share, and costs more than the
+            // rest of a request's time-keeping: it is done once, for the wake-up. Afterwards a look
+            // tells. Before the connection, which may use up the task's budget for polling.
+            if !registered || alarm.is_elapsed() {
+                while alarm.as_mut().poll(cx).is_ready() {
+                    let deadline = context.deadline();
+                    if deadline <= Instant::now() {
+                        return Poll::Ready(None);
+                    }
+                    alarm.as_mut().reset(deadline.into());
+                }
+            }
+            if !registered {
+                registered = true;
+                let _ = stop.as_mut().poll(cx);
+            }
+            if stopping.has_changed().unwrap_or(true) {
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            Pin::new(&mut connection).poll(cx).map(Some)
+        })
+        .await
+    };
+    let refused = ended.is_some_and(|ended| ended.is_err_and(|error| error.is_parse()));
+    if refused || context.left_unread.load(Ordering::Relaxed) {
+        linger(connection.into_parts().io.into_inner()).await;
+    }
+}
+
+/// Without hyper's own time-out, which sets up a timer for each request, at a sixth of the
+/// request's cost, and does not see a client that takes no answers.
+///
+/// Without `pipeline_flush`: hyper then holds an answer back for as long as anything unread follows
+/// its request, be it an empty line or half a request, and loses it if the connection ends there.
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .header_read_timeout(None)
+        .max_header_size(limits.header_bytes)
+        .max_buf_size(limits.header_bytes.saturating_mul(2).max(MIN_BUFFER))
+        .half_close(true);
+    builder
+}
+
+/// Reads on and discards for a moment: a socket that is closed over unread bytes resets its
+/// connection, and the client may lose the answer that says why it was refused.
+async fn linger<S: AsyncRead + Unpin>(mut stream: S) {
+    let mut space = vec![0; 8 * 1024];
+    let mut left = LINGER_BYTES;
+    let discard = poll_fn(|cx| {
+        while left > 0 {
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => break,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => left = left.saturating_sub(buffer.filled().len()),
+            }
+        }
+        Poll::Ready(())
+    });
+    // Either way the connection is over now.
+    let _ = time::timeout(LINGER, discard).await;
+}

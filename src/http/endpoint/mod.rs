@@ -1,0 +1,11 @@
+//! One file for each kind of answer.
+
+mod decode;
+mod generate;
+mod health;
+mod metrics;
+
+pub(super) use decode::decode;
+pub(super) use generate::{generate, id};
+pub(super) use health::{health, livez, readyz};
+pub(super) use metrics::metrics;

@@ -1,0 +1,135 @@
+//! What goes wrong with a request; the only place that maps errors to status codes.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::negotiation::{Format, QueryError};
+use super::response::Answer;
+use crate::id::encoding::DecodeError;
+use crate::id::layout::Overflow;
+use crate::issuer::Refusal;
+
+/// Why a request is not answered as it was meant.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(
+        "no such route; there are /generate, /id, /decode/{{id}}, /health, /livez, /readyz and /metrics"
+    )]
+    NotFound,
+    #[error("this route has no such method; use one of {allow}")]
+    Method { allow: &'static str },
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Id(#[from] DecodeError),
+    #[error(transparent)]
+    Fields(#[from] Overflow),
+    #[error(
+        "no form that the Accept header names can be had; accept application/json, text/plain or application/octet-stream"
+    )]
+    NotAcceptable,
+    #[error("the request body has more than {limit} bytes; send none, no route reads it")]
+    BodyTooLarge { limit: usize },
+    #[error("the request body did not come within {}; send it whole, or none", crate::timestamp::span(*.limit))]
+    BodyTimeout { limit: Duration },
+    #[error("the request body is malformed or was cut off; send it whole, or none")]
+    BodyBroken,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the process no longer gets on; restart it")]
+    Stuck,
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    code: &'a str,
+}
+
+impl Error {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Query(_) | Self::Id(_) | Self::Fields(_) | Self::BodyBroken => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A word for programs, in snake case.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Method { .. } => "method_not_allowed",
+            Self::Query(_) => "bad_query",
+            Self::Id(_) | Self::Fields(_) => "bad_id",
+            Self::NotAcceptable => "not_acceptable",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout { .. } => "body_timeout",
+            Self::BodyBroken => "bad_body",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Stuck => "stuck",
+        }
+    }
+
+    /// Whether the request was answered before all of its body was read.
+    pub(super) const fn leaves_unread(&self) -> bool {
+        matches!(
+            self,
+            Self::BodyTooLarge { .. } | Self::BodyTimeout { .. } | Self::BodyBroken
+        )
+    }
+
+    /// The answer as JSON.
+    pub(super) fn answer(&self) -> Answer {
+        let body = Body {
+            error: &self.to_string(),
+            code: self.code(),
+        };
+        let body = serde_json::to_vec(&body).expect("texts make JSON");
+        self.finish(Answer::new(Format::Json, body))
+    }
+
+    /// The answer as plain text.
+    pub(super) fn answer_as_text(&self) -> Answer {
+        self.finish(Answer::new(Format::Text, self.to_string()))
+    }
+
+    /// Gives `answer` the status of this error, and the headers that belong to it.
+    pub(super) fn finish(&self, answer: Answer) -> Answer {
+        let answer = answer.status(self.status());
+        match self {
+            Self::Method { allow } => answer.allow(allow),
+            Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
+            _ if self.leaves_unread() => answer.close(),
+            _ => answer,
+        }
+    }
+}
+
+/// `duration` rounded up to seconds, at least one: the header knows no less.
+fn whole_seconds(duration: Duration) -> u64 {
+    let started = u64::from(duration.subsec_nanos() > 0);
+    duration.as_secs().saturating_add(started).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_round_up_and_are_never_zero() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (59_999, 60)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        }
+        assert_eq!(whole_seconds(Duration::MAX), u64::MAX);
+    }
+}

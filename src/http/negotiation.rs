@@ -1,0 +1,331 @@
+//! Which form an answer takes: what the query asks for, else what the Accept headers prefer.
+
+use hyper::header::{ACCEPT, HeaderMap};
+
+use crate::id::Encoding;
+
+/// The forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Text,
+    Binary,
+}
+
+/// What a query string asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Query {
+    /// The form of the answer, if the Accept headers are not to decide.
+    pub(super) format: Option<Format>,
+    /// How IDs are written.
+    pub(super) encoding: Encoding,
+}
+
+/// Why a query string says nothing that the route understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum QueryError {
+    #[error("{key:?} is no parameter of this route; use {known}")]
+    Key { key: String, known: String },
+    #[error("{key} is {value:?}; use {known}")]
+    Value {
+        key: &'static str,
+        value: String,
+        known: String,
+    },
+    #[error("{0} is given more than once; give it once")]
+    Repeated(&'static str),
+}
+
+/// Keys that [`Query::parse`] knows.
+pub(super) const FORMAT: &str = "format";
+pub(super) const ENCODING: &str = "encoding";
+
+impl Format {
+    const ALL: [(&'static str, Self); 3] = [
+        ("json", Self::Json),
+        ("text", Self::Text),
+        ("binary", Self::Binary),
+    ];
+
+    const fn media_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Json => ("application", "json"),
+            Self::Text => ("text", "plain"),
+            Self::Binary => ("application", "octet-stream"),
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, format)| *format)
+    }
+}
+
+impl Query {
+    /// Reads a query string of which the route knows the keys `known`.
+    ///
+    /// # Errors
+    /// [`QueryError`] if a key or value is unknown, or a key comes twice.
+    pub(super) fn parse(query: &str, known: &[&'static str]) -> Result<Self, QueryError> {
+        let mut format = None;
+        let mut encoding = None;
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match known.iter().find(|known| **known == key) {
+                Some(&FORMAT) => {
+                    let found = Format::named(value);
+                    once(FORMAT, &mut format, found, value, &Format::ALL)?;
+                }
+                Some(&ENCODING) => {
+                    let found = Encoding::named(value);
+                    once(ENCODING, &mut encoding, found, value, &Encoding::ALL)?;
+                }
+                _ => {
+                    return Err(QueryError::Key {
+                        key: shorten(key),
+                        known: known.join(" or "),
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            format,
+            encoding: encoding.unwrap_or_default(),
+        })
+    }
+}
+
+/// Puts what was `found` for `value` into `place`, or says which values there are.
+fn once<T>(
+    key: &'static str,
+    place: &mut Option<T>,
+    found: Option<T>,
+    value: &str,
+    all: &[(&str, T)],
+) -> Result<(), QueryError> {
+    let Some(found) = found else {
+        let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+        return Err(QueryError::Value {
+            key,
+            value: shorten(value),
+            known: names.join(" or "),
+        });
+    };
+    if place.replace(found).is_some() {
+        return Err(QueryError::Repeated(key));
+    }
+    Ok(())
+}
+
+/// Long enough to recognise what was sent, short enough to send back.
+fn shorten(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// The one of `offers` that the Accept headers like best; the earlier one if they like two alike.
+/// `None` if they accept none of them.
+pub(super) fn preferred(headers: &HeaderMap, offers: &[Format]) -> Option<Format> {
+    let mut values = headers.get_all(ACCEPT).iter().peekable();
+    // Most clients send one of these two.
+    match values.peek() {
+        None => return offers.first().copied(),
+        Some(only) if only.as_bytes() == b"*/*" => return offers.first().copied(),
+        Some(_) => {}
+    }
+    let ranges: Vec<Range<'_>> = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(Range::parse)
+        .collect();
+    if ranges.is_empty() {
+        return offers.first().copied();
+    }
+    let mut best = None;
+    let mut best_quality = 0;
+    for offer in offers {
+        let quality = quality(*offer, &ranges);
+        if quality > best_quality {
+            best = Some(*offer);
+            best_quality = quality;
+        }
+    }
+    best
+}
+
+/// One element of an Accept header.
+#[derive(Debug, PartialEq, Eq)]
+struct Range<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    /// In thousandths; 0 is "not this".
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    /// Reads `type/subtype;q=0.5`; other parameters are left aside. `None` if it is no media range.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let quality = parts
+            .filter_map(|parameter| parameter.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+            .map_or(Some(1000), |(_, value)| thousandths(value.trim()))?;
+        Some(Self {
+            kind,
+            subtype,
+            quality,
+        })
+    }
+
+    /// How narrowly the range names `format`: 2 for its very type, 0 for a wildcard.
+    fn narrowness(&self, format: Format) -> Option<u8> {
+        let (kind, subtype) = format.media_type();
+        match (self.kind, self.subtype) {
+            ("*", "*") => Some(0),
+            (range, "*") if range.eq_ignore_ascii_case(kind) => Some(1),
+            (range, narrow)
+                if range.eq_ignore_ascii_case(kind) && narrow.eq_ignore_ascii_case(subtype) =>
+            {
+                Some(2)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reads 0 to 1 with at most three decimals.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let decimals: u16 = format!("{decimals:0<3}").parse().ok()?;
+    match whole {
+        "0" => Some(decimals),
+        "1" if decimals == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+/// What the narrowest range that fits says of `format`; 0 if none fits.
+fn quality(format: Format, ranges: &[Range<'_>]) -> u16 {
+    ranges
+        .iter()
+        .filter_map(|range| Some((range.narrowness(format)?, range.quality)))
+        .max()
+        .map_or(0, |(_, quality)| quality)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    const ALL: [Format; 3] = [Format::Json, Format::Text, Format::Binary];
+
+    fn prefer(values: &[&str]) -> Option<Format> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(ACCEPT, HeaderValue::from_str(value).unwrap());
+        }
+        preferred(&headers, &ALL)
+    }
+
+    #[test]
+    fn accept_is_weighed_as_http_has_it() {
+        for (accept, expected) in [
+            ("*/*", Some(Format::Json)),
+            ("", Some(Format::Json)),
+            ("text/plain", Some(Format::Text)),
+            ("TEXT/Plain", Some(Format::Text)),
+            ("text/*", Some(Format::Text)),
+            ("application/*", Some(Format::Json)),
+            ("application/octet-stream", Some(Format::Binary)),
+            ("text/plain, application/json", Some(Format::Json)),
+            (
+                "application/json;q=0.5, text/plain;q=0.501",
+                Some(Format::Text),
+            ),
+            ("application/json;q=0, */*", Some(Format::Text)),
+            (
+                "application/json;q=0,text/plain;q=0,*/*;q=0.1",
+                Some(Format::Binary),
+            ),
+            ("*/*;q=0.1, application/*;q=0.2", Some(Format::Json)),
+            ("text/plain;charset=utf-8 ; q=0.3", Some(Format::Text)),
+            (
+                "text/html,application/xhtml+xml,*/*;q=0.8",
+                Some(Format::Json),
+            ),
+            (
+                "text/plain;q=2, application/octet-stream;q=0.1",
+                Some(Format::Binary),
+            ),
+            ("text/html", None),
+            ("*/*;q=0", None),
+            ("application/json;q=0.000", None),
+        ] {
+            assert_eq!(prefer(&[accept]), expected, "{accept}");
+        }
+        assert_eq!(prefer(&[]), Some(Format::Json));
+        assert_eq!(prefer(&["text/html", "text/plain"]), Some(Format::Text));
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_first_offer() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json,text/plain"),
+        );
+        let offers = [Format::Text, Format::Json];
+        assert_eq!(preferred(&headers, &offers), Some(Format::Text));
+    }
+
+    #[test]
+    fn queries_are_read_strictly() {
+        let both = [FORMAT, ENCODING];
+        let parse = |query| Query::parse(query, &both);
+        assert_eq!(parse(""), Ok(Query::default()));
+        assert_eq!(parse("&"), Ok(Query::default()));
+        assert_eq!(
+            parse("encoding=hex&format=binary"),
+            Ok(Query {
+                format: Some(Format::Binary),
+                encoding: Encoding::Hex
+            })
+        );
+        for (query, expected) in [
+            (
+                "x=1",
+                r#""x" is no parameter of this route; use format or encoding"#,
+            ),
+            (
+                "format=xml",
+                r#"format is "xml"; use json or text or binary"#,
+            ),
+            ("format", r#"format is ""; use json or text or binary"#),
+            (
+                "format=JSON",
+                r#"format is "JSON"; use json or text or binary"#,
+            ),
+            (
+                "encoding=base64",
+                r#"encoding is "base64"; use decimal or hex or base32"#,
+            ),
+            (
+                "format=json&format=text",
+                "format is given more than once; give it once",
+            ),
+        ] {
+            assert_eq!(parse(query).unwrap_err().to_string(), expected);
+        }
+        let error = Query::parse("format=json", &[ENCODING]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#""format" is no parameter of this route; use encoding"#
+        );
+    }
+}

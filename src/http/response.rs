@@ -1,0 +1,124 @@
+//! An answer, and how it becomes a response.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use hyper::{Response, StatusCode};
+
+use super::negotiation::Format;
+use crate::metrics;
+
+/// What hyper is given to send.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    content: HeaderValue,
+    body: Bytes,
+    /// Whether the same request gets the same answer for ever.
+    lasting: bool,
+    allow: Option<&'static str>,
+    /// Whole seconds.
+    retry_after: Option<u64>,
+    close: bool,
+}
+
+impl Answer {
+    /// A success whose body has the form `format`.
+    pub(super) fn new(format: Format, body: impl Into<Bytes>) -> Self {
+        let content = match format {
+            Format::Json => const { HeaderValue::from_static("application/json") },
+            Format::Text => const { HeaderValue::from_static("text/plain; charset=utf-8") },
+            Format::Binary => const { HeaderValue::from_static("application/octet-stream") },
+        };
+        Self {
+            status: StatusCode::OK,
+            content,
+            body: body.into(),
+            lasting: false,
+            allow: None,
+            retry_after: None,
+            close: false,
+        }
+    }
+
+    /// A success whose body is text for Prometheus.
+    pub(super) fn metrics(body: String) -> Self {
+        Self {
+            content: const { HeaderValue::from_static(metrics::CONTENT_TYPE) },
+            ..Self::new(Format::Text, body)
+        }
+    }
+
+    /// The same with another status.
+    pub(super) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same, and it may be kept: it will not change.
+    pub(super) fn lasting(self) -> Self {
+        Self {
+            lasting: true,
+            ..self
+        }
+    }
+
+    /// The same, naming the methods that the route has.
+    pub(super) fn allow(self, methods: &'static str) -> Self {
+        Self {
+            allow: Some(methods),
+            ..self
+        }
+    }
+
+    /// The same, saying in how many seconds to come back.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same, ending the connection.
+    pub(super) fn close(self) -> Self {
+        Self {
+            close: true,
+            ..self
+        }
+    }
+
+    /// The response. `headers` are the request's: hyper reuses a map once it has sent it, so that
+    /// passing one map to and fro saves two allocations a request.
+    pub(super) fn into_reply(self, mut headers: HeaderMap) -> Reply {
+        headers.clear();
+        headers.insert(CONTENT_TYPE, self.content);
+        if !self.lasting {
+            headers.insert(
+                CACHE_CONTROL,
+                const { HeaderValue::from_static("no-store") },
+            );
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut reply = Response::new(Full::new(self.body));
+        *reply.status_mut() = self.status;
+        *reply.headers_mut() = headers;
+        reply
+    }
+
+    /// The status that it has.
+    pub(super) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole connections over real sockets.
+
+mod harness;
+mod hostile;
+mod lifecycle;
+mod replies;

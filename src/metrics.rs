@@ -1,0 +1,284 @@
+//! What is counted, and how Prometheus reads it: text format 0.0.4.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::issuer::Refusal;
+use crate::issuer::SystemIssuer;
+use crate::issuer::stats::{Counter, Histogram};
+
+/// The type of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Which route a request took; the label of its series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the route of its name")]
+pub enum Route {
+    Generate,
+    Id,
+    Decode,
+    Health,
+    Livez,
+    Readyz,
+    Metrics,
+    /// Every path that names no route.
+    Other,
+}
+
+impl Route {
+    /// All routes with their labels, in the order of the enum.
+    const LABELS: [(Self, &'static str); 8] = [
+        (Self::Generate, "generate"),
+        (Self::Id, "id"),
+        (Self::Decode, "decode"),
+        (Self::Health, "health"),
+        (Self::Livez, "livez"),
+        (Self::Readyz, "readyz"),
+        (Self::Metrics, "metrics"),
+        (Self::Other, "other"),
+    ];
+}
+
+/// The status codes that a router answers with, each a series; the last place is for any other.
+const CODES: [&str; 9] = [
+    "200", "400", "404", "405", "406", "408", "413", "503", "other",
+];
+
+/// The codes of [`crate::issuer::Refusal`], each a series; the last place is for any other.
+const REASONS: [&str; Refusal::CODES.len()] = Refusal::CODES;
+
+/// What the HTTP server counts. Every request touches a few atomics, and no lock.
+#[derive(Debug, Default)]
+pub struct Http {
+    requests: [[Counter; CODES.len()]; Route::LABELS.len()],
+    durations: [Histogram; Route::LABELS.len()],
+    refused: [Counter; REASONS.len()],
+    connections: AtomicUsize,
+}
+
+impl Http {
+    /// Counts an answered request.
+    pub fn answered(&self, route: Route, status: u16, took: Duration) {
+        let code = match status {
+            200 => 0,
+            400 => 1,
+            404 => 2,
+            405 => 3,
+            406 => 4,
+            408 => 5,
+            413 => 6,
+            503 => 7,
+            _ => CODES.len() - 1,
+        };
+        self.requests[route as usize][code].add(1);
+        self.durations[route as usize].record(took);
+    }
+
+    /// Counts a request for an ID that got none, by the refusal's code.
+    pub fn refused(&self, code: &str) {
+        let known = REASONS.iter().position(|reason| *reason == code);
+        self.refused[known.unwrap_or(REASONS.len() - 1)].add(1);
+    }
+
+    /// Counts a connection that opened.
+    pub fn connection_opened(&self) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts a connection that closed.
+    pub fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+}
+
+/// Everything there is to read, as Prometheus reads it.
+#[must_use]
+pub fn render(issuer: &SystemIssuer, http: &Http, profile: &str) -> String {
+    let mut text = Text::default();
+    issued(&mut text, issuer);
+    served(&mut text, http);
+    standing(&mut text, issuer);
+    text.family(
+        "build_info",
+        Kind::Gauge,
+        "Always 1; version and profile of this server.",
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    text.sample("", &[("version", version), ("profile", profile)], 1);
+    text.out
+}
+
+fn issued(text: &mut Text, issuer: &SystemIssuer) {
+    let stats = issuer.stats();
+    text.counter("ids_issued_total", "IDs handed out.", &stats.ids_issued);
+    text.counter(
+        "sequence_exhausted_total",
+        "Requests whose tick was used up, so that they got an ID of a coming one.",
+        &stats.sequence_exhausted,
+    );
+    text.family(
+        "issue_wait_seconds",
+        Kind::Histogram,
+        "How long such requests waited for their tick.",
+    );
+    text.histogram(&[], &stats.issue_wait);
+    text.family(
+        "mark_fsync_seconds",
+        Kind::Histogram,
+        "How long flushing a slot of the high-water mark took.",
+    );
+    text.histogram(&[], &stats.mark_fsync);
+    text.counter(
+        "mark_failures_total",
+        "Writes or flushes of the high-water mark that failed.",
+        &stats.mark_failures,
+    );
+    text.family(
+        "clock_steps_total",
+        Kind::Counter,
+        "Steps of the wall clock.",
+    );
+    for (direction, steps) in [
+        ("forward", &stats.steps_forward),
+        ("back", &stats.steps_back),
+    ] {
+        text.sample("", &[("direction", direction)], steps.total());
+    }
+}
+
+fn served(text: &mut Text, http: &Http) {
+    text.family(
+        "http_requests_total",
+        Kind::Counter,
+        "Requests by route and status; without those that are no HTTP.",
+    );
+    for ((_, route), codes) in Route::LABELS.iter().zip(&http.requests) {
+        for (code, counter) in CODES.iter().zip(codes) {
+            // A success counts from zero, so that a rate can be had from the first one on.
+            if *code == "200" || counter.total() > 0 {
+                text.sample("", &[("route", route), ("code", code)], counter.total());
+            }
+        }
+    }
+    text.family(
+        "http_request_duration_seconds",
+        Kind::Histogram,
+        "From a request's head read to its answer made, its wait for a tick included.",
+    );
+    for ((_, route), histogram) in Route::LABELS.iter().zip(&http.durations) {
+        text.histogram(&[("route", route)], histogram);
+    }
+    text.family("http_connections", Kind::Gauge, "Open connections.");
+    text.sample("", &[], http.connections());
+    text.family(
+        "refused_total",
+        Kind::Counter,
+        "Requests for an ID that got none, by reason.",
+    );
+    for (reason, counter) in REASONS.iter().zip(&http.refused) {
+        text.sample("", &[("reason", reason)], counter.total());
+    }
+}
+
+fn standing(text: &mut Text, issuer: &SystemIssuer) {
+    let health = issuer.health();
+    for (name, help, span) in [
+        (
+            "clock_ahead_seconds",
+            "How far IDs are ahead of the wall clock.",
+            health.clock_ahead,
+        ),
+        (
+            "window_remaining_seconds",
+            "How far ahead of use the durable bound is.",
+            health.window_remaining,
+        ),
+        (
+            "time_field_remaining_seconds",
+            "What is left until the layout's time field ends.",
+            health.time_field_remaining,
+        ),
+    ] {
+        text.family(name, Kind::Gauge, help);
+        text.sample("", &[], span.as_secs_f64());
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// The text as it grows: families one after the other, each with its samples.
+#[derive(Default)]
+struct Text {
+    out: String,
+    family: &'static str,
+}
+
+impl Text {
+    /// Begins a family; the samples that follow are its own.
+    fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        self.family = name;
+        self.put(format_args!(
+            "# HELP shardflake_{name} {help}\n# TYPE shardflake_{name} {kind}\n"
+        ));
+    }
+
+    /// A sample of the present family. Label values are our own words and need no escaping.
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl fmt::Display) {
+        let family = self.family;
+        self.put(format_args!("shardflake_{family}{suffix}"));
+        let mut before = '{';
+        for (name, value) in labels {
+            self.put(format_args!("{before}{name}=\"{value}\""));
+            before = ',';
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        self.put(format_args!("{after} {value}\n"));
+    }
+
+    fn counter(&mut self, name: &'static str, help: &str, counter: &Counter) {
+        self.family(name, Kind::Counter, help);
+        self.sample("", &[], counter.total());
+    }
+
+    /// The samples of a histogram with at most one label. Its count is its last bucket, so that
+    /// the two agree though others go on counting meanwhile.
+    fn histogram(&mut self, labels: &[(&str, &str)], histogram: &Histogram) {
+        let mut below = 0;
+        let bounds = Histogram::BOUNDS.map(Some).into_iter().chain([None]);
+        for (bound, count) in bounds.zip(histogram.counts()) {
+            below += count;
+            let bound = bound.map_or_else(
+                || "+Inf".to_owned(),
+                |nanos| Duration::from_nanos(nanos).as_secs_f64().to_string(),
+            );
+            let with_bound: Vec<_> = labels.iter().copied().chain([("le", &*bound)]).collect();
+            self.sample("_bucket", &with_bound, below);
+        }
+        self.sample("_sum", labels, histogram.sum().as_secs_f64());
+        self.sample("_count", labels, below);
+    }
+
+    fn put(&mut self, text: fmt::Arguments<'_>) {
+        self.out.write_fmt(text).expect("a String takes any text");
+    }
+}

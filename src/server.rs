@@ -1,0 +1,248 @@
+//! The server's life: build, run, drain. The only place that wires everything together.
+//!
+//! Sockets are bound and answer first, with 503 and the reason, while the keeper takes the locks and
+//! follows the start rules. One stop: accept no more, let requests finish for a bounded time, close
+//! the generator, write the exact mark.
+
+pub mod state;
+mod supervisor;
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use log::Level;
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::{StepWatch, SystemClock, boot_id};
+use crate::config::{Config, ConfigErrors, Listen};
+use crate::http::{self, App, BindError, Limits, Listener};
+use crate::issuer::{Issuer, Keeper, SystemIssuer};
+use crate::logging::{self, Kind};
+use crate::mark::{Directory, MarkError};
+use crate::systemd::{self, Socket, SocketError};
+use supervisor::{End, Supervisor};
+
+/// What the exact mark may take at the end, on top of the drain.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// Why the server ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The state directory will not do.
+    #[error(transparent)]
+    State(#[from] state::StateError),
+    /// The shard cannot start.
+    #[error(transparent)]
+    Start(MarkError),
+    /// The exact mark was not written.
+    #[error(
+        "{0}; the bound that is durable stands, so nothing will repeat, but the next start begins up to a window later"
+    )]
+    Finish(MarkError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A passed socket cannot be used.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The system refuses a thread, a signal handler or an event queue.
+    #[error(
+        "cannot start: {0}; look at the limits of the service on processes, memory and open files"
+    )]
+    System(#[source] io::Error),
+    /// A thread of ours panicked.
+    #[error("a bug ended the thread that keeps the mark; please report it with the lines above")]
+    Bug,
+}
+
+/// Serves until a signal ends it. `reload` reads the configuration again, as at the start.
+///
+/// # Errors
+/// [`ServerError`] says why it could not, or not to a clean end.
+pub fn run(config: Config, reload: Reload) -> Result<(), ServerError> {
+    logging::init(config.log_level, config.shard);
+    for warning in &config.warnings {
+        logging::record(Level::Warn, Kind::ConfigWarning, warning);
+    }
+    let result = serve(config, reload);
+    if let Err(error) = &result {
+        logging::record(Level::Error, Kind::Fatal, &error.to_string());
+        systemd::status(&error.to_string());
+    }
+    result
+}
+
+fn serve(config: Config, reload: Reload) -> Result<(), ServerError> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(config.http.workers)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(ServerError::System)?;
+    let result = runtime.block_on(async { Server::build(config)?.run(reload).await });
+    // A request that outlives the drain is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// Reads the configuration again, as at the start.
+pub type Reload = Box<dyn Fn() -> Result<Config, ConfigErrors>>;
+
+struct Server {
+    config: Config,
+    app: Arc<App>,
+    issuer: Arc<SystemIssuer>,
+    listeners: Vec<Listener>,
+    keeper: oneshot::Receiver<Result<(), MarkError>>,
+}
+
+impl Server {
+    fn build(config: Config) -> Result<Self, ServerError> {
+        let (directory, warning) = state::directory(&config.state)?;
+        if let Some(warning) = warning {
+            logging::record(Level::Warn, Kind::StateWarning, &warning);
+        }
+        let listeners = listeners(&config)?;
+        let upkeep = state::upkeep(&config);
+        let settings = state::settings(&upkeep, config.shard, config.continue_ahead);
+        let issuer = Arc::new(Issuer::new(settings, SystemClock, logging::event));
+        let keeper = Keeper::new(
+            Arc::clone(&issuer),
+            directory,
+            state::policy(&upkeep, &settings),
+            state::author(config.layout),
+            boot_id(),
+        );
+        Ok(Self {
+            app: Arc::new(App::new(Arc::clone(&issuer), limits(&config))),
+            keeper: spawn_keeper(keeper)?,
+            issuer,
+            listeners,
+            config,
+        })
+    }
+
+    async fn run(self, reload: Reload) -> Result<(), ServerError> {
+        let Self {
+            config,
+            app,
+            issuer,
+            listeners,
+            mut keeper,
+        } = self;
+        watch_clock(&issuer)?;
+        let (stop, mut stopped) = watch::channel(false);
+        let accepting = async move {
+            // The sender lives until the drain is over.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let serving = tokio::spawn(http::run(listeners, Arc::clone(&app), accepting));
+        let drain = config.http.drain;
+        let mut supervisor = Supervisor::new(config, reload, app, Arc::clone(&issuer))
+            .map_err(ServerError::System)?;
+        let end = supervisor.until_told(&mut keeper).await;
+        systemd::stopping(drain + FINISH);
+        match end {
+            End::Signal => {}
+            End::Keeper(Ok(result)) => return result.map_err(ServerError::Start),
+            End::Keeper(Err(_)) => return Err(ServerError::Bug),
+        }
+        logging::record(
+            Level::Info,
+            Kind::Stopping,
+            "stopping: finishing open requests",
+        );
+        issuer.drain();
+        stop.send_replace(true);
+        supervisor.drain(serving, drain).await;
+        issuer.stop();
+        match keeper.await {
+            Ok(result) => result.map_err(ServerError::Finish),
+            Err(_) => Err(ServerError::Bug),
+        }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let http = &config.http;
+    Limits {
+        idle_timeout: http.idle_timeout,
+        header_bytes: http.header_bytes,
+        body_bytes: http.body_bytes,
+        connections: http.connections,
+        drain: http.drain,
+    }
+}
+
+/// The sockets that were passed, or else those that the configuration names.
+fn listeners(config: &Config) -> Result<Vec<Listener>, ServerError> {
+    let passed = systemd::sockets()?;
+    let mut listeners = Vec::new();
+    if !passed.is_empty() {
+        let text = format!(
+            "listening on {} sockets that the service manager passed; http.listen is not used",
+            passed.len()
+        );
+        logging::record(Level::Info, Kind::Starting, &text);
+        for socket in passed {
+            let listener = match socket {
+                Socket::Tcp(socket) => Listener::from_std_tcp(socket),
+                Socket::Unix(socket) => Listener::from_std_unix(socket),
+            };
+            listeners.push(listener.map_err(ServerError::System)?);
+        }
+        return Ok(listeners);
+    }
+    for address in &config.http.listen {
+        listeners.push(match address {
+            Listen::Tcp(address) => http::bind_tcp(*address)?,
+            Listen::Unix(path) => http::bind_unix(path)?,
+        });
+    }
+    Ok(listeners)
+}
+
+/// Starts the keeper on a thread of its own: it blocks on the disk.
+fn spawn_keeper(
+    keeper: Keeper<Directory, SystemClock>,
+) -> Result<oneshot::Receiver<Result<(), MarkError>>, ServerError> {
+    let (ended, end) = oneshot::channel();
+    thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || {
+            // Nobody listens any more when the process ends without waiting.
+            let _ = ended.send(keeper.run());
+        })
+        .map_err(ServerError::System)?;
+    Ok(end)
+}
+
+/// Looks at the clock as soon as somebody sets it. The keeper looks too, a few times a second.
+fn watch_clock(issuer: &Arc<SystemIssuer>) -> Result<(), ServerError> {
+    let watch = match StepWatch::new() {
+        Ok(watch) => watch,
+        Err(error) => {
+            let text =
+                format!("the kernel does not tell of clock steps ({error}); looking instead");
+            logging::record(Level::Warn, Kind::ClockStepped, &text);
+            return Ok(());
+        }
+    };
+    let issuer = Arc::downgrade(issuer);
+    thread::Builder::new()
+        .name("clock".to_owned())
+        .spawn(move || {
+            while watch.wait().is_ok() {
+                let Some(issuer) = issuer.upgrade() else {
+                    return;
+                };
+                issuer.observe_clock();
+            }
+        })
+        .map_err(ServerError::System)?;
+    Ok(())
+}

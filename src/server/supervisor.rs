@@ -1,0 +1,216 @@
+//! Signals, the service manager and the status line, while the server runs.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+
+use super::{Reload, limits};
+use crate::config::{Change, Config, reload_difference};
+use crate::http::App;
+use crate::issuer::{Health, SystemIssuer};
+use crate::logging::{self, Kind};
+use crate::mark::MarkError;
+use crate::systemd;
+use crate::timestamp::span;
+
+/// How often the status line is brought up to date.
+const STATUS_ROUND: Duration = Duration::from_secs(1);
+/// What a start asks the service manager for, again and again, while a lock is waited for.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) struct Supervisor {
+    config: Config,
+    reload: Reload,
+    app: Arc<App>,
+    issuer: Arc<SystemIssuer>,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    status: String,
+    ready: bool,
+    issued: u64,
+    warned_of_sync: bool,
+}
+
+/// Why the server ends.
+pub(super) enum End {
+    /// It was told to.
+    Signal,
+    /// The keeper ended first: the shard cannot start, or a bug.
+    Keeper(Result<Result<(), MarkError>, oneshot::error::RecvError>),
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        config: Config,
+        reload: Reload,
+        app: Arc<App>,
+        issuer: Arc<SystemIssuer>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            config,
+            reload,
+            app,
+            issuer,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            status: String::new(),
+            ready: false,
+            issued: 0,
+            warned_of_sync: false,
+        })
+    }
+
+    /// Returns when a signal or the keeper ends the server.
+    pub(super) async fn until_told(
+        &mut self,
+        keeper: &mut oneshot::Receiver<Result<(), MarkError>>,
+    ) -> End {
+        let issuer = Arc::clone(&self.issuer);
+        let mut changes = issuer.changes();
+        let mut watchdog = systemd::watchdog_interval().map(every);
+        let mut round = every(STATUS_ROUND);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return End::Signal,
+                _ = self.interrupt.recv() => return End::Signal,
+                _ = self.hangup.recv() => self.reload(),
+                result = &mut *keeper => return End::Keeper(result),
+                _ = changes.changed() => self.report(),
+                _ = round.tick() => self.report(),
+                () = tick(&mut watchdog) => {
+                    // From the issuing path; a shard that rightly waits is alive as well.
+                    if issuer.alive() {
+                        systemd::alive();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for open requests, at most `patience`; a second signal ends the wait.
+    pub(super) async fn drain(&mut self, serving: JoinHandle<()>, patience: Duration) {
+        let text = tokio::select! {
+            _ = serving => return,
+            () = sleep(patience) => "gave up on connections that were still open after http.drain",
+            _ = self.terminate.recv() => "told to stop again: not waiting for open connections",
+            _ = self.interrupt.recv() => "told to stop again: not waiting for open connections",
+        };
+        logging::record(Level::Warn, Kind::Stopping, text);
+    }
+
+    /// Tells the service manager how the shard stands, if that has changed.
+    fn report(&mut self) {
+        let health = self.issuer.health();
+        let started = !matches!(
+            health.refusal.as_ref().map(crate::issuer::Refusal::code),
+            Some("starting" | "lock_held")
+        );
+        let status = self.status_line(&health);
+        if started && !self.ready {
+            self.ready = true;
+            systemd::ready(&status);
+            self.warn_of_sync(&health);
+        } else if !started {
+            systemd::starting(&status, START_PATIENCE);
+        } else if status != self.status {
+            systemd::status(&status);
+        }
+        self.status = status;
+    }
+
+    fn status_line(&mut self, health: &Health) -> String {
+        let shard = self.issuer.machines();
+        let total = self.issuer.stats().ids_issued.total();
+        let rate = total - std::mem::replace(&mut self.issued, total);
+        if let Some(refusal) = &health.refusal {
+            return format!("shard {shard}: {}: {refusal}", health.state);
+        }
+        let window = span(health.window_remaining);
+        let mut parts = vec![format!(
+            "shard {shard}: serving, {rate} IDs/s, window {window}"
+        )];
+        if !health.clock_ahead.is_zero() {
+            let ahead = span(health.clock_ahead);
+            parts.push(format!("{ahead} ahead of the clock"));
+        }
+        parts.extend(health.warning.clone());
+        parts.join(", ")
+    }
+
+    fn warn_of_sync(&mut self, health: &Health) {
+        if health.clock_synchronised == Some(false) && !self.warned_of_sync {
+            self.warned_of_sync = true;
+            logging::record(
+                Level::Warn,
+                Kind::ClockUnsynchronised,
+                "the kernel says that the clock is not synchronised; timestamps in IDs may be off (clock.require_sync makes the start wait for it)",
+            );
+        }
+    }
+
+    /// Reads the configuration again; what cannot be changed while running is told.
+    fn reload(&mut self) {
+        systemd::reloading();
+        match (self.reload)() {
+            Ok(new) => self.apply(&new),
+            Err(errors) => {
+                let text = format!("not reloaded, the configuration in force stays: {errors}");
+                logging::record(Level::Error, Kind::Reloaded, &text);
+            }
+        }
+        self.ready = false;
+        self.report();
+    }
+
+    fn apply(&mut self, new: &Config) {
+        for warning in &new.warnings {
+            logging::record(Level::Warn, Kind::ConfigWarning, warning);
+        }
+        let difference = reload_difference(&self.config, new);
+        if !difference.needs_restart.is_empty() {
+            let changes = listed(&difference.needs_restart);
+            let text = format!("changed, but in force only after a restart: {changes}");
+            logging::record(Level::Warn, Kind::Reloaded, &text);
+        }
+        let changes = listed(&difference.applicable);
+        let text = if changes.is_empty() {
+            "reloaded: nothing to change".to_owned()
+        } else {
+            format!("reloaded: {changes}")
+        };
+        log::set_max_level(new.log_level);
+        self.app.set_limits(limits(new));
+        // What needs a restart stays as it is in force, and is told again next time.
+        self.config.sources.apply(&difference.applicable);
+        logging::record(Level::Info, Kind::Reloaded, &text);
+    }
+}
+
+fn listed(changes: &[Change]) -> String {
+    let texts: Vec<_> = changes.iter().map(Change::to_string).collect();
+    texts.join(", ")
+}
+
+fn every(duration: Duration) -> Interval {
+    let mut interval = interval(duration);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => pending().await,
+    }
+}
