@@ -50,6 +50,6 @@ need_cargo_tool() {
 # need_component NAME: a component of the Rust toolchain in use.
 need_component() {
   command -v rustup >/dev/null || return 0
-  rustup component list --installed | grep -q "^$1\b" ||
+  grep -q "^$1\b" <<<"$(rustup component list --installed)" ||
     rustup component add "$1" || skip "rustup could not add $1"
 }

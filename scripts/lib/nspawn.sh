@@ -11,7 +11,7 @@ nspawn_recipe=1
 debian_mirror() {
   # shellcheck disable=SC2016 # apt-get replaces the name, not the shell.
   apt-get indextargets --format '$(REPO_URI)' \
-    'Created-By: Packages' "Codename: $nspawn_suite" 'Component: main' | head -n 1
+    'Created-By: Packages' "Codename: $nspawn_suite" 'Component: main' | sed -n 1p
 }
 
 # Sets `tree` to the folder of a pristine Debian 12, made once and kept.
@@ -63,7 +63,7 @@ boot() {
   (
     echo "$BASHPID" >"$cgroup/cgroup.procs"
     exec systemd-nspawn --quiet --directory="$root" --boot --register=no --keep-unit \
-      --console=pipe --private-network --hostname=shardflake-test "$@"
+      --console=pipe --private-network "$@"
   ) </dev/null >>"$log" 2>&1 &
   machine=$!
   leader=
