@@ -11,30 +11,37 @@ nspawn_recipe=1
 debian_mirror() {
   # shellcheck disable=SC2016 # apt-get replaces the name, not the shell.
   apt-get indextargets --format '$(REPO_URI)' \
-    'Created-By: Packages' "Codename: $nspawn_suite" 'Component: main' | sed -n 1p
+    'Created-By: Packages' 'Origin: Debian' "Codename: $nspawn_suite" 'Component: main' | sed -n 1p
 }
+
+# What debian_tree is making; to be removed by the caller's trap.
+tree_part=
 
 # Sets `tree` to the folder of a pristine Debian 12, made once and kept.
 debian_tree() {
-  local key mirror part proxy
+  local key mirror proxy
   key=$(sha256sum <<<"$nspawn_suite $nspawn_packages $nspawn_recipe $(dpkg --print-architecture)")
   tree="$(cache_dir)/debian-${key:0:16}"
   [[ ! -d $tree ]] || return 0
   mirror=$(debian_mirror)
+  # Without package lists apt does not tell.
+  [[ -n $mirror ]] || { apt-get update -qq && mirror=$(debian_mirror); } || true
   [[ -n $mirror ]] || skip "this host's apt knows no Debian 12 ($nspawn_suite) to boot"
   proxy=$(apt-config dump --format '%v' Acquire::http::Proxy)
-  part="$tree.part.$$"
   mkdir -p "$(cache_dir)"
-  if ! http_proxy=${proxy:-${http_proxy:-}} debootstrap --variant=minbase \
-    --include="$nspawn_packages" "$nspawn_suite" "$part" "$mirror" >"$part.log" 2>&1; then
-    tail -n 20 "$part.log"
-    rm -rf --one-file-system "$part" "$part.log"
+  tree_part=$(mktemp -d -p "$(cache_dir)" debian.XXXXXXXX)
+  # In a mount namespace of its own, so that no mount of debootstrap's can be left over.
+  if ! http_proxy=${proxy:-${http_proxy:-}} unshare --mount --propagation private \
+    debootstrap --variant=minbase --include="$nspawn_packages" \
+    "$nspawn_suite" "$tree_part/root" "$mirror" >"$tree_part/log" 2>&1; then
+    tail -n 20 "$tree_part/log"
     return 1
   fi
-  rm -f "$part.log" "$part"/var/cache/apt/archives/*.deb
+  rm -f "$tree_part"/root/var/cache/apt/archives/*.deb
   # Empty: every boot of a copy draws its own.
-  : >"$part/etc/machine-id"
-  mv -T "$part" "$tree"
+  : >"$tree_part/root/etc/machine-id"
+  # Somebody else may have made it meanwhile.
+  mv -T "$tree_part/root" "$tree" || [[ -d $tree ]]
 }
 
 # In a mount namespace of its own: an empty /run and a pure cgroup2 tree, as systemd-nspawn wants.
