@@ -47,6 +47,8 @@ pub(super) fn run(
             let text = String::from_utf8_lossy(&line);
             if !text.trim().is_empty() {
                 printer.print(text.trim(), streams.out, streams.err)?;
+                // Whoever types IDs, or follows a log, waits for this line.
+                streams.out.flush()?;
             }
         }
     }
