@@ -1,8 +1,11 @@
-//! The real binary over real sockets, files, locks and clocks.
+//! The real binary over real sockets, files, locks and clocks; and the shape of its source.
 
 mod clock;
+mod deps;
 mod faults;
+mod layers;
 mod life;
+mod paths;
 mod refusals;
 mod server;
 mod service;

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What a script needs: found, or installed where that is allowed, or the part is skipped.
+# Needs part.sh.
+
+# The folder for what is kept between runs.
+cache_dir() {
+  printf '%s/shardflake\n' "${XDG_CACHE_HOME:-${HOME:?}/.cache}"
+}
+
+# need_packages PACKAGE…: Debian packages, installed when missing and when run as root.
+need_packages() {
+  local package missing=()
+  command -v dpkg-query >/dev/null || skip "dpkg is not here; install by hand: $*"
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+      missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  ((EUID == 0)) || skip "needs: apt install ${missing[*]}"
+  apt_install "${missing[@]}" || skip "apt-get could not install ${missing[*]}"
+}
+
+# Installs packages, with fresh lists only if the ones at hand do not do.
+apt_install() {
+  local install=(env DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -qq --no-install-recommends "$@")
+  "${install[@]}" || { apt-get update -qq && "${install[@]}"; }
+}
+
+# need_commands PACKAGE COMMAND…: the package, unless the commands are here in another way.
+need_commands() {
+  local package=$1 command
+  shift
+  for command in "$@"; do
+    command -v "$command" >/dev/null || need_packages "$package"
+  done
+}
+
+# need_cargo_tool NAME VERSION: a cargo subcommand of exactly that version, put first in PATH.
+need_cargo_tool() {
+  local name=$1 version=$2 root
+  root="$(cache_dir)/tools/$name-$version"
+  PATH="$root/bin:$PATH"
+  [[ $(cargo "${name#cargo-}" --version 2>/dev/null) == "$name $version" ]] && return 0
+  echo "installing $name $version into $root"
+  cargo install --locked --quiet --root "$root" --version "$version" "$name" ||
+    skip "$name $version is not here and could not be installed"
+}
+
+# need_component NAME: a component of the Rust toolchain in use.
+need_component() {
+  command -v rustup >/dev/null || return 0
+  grep -q "^$1\b" <<<"$(rustup component list --installed)" ||
+    rustup component add "$1" || skip "rustup could not add $1"
+}

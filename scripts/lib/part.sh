@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# Parts of a test run: each prints a heading and a result, a failing one does not hide later ones.
+# Sourced by scripts/test and by the tests that it calls.
+
+passed=0
+failed=0
+skipped=0
+
+# skip WHY: ends the part at hand as one that cannot run here.
+skip() {
+  if [[ -n ${PART_SKIP:-} ]]; then
+    printf '%s\n' "$1" >"$PART_SKIP"
+  else
+    printf 'SKIPPED: %s\n' "$1"
+  fi
+  exit 0
+}
+
+# part NAME COMMAND…: runs the command in a shell of its own and counts how it went.
+part() {
+  local name=$1 status=0
+  shift
+  printf '\n== %s\n' "$name"
+  PART_SKIP=$(mktemp)
+  export PART_SKIP
+  # Not in a condition: there `set -e` would be without effect in the command.
+  set +e
+  (
+    set -e
+    "$@"
+  )
+  status=$?
+  set -e
+  if ((status != 0)); then
+    printf 'FAILED: %s\n' "$name"
+    failed=$((failed + 1))
+  elif [[ -s $PART_SKIP ]]; then
+    printf 'SKIPPED: %s\n' "$(<"$PART_SKIP")"
+    skipped=$((skipped + 1))
+  else
+    printf 'passed: %s\n' "$name"
+    passed=$((passed + 1))
+  fi
+  rm -f "$PART_SKIP"
+  unset PART_SKIP
+}
+
+# Prints the counts, as the last line; fails if a part failed.
+finish() {
+  printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  ((failed == 0))
+}
