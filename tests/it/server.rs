@@ -92,7 +92,7 @@ impl Home {
         command
             .args(&line[1..])
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("SHARD_ID", shard)
             .args(["--listen", &address.to_string(), "--state-dir"])
             .arg(self.state())
