@@ -13,8 +13,11 @@ use crate::server::{Client, Home, Server, fields, tick_now};
 #[test]
 fn an_id_decodes_to_now_and_this_machine() {
     let home = Home::with_mark("7");
-    let server = home.serve("7");
+    let mut server = home.serve("7");
     let before = tick_now();
+    let begun = server.await_line("state directory ");
+    assert!(begun.contains("shard 7, "), "{begun}");
+    assert!(begun.contains(&home.address().to_string()), "{begun}");
     let reply = server.get("/generate");
     let id = reply.id();
     let (tick, machine) = fields(id);

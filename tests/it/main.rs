@@ -2,6 +2,7 @@
 
 mod clock;
 mod deps;
+mod docs;
 mod faults;
 mod layers;
 mod life;
