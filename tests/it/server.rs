@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::Layout;
+use shardflake::mark::rules::Settlement;
+use shardflake::mark::slot::{Holder, Moment};
+use shardflake::mark::{Author, Claim, Directory};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_shardflake");
 /// How long a test waits for what must come, before it fails.
@@ -43,17 +46,27 @@ impl Home {
         }
     }
 
-    /// A directory whose mark for `shard` is of long ago, so that a server starts at once.
+    /// A directory whose mark for `shard` is a minute old, so that a server starts at once.
     pub(crate) fn with_mark(shard: &str) -> Self {
         let home = Self::empty();
-        // A clock of a minute ago makes the mark.
-        let done = Command::new("faketime")
-            .args(["-f", "-60s", BINARY, "state", "init", "--shard-id", shard])
-            .arg("--state-dir")
-            .arg(home.state())
-            .output()
-            .expect("faketime is installed");
-        assert!(done.status.success(), "{done:?}");
+        std::fs::create_dir(home.state()).unwrap();
+        let layout = Layout::SONYFLAKE;
+        let author = Author {
+            layout,
+            holder: Holder::default(),
+            moment: Moment::default(),
+        };
+        let minute_ago = Settlement {
+            own_bound: tick_now() - 6000,
+            fresh: true,
+            left_over: Vec::new(),
+            left_over_bound: 0,
+            obsolete: Vec::new(),
+        };
+        let directory = Directory::new(home.state());
+        Claim::take(directory, String::new(), shard.parse().unwrap())
+            .and_then(|mut claim| claim.settle(&author, |_| Some(minute_ago)))
+            .unwrap();
         home
     }
 
