@@ -102,10 +102,8 @@ impl Home {
         let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
         line.push(BINARY.into());
         let mut command = Command::new(&line[0]);
-        command
+        undisturbed(&mut command)
             .args(&line[1..])
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("SHARD_ID", shard)
             .args(["--listen", &address.to_string(), "--state-dir"])
             .arg(self.state())
@@ -129,13 +127,9 @@ impl Home {
 
     /// Runs the command line `arguments` to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(BINARY)
-            .args(arguments)
-            .env_clear()
-            .arg("--state-dir")
-            .arg(self.state())
-            .output()
-            .unwrap()
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--state-dir").arg(self.state());
+        undisturbed(&mut command).output().unwrap()
     }
 
     /// What `state show` tells of the only mark.
@@ -241,6 +235,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Without what the environment of the tests might tell a server. Not an empty environment: the
+/// measuring of coverage is told where to write by a variable.
+fn undisturbed(command: &mut Command) -> &mut Command {
+    [
+        "SHARD_ID",
+        "SERVICE_PORT",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "LISTEN_FDS",
+        "STATE_DIRECTORY",
+    ]
+    .iter()
+    .fold(command, |command, name| command.env_remove(name))
 }
 
 /// The exit code, or minus the signal that ended the process.
