@@ -20,5 +20,5 @@ fn main() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         now.map_or(0, |since| since.as_secs())
     });
-    println!("cargo::rustc-env=SHARDFLAKE_BUILD_DATE={seconds}");
+    println!("cargo::rustc-env=BUILD_DATE={seconds}");
 }

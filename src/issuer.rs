@@ -8,8 +8,11 @@
 //! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
 //! has *begun*, which is later while the generator is ahead of a clock that was set back.
 
+mod event;
+mod health;
 mod keeper;
 mod refusal;
+mod settings;
 pub mod stats;
 
 use std::num::NonZeroU32;
@@ -21,8 +24,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use event::Event;
+pub use health::Health;
 pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
 pub use refusal::Refusal;
+pub use settings::Settings;
 use stats::Stats;
 
 use crate::clock::{Clock, Follower, Pace, Step, SystemClock, Verdict};
@@ -38,68 +44,6 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 /// What a sleep may take longer than it was asked for: the timer counts whole milliseconds.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
 
-/// How far ahead of the wall clock, and of use, things may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// The layout of the IDs.
-    pub layout: Layout,
-    /// The machine IDs to own.
-    pub machines: MachineRange,
-    /// M: how far ahead of the wall clock IDs may be issued.
-    pub max_ahead: Duration,
-    /// W: how far ahead of use the bound is kept.
-    pub window: Duration,
-    /// H: the longest that a request waits for its tick.
-    pub deadline: Duration,
-    /// The last tick that an operator lets the shard issue ahead of the wall clock.
-    pub continue_ahead: Option<u64>,
-}
-
-impl Settings {
-    /// Default of [`Settings::max_ahead`].
-    pub const MAX_AHEAD: Duration = Duration::from_secs(5);
-    /// Default of [`Settings::window`].
-    pub const WINDOW: Duration = Duration::from_secs(1);
-    /// Default of [`Settings::deadline`].
-    pub const DEADLINE: Duration = Duration::from_millis(250);
-
-    /// Q = M + W + H in ticks: no bound is further ahead of the wall clock, whatever this shard's
-    /// settings were in an earlier life that used the defaults.
-    #[must_use]
-    pub fn furthest(&self) -> u64 {
-        let ticks = |configured: Duration, default| self.layout.ticks(configured.max(default));
-        ticks(self.max_ahead, Self::MAX_AHEAD)
-            + ticks(self.window, Self::WINDOW)
-            + ticks(self.deadline, Self::DEADLINE)
-    }
-}
-
-/// Something that an operator may want to know of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The wall clock stepped.
-    Clock(Step),
-    /// The start waits, and why.
-    Waiting(Wait),
-    /// Another process has the locks.
-    LockHeld(String),
-    /// A mark was created, with its bound.
-    MarkCreated(u64),
-    /// Marks were split or merged for this shard's range.
-    MarksSettled,
-    /// IDs are issued from this tick on.
-    Opened(u64),
-    /// The mark could not be written.
-    MarkFailed(String),
-    /// The mark can be written again.
-    MarkRecovered,
-    /// The time field has less than a year left.
-    TimeFieldEnding(Duration),
-    /// The exact mark was written, with its bound.
-    Closed(u64),
-}
-
 /// One issued ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Issued {
@@ -109,25 +53,6 @@ pub struct Issued {
     pub tick: u64,
     /// Its machine ID, the datacenter in the upper bits.
     pub machine: u32,
-}
-
-/// How the shard stands.
-#[derive(Debug, Clone)]
-pub struct Health {
-    /// `serving`, `starting`, `waiting`, `refusing` or `draining`.
-    pub state: &'static str,
-    /// Why a request would be refused now, saturation aside; `None` if the shard may issue.
-    pub refusal: Option<Refusal>,
-    /// Something that wants an operator though IDs are issued.
-    pub warning: Option<String>,
-    /// How far the generator is ahead of the wall clock.
-    pub clock_ahead: Duration,
-    /// The kernel's word on whether the clock is synchronised, where it may be asked.
-    pub clock_synchronised: Option<bool>,
-    /// How far ahead of use the durable bound is.
-    pub window_remaining: Duration,
-    /// What is left of the time field.
-    pub time_field_remaining: Duration,
 }
 
 /// Where the shard is in its life.
@@ -463,57 +388,6 @@ impl<C: Clock> Issuer<C> {
             },
             Phase::Serving | Phase::Draining => Refusal::Draining,
         }
-    }
-
-    /// How the shard stands.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        let now = self.wall_tick(self.clock.boottime());
-        let next = self.generator.tick();
-        let used = next.map_or(now, |next| next.max(now));
-        let refusal = self.refusal(now, next);
-        let bound = self.bound.load(Ordering::Acquire);
-        let cold = self.cold();
-        let state = match (&cold.phase, &refusal) {
-            (Phase::Serving, None) => "serving",
-            (Phase::Serving, Some(_)) => "refusing",
-            (Phase::Draining, _) => "draining",
-            (Phase::Starting, _) => "starting",
-            _ => "waiting",
-        };
-        let doubt = match cold.verdict {
-            Verdict::Followed => None,
-            Verdict::Pending { step, left } => Some(Wait::Stepped { step, left }.to_string()),
-            Verdict::Alarm { step } => Some(Wait::SteppedFar { step }.to_string()),
-        };
-        Health {
-            state,
-            refusal,
-            warning: cold.mark_error.clone().or(doubt),
-            clock_ahead: self.span(next.map_or(0, |next| next.saturating_sub(now))),
-            clock_synchronised: self.clock.synchronised(),
-            window_remaining: self.span(bound.saturating_sub(used)),
-            time_field_remaining: self.span(self.layout().max_tick().saturating_sub(now)),
-        }
-    }
-
-    fn refusal(&self, now: u64, next: Option<u64>) -> Option<Refusal> {
-        let cold = self.cold();
-        let (phase, error) = (cold.phase.clone(), cold.mark_error.clone());
-        drop(cold);
-        let (Phase::Serving, Some(next)) = (phase, next) else {
-            return Some(self.refusal_of_phase());
-        };
-        if next.max(now) > self.layout().max_tick() {
-            return Some(self.time_field_over());
-        }
-        if self.too_far_ahead(next, now) {
-            return Some(self.clock_ahead(next, now));
-        }
-        // An idle shard has no window either; that alone is no reason to send requests elsewhere.
-        let reason = error?;
-        (self.bound.load(Ordering::Acquire) < next.max(now))
-            .then_some(Refusal::WindowUsedUp { reason })
     }
 
     /// Whether the process can make progress, also while it rightly waits: the clock runs, the

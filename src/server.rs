@@ -107,6 +107,14 @@ impl Server {
             logging::record(Level::Warn, Kind::StateWarning, &warning);
         }
         let listeners = listeners(&config)?;
+        let text = format!(
+            "shardflake {}, shard {}, state directory {}, listening on {}",
+            env!("CARGO_PKG_VERSION"),
+            config.shard,
+            config.state.dir.display(),
+            listed(&listeners)
+        );
+        logging::record(Level::Info, Kind::Starting, &text);
         let upkeep = state::upkeep(&config);
         let settings = state::settings(&upkeep, config.shard, config.continue_ahead);
         let issuer = Arc::new(Issuer::new(settings, SystemClock, logging::event));
@@ -204,6 +212,11 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, ServerError> {
         });
     }
     Ok(listeners)
+}
+
+fn listed(listeners: &[Listener]) -> String {
+    let texts: Vec<_> = listeners.iter().map(Listener::to_string).collect();
+    texts.join(", ")
 }
 
 /// Starts the keeper on a thread of its own: it blocks on the disk.

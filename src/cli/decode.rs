@@ -3,26 +3,11 @@
 use std::io::{self, BufRead, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
-
 use super::Streams;
 use super::arguments::Decode;
 use super::exit::{Exit, Failure};
 use super::table;
-use crate::id::Layout;
-
-/// One ID, taken apart. The names are Sonyflake's.
-#[derive(Debug, Serialize)]
-struct Fields {
-    /// As text: many JSON readers round numbers of this size.
-    id: String,
-    time: u64,
-    sequence: u64,
-    machine_id: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    datacenter_id: Option<u64>,
-    datetime: String,
-}
+use crate::id::{Decoded, Layout};
 
 /// Prints one line an ID as they come. A bad ID is reported, and the rest are still decoded.
 pub(super) fn run(
@@ -47,6 +32,8 @@ pub(super) fn run(
             let text = String::from_utf8_lossy(&line);
             if !text.trim().is_empty() {
                 printer.print(text.trim(), streams.out, streams.err)?;
+                // Whoever types IDs, or follows a log, waits for this line.
+                streams.out.flush()?;
             }
         }
     }
@@ -75,12 +62,12 @@ impl Printer<'_> {
     }
 
     fn print(&mut self, text: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
-        match self.fields(text) {
-            Ok(fields) if self.arguments.json.json => {
-                let line = serde_json::to_string(&fields).map_err(io::Error::from)?;
+        match self.decoded(text) {
+            Ok(decoded) if self.arguments.json.json => {
+                let line = serde_json::to_string(&decoded).map_err(io::Error::from)?;
                 writeln!(out, "{line}")
             }
-            Ok(fields) => table::row(out, &self.widths, &fields.cells()),
+            Ok(decoded) => table::row(out, &self.widths, &cells(decoded)),
             Err(problem) => {
                 self.exit = Exit::Usage;
                 // What was decoded so far belongs before its complaint.
@@ -90,36 +77,23 @@ impl Printer<'_> {
         }
     }
 
-    fn fields(&self, text: &str) -> Result<Fields, String> {
+    fn decoded(&self, text: &str) -> Result<Decoded, String> {
         let encoding = self.arguments.encoding;
         let id = encoding.decode(text).map_err(|error| error.to_string())?;
-        let fields = self
-            .layout
-            .decompose(id)
-            .map_err(|error| error.to_string())?;
-        Ok(Fields {
-            id: id.to_string(),
-            time: fields.time,
-            sequence: fields.sequence,
-            machine_id: fields.machine_id,
-            datacenter_id: fields.datacenter_id,
-            datetime: datetime(self.layout, fields.time),
-        })
+        Decoded::new(self.layout, id).map_err(|error| error.to_string())
     }
 }
 
-impl Fields {
-    fn cells(&self) -> Vec<String> {
-        let mut cells = vec![
-            self.id.clone(),
-            self.time.to_string(),
-            self.sequence.to_string(),
-            self.machine_id.to_string(),
-        ];
-        cells.extend(self.datacenter_id.map(|id| id.to_string()));
-        cells.push(self.datetime.clone());
-        cells
-    }
+fn cells(decoded: Decoded) -> Vec<String> {
+    let mut cells = vec![
+        decoded.id,
+        decoded.time.to_string(),
+        decoded.sequence.to_string(),
+        decoded.machine_id.to_string(),
+    ];
+    cells.extend(decoded.datacenter_id.map(|id| id.to_string()));
+    cells.push(decoded.datetime);
+    cells
 }
 
 /// Fixed by the layout, so that rows can be printed before the last ID is read.
@@ -147,8 +121,4 @@ fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
 /// The beginning of `tick`.
 pub(super) fn begin(layout: &Layout, tick: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(layout.unix_ms(tick))
-}
-
-fn datetime(layout: &Layout, tick: u64) -> String {
-    humantime::format_rfc3339_millis(begin(layout, tick)).to_string()
 }

@@ -1,5 +1,8 @@
 //! Whole command lines against streams in memory.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::*;
 
 struct Answer {
@@ -60,6 +63,58 @@ fn decode_reads_lines_and_other_encodings_as_json() {
         \"machine_id\":1,\"datetime\":\"2025-01-01T00:00:00.000Z\"}\n";
     assert_eq!(answer.out, object.repeat(2));
     assert_eq!(answer.code, 0);
+}
+
+/// Gives one ID a line, and asks before the second whether the first was printed.
+struct Typist {
+    lines: Vec<&'static [u8]>,
+    printed: Rc<RefCell<Vec<u8>>>,
+}
+
+impl io::Read for Typist {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(line) = self.lines.pop() else {
+            return Ok(0);
+        };
+        if self.lines.is_empty() {
+            assert_eq!(
+                self.printed.borrow().split(|byte| *byte == b'\n').count(),
+                2
+            );
+        }
+        buffer[..line.len()].copy_from_slice(line);
+        Ok(line.len())
+    }
+}
+
+struct Screen(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn decode_answers_each_line_before_it_reads_the_next() {
+    let printed = Rc::new(RefCell::new(Vec::new()));
+    let typist = Typist {
+        lines: vec![b"2\n", b"1\n"],
+        printed: Rc::clone(&printed),
+    };
+    let mut streams = Streams {
+        input: &mut io::BufReader::new(typist),
+        out: &mut BufWriter::new(Screen(Rc::clone(&printed))),
+        err: &mut io::sink(),
+    };
+    let words = ["shardflake", "decode", "--json", "-"].map(OsString::from);
+    let exit = answer(words, &Environment::default(), &mut streams);
+    assert_eq!(exit, Exit::Ok);
+    assert_eq!(printed.borrow().split(|byte| *byte == b'\n').count(), 3);
 }
 
 #[test]

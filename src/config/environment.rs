@@ -18,6 +18,9 @@ use super::value;
 /// Where the configuration lies unless `--config` names another file.
 const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
 
+/// The variable that some expect beside `--config`.
+const CONFIG: &str = "SHARDFLAKE_CONFIG";
+
 /// Environment variables and the places that a start depends on.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -186,6 +189,11 @@ impl Environment {
     /// What to say about variables that look as if they were meant for this program.
     pub(super) fn warnings(&self, profile: Profile) -> Vec<String> {
         let unknown = self.unknown().map(|(name, nearest)| {
+            if name == CONFIG {
+                return format!(
+                    "the environment variable {name} is not read; name the file with --config"
+                );
+            }
             format!("the environment variable {name} is not read; the nearest is {nearest}: rename or unset it")
         });
         unknown.chain(self.foreign(profile)).collect()
@@ -199,6 +207,19 @@ impl Environment {
                 "{name}={value} is set, but the profile {profile} reads {own}"
             ))
         })
+    }
+
+    /// Hints at variables that look as if they were meant to set the shard number of `profile`.
+    pub(super) fn mistaken_shards(&self, profile: Profile) -> Vec<String> {
+        let shard = keys::named("shard.id").map(keys::Key::variable);
+        let misspelt = self
+            .unknown()
+            .filter(|(name, nearest)| name != CONFIG && Some(nearest) == shard.as_ref())
+            .map(|(name, nearest)| format!("{name} is set, but is not read: rename it {nearest}"));
+        let foreign = self
+            .foreign(profile)
+            .filter(|hint| hint.ends_with(profile.shard_variable()));
+        misspelt.chain(foreign).collect()
     }
 
     /// The state directory where none is configured, and the variable that it comes from.

@@ -46,14 +46,16 @@ pub enum ConfigError {
     Missing(PathBuf),
     /// The file is not readable for this user.
     #[error(
-        "{file} is not readable for {user}; make it so (chgrp {group} {file}; chmod 0640 {file}), or name another file with --config"
+        "{file} ({access}) is not readable for user {user} and group {group}; run as a user that may read it, let its group read it (chmod 0640), or name another file with --config"
     )]
     Forbidden {
         /// The file.
         file: PathBuf,
-        /// The user that this process runs as.
+        /// The file's mode and owners, as far as this process may see them.
+        access: String,
+        /// The user ID that this process runs as.
         user: String,
-        /// The user's group ID.
+        /// The group ID that it runs as.
         group: String,
     },
     /// Reading the file failed in another way.
@@ -206,6 +208,9 @@ pub enum ValueError {
         "{0:?} is not an absolute path; write one that begins with a slash, such as \"/var/lib/shardflake\""
     )]
     RelativePath(String),
+    /// A table in the place of a value.
+    #[error("a table stands where a value belongs; write {0}")]
+    Table(String),
     /// Not a table.
     #[error("{seen} stands where a table belongs; write [{table}] and its keys below")]
     NotATable {

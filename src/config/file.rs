@@ -9,7 +9,7 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::environment::Environment;
 use super::error::{ConfigError, ValueError};
-use super::keys;
+use super::keys::{self, Key};
 use super::layers::Layer;
 use super::value;
 
@@ -56,7 +56,10 @@ fn parse(path: &Path, text: &str) -> FileLayer {
             file.problems.sort_by_key(ToString::to_string);
             file
         }
-        Err(error) => FileLayer::failed(path, syntax(path, one_line(&error.to_string()))),
+        Err(error) => {
+            let problem = located(text, error.to_string());
+            FileLayer::failed(path, syntax(path, one_line(&problem)))
+        }
     }
 }
 
@@ -70,13 +73,28 @@ impl FileLayer {
         }
     }
 
+    /// Takes the value of a known key. A table is refused here: merged with the layers below, it
+    /// would lose where it came from.
+    fn set(&mut self, path: &Path, known: &Key, kind: ValueKind) {
+        let origin = path.display().to_string();
+        if !matches!(kind, ValueKind::Table(_)) {
+            self.layer.set(known.name, kind, &origin);
+            return;
+        }
+        let leaf = known.name.rsplit('.').next().unwrap_or(known.name);
+        self.problems.push(ConfigError::Value {
+            key: known.name.to_owned(),
+            origin,
+            problem: ValueError::Table(format!("{leaf} = {}", known.example)),
+        });
+    }
+
     /// Takes the values of one table, whose name and dot are `prefix`.
     fn take(&mut self, path: &Path, prefix: &str, table: Map<String, Value>) {
         for (name, value) in table {
             let key = format!("{prefix}{}", quoted(name));
-            if keys::named(&key).is_some() {
-                self.layer
-                    .set(&key, value.kind, &path.display().to_string());
+            if let Some(known) = keys::named(&key) {
+                self.set(path, known, value.kind);
                 continue;
             }
             match value.kind {
@@ -102,6 +120,23 @@ impl FileLayer {
                 }),
             }
         }
+    }
+}
+
+/// The parser says the line of wrong grammar, but not that of a number too large for its type:
+/// that is the first line up to which the text fails in the same way.
+fn located(text: &str, problem: String) -> String {
+    if problem.contains("line ") {
+        return problem;
+    }
+    let fails_within = |count: &usize| {
+        let beginning: String = text.split_inclusive('\n').take(*count).collect();
+        let parsed = File::from_str(&beginning, FileFormat::Toml).collect();
+        parsed.is_err_and(|error| error.to_string() == problem)
+    };
+    match (1..=text.lines().count()).find(fails_within) {
+        Some(line) => format!("line {line}: {problem}"),
+        None => problem,
     }
 }
 
@@ -137,10 +172,11 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
         io::ErrorKind::PermissionDenied => {
             // The owner of its own entry in /proc is whom this process runs as.
             let me = fs::metadata("/proc/self").ok();
-            let shown = |id: Option<u32>| id.map_or("shardflake".to_owned(), |id| id.to_string());
+            let shown = |id: Option<u32>| id.map_or("unknown".to_owned(), |id| id.to_string());
             ConfigError::Forbidden {
                 file: path.to_path_buf(),
-                user: format!("user {}", shown(me.as_ref().map(MetadataExt::uid))),
+                access: access(path),
+                user: shown(me.as_ref().map(MetadataExt::uid)),
                 group: shown(me.as_ref().map(MetadataExt::gid)),
             }
         }
@@ -151,8 +187,23 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
     }
 }
 
+/// Who may do what with the file, as `ls` would tell it.
+fn access(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(file) => format!(
+            "mode {:04o}, user {}, group {}",
+            file.mode() & 0o7777,
+            file.uid(),
+            file.gid()
+        ),
+        Err(_) => "in a directory that is closed to it".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn problems(text: &str) -> Vec<String> {
@@ -207,6 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn a_table_where_a_value_belongs() {
+        let error = only_problem("[shard]\nid = 1\n[http.listen]\nport = 7001");
+        for part in [
+            "http.listen (from /f.toml)",
+            "listen = [\"127.0.0.1:7001\"]",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(only_problem("[epoch]").contains("epoch (from /f.toml): a table"));
+    }
+
+    #[test]
+    fn a_number_too_large_says_the_line() {
+        let error = only_problem("[shard]\nid = 1\n[http]\nbody_bytes = 99999999999999999999\n\n");
+        assert!(
+            error.contains("/f.toml: line 4: number too large"),
+            "{error}"
+        );
+        let error = only_problem("[http]\nlisten = [\n\"/s\",\n]\nworkers = 1e999");
+        assert!(error.contains("/f.toml: line 5: "), "{error}");
+    }
+
+    #[test]
     fn wrong_toml_says_the_line() {
         let error = only_problem("[http]\ndrain = 5s\n");
         for part in ["/f.toml", "line 2", "drain = 5s", "mend the file"] {
@@ -236,14 +310,22 @@ mod tests {
     #[test]
     fn a_forbidden_file_says_who_and_what_to_do() {
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        let error = unreadable(Path::new("/f.toml"), &denied).to_string();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.toml");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let error = unreadable(&path, &denied).to_string();
         let me = fs::metadata("/proc/self").unwrap();
+        let owner = fs::metadata(&path).unwrap();
         for part in [
-            format!("user {}", me.uid()),
-            format!("chgrp {} /f.toml", me.gid()),
-            "chmod 0640 /f.toml".to_owned(),
+            format!("mode 0600, user {}, group {}", owner.uid(), owner.gid()),
+            format!("for user {} and group {}", me.uid(), me.gid()),
+            "chmod 0640".to_owned(),
+            "--config".to_owned(),
         ] {
             assert!(error.contains(&part), "{error}");
         }
+        let hidden = unreadable(&dir.path().join("none"), &denied).to_string();
+        assert!(hidden.contains("in a directory that is closed"), "{hidden}");
     }
 }

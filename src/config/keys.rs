@@ -127,6 +127,20 @@ pub const KEYS: [Key; 19] = [
     .reloading(),
 ];
 
+/// What other servers call some of these; likeness alone would not find them.
+const ALIASES: [(&str, &str); 10] = [
+    ("address", "http.listen"),
+    ("bind", "http.listen"),
+    ("host", "http.listen"),
+    ("port", "http.listen"),
+    ("threads", "http.workers"),
+    ("machine_id", "shard.id"),
+    ("worker_id", "shard.id"),
+    ("number", "shard.id"),
+    ("data_dir", "state.dir"),
+    ("verbosity", "log.level"),
+];
+
 impl Key {
     const fn new(name: &'static str, default: &'static str, doc: &'static str) -> Self {
         Self {
@@ -179,9 +193,21 @@ pub fn set_by(variable: &str) -> Option<&'static Key> {
 #[must_use]
 pub fn nearest(name: &str) -> &'static Key {
     let name = name.to_lowercase();
+    if let Some(key) = by_alias(&name.replace('.', "_")) {
+        return key;
+    }
     KEYS.iter()
         .max_by(|a, b| likeness(&name, a.name).total_cmp(&likeness(&name, b.name)))
         .expect("the table of keys is not empty")
+}
+
+/// The key that `flat`, or its last words, is another name for.
+fn by_alias(flat: &str) -> Option<&'static Key> {
+    let (_, key) = ALIASES.iter().find(|(alias, _)| {
+        flat.strip_suffix(alias)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
+    })?;
+    named(key)
 }
 
 /// The whole name counts, or a little less its last part: a key may be in the wrong table.
@@ -227,9 +253,25 @@ mod tests {
             ("state.directory", "state.dir"),
             ("http.max_ahead", "clock.max_ahead"),
             ("loglevel", "log.level"),
+            ("port", "http.listen"),
+            ("http.port", "http.listen"),
+            ("HTTP_PORT", "http.listen"),
+            ("server.host", "http.listen"),
+            ("http.worker_threads", "http.workers"),
+            ("shard.number", "shard.id"),
         ] {
             assert_eq!(nearest(typed).name, meant, "{typed}");
         }
+    }
+
+    #[test]
+    fn every_alias_is_another_name_of_a_key() {
+        for (alias, key) in ALIASES {
+            assert!(named(key).is_some(), "{key}");
+            assert!(named(alias).is_none(), "{alias}");
+            assert_eq!(nearest(alias).name, key);
+        }
+        assert_ne!(nearest("http.transport").name, "http.listen");
     }
 
     #[test]

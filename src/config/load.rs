@@ -279,10 +279,7 @@ fn overridden_port(bare: &Layer, above: [&Layer; 2], profile: Profile) -> Option
 }
 
 fn no_shard(profile: Profile, flags: &Flags, environment: &Environment) -> ConfigError {
-    let hints: Vec<String> = environment
-        .foreign(profile)
-        .filter(|hint| hint.ends_with(profile.shard_variable()))
-        .collect();
+    let hints = environment.mistaken_shards(profile);
     let hint = match hints.as_slice() {
         [] => String::new(),
         hints => format!(" ({})", hints.join("; ")),

@@ -168,6 +168,12 @@ fn no_shard_number_says_what_to_set() {
         &[("WORKER_ID", "3")],
         &["WORKER_ID=3 is set, but the profile sonyflake reads SHARD_ID"],
     );
+    for misspelt in ["SHARDFLAKE_SHARD_ID", "SHARDFLAKE_MACHINE_ID"] {
+        let hint = format!("{misspelt} is set, but is not read: rename it SHARDFLAKE_SHARD__ID");
+        problem(&[(misspelt, "3")], &[&hint]);
+    }
+    let unrelated = load(&[("SHARDFLAKE_HTTP_LISTEN", "/s")]).unwrap_err();
+    assert!(!unrelated.to_string().contains("HTTP"), "{unrelated}");
     problem(
         &[("SHARD_ID", "")],
         &["shard.id (from SHARD_ID)", "empty", "such as 1"],

@@ -1,6 +1,7 @@
 //! Accepting connections, and letting them finish when the server stops.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener as StdTcpListener;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
 use super::{App, connection};
+use crate::logging::{self, Kind};
 
 /// How long to wait after an accept error: what is short, descriptors mostly, takes time to come back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,6 +29,25 @@ pub enum Listener {
     Tcp(TcpListener),
     /// On a path.
     Unix(UnixListener),
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str("a TCP socket"),
+            },
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                match path {
+                    Some(path) => path.display().fmt(f),
+                    None => f.write_str("a Unix socket"),
+                }
+            }
+        }
+    }
 }
 
 enum Stream {
@@ -173,11 +194,12 @@ impl Failures {
         if self.logged.is_some_and(|at| at.elapsed() < LOG_EVERY) {
             return;
         }
-        log::warn!(
+        let text = format!(
             "cannot accept connections: {error} ({} times since the last such line); trying again every {} ms; if it stays, raise LimitNOFILE= or lower `http.connections`",
             self.unlogged,
             PAUSE.as_millis()
         );
+        logging::record(log::Level::Warn, Kind::AcceptFailed, &text);
         self.logged = Some(Instant::now());
         self.unlogged = 0;
     }

@@ -2,11 +2,13 @@
 //!
 //! Pure: no I/O, no clock, no logging. Time comes in as a tick number.
 
+mod decoded;
 pub mod encoding;
 pub mod generator;
 pub mod layout;
 pub mod range;
 
+pub use decoded::Decoded;
 pub use encoding::Encoding;
 pub use generator::Generator;
 pub use layout::Layout;

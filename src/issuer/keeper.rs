@@ -48,6 +48,8 @@ pub struct Keeper<S: Storage, C> {
     trusted: Option<(i64, i64)>,
     /// The generator's tick when it last moved, and the boot time of that.
     moved: (u64, i64),
+    /// Boot time before which a failed write is not tried again, however many requests ask for it.
+    retry: i64,
     warned_of_end: bool,
 }
 
@@ -97,6 +99,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             began: None,
             trusted: None,
             moved: (0, 0),
+            retry: 0,
             warned_of_end: false,
         }
     }
@@ -274,12 +277,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             // To the moment at which less than half is left.
             park = park.min(issuer.span(left - issuer.half_window + 1));
         }
-        if due && !issuer.too_far_ahead(next, now) {
+        if boot < self.retry {
+            park = Duration::from_nanos((self.retry - boot).unsigned_abs());
+        } else if due && !issuer.too_far_ahead(next, now) {
             let target = self.target(used, now);
             match self.raise(&mut record, target) {
                 Ok(()) => self.publish(record.bound()),
                 Err(error) => {
                     self.fail(&error);
+                    self.retry = issuer.clock.boottime() + nanos(WRITE_RETRY);
                     park = WRITE_RETRY;
                 }
             }

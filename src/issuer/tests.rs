@@ -612,6 +612,9 @@ async fn a_mark_that_is_replaced_ends_the_window_and_nothing_else() {
     let health = shard.issuer.health();
     assert_eq!((health.state, health.warning.is_some()), ("refusing", true));
     assert!(shard.issuer.alive());
+    // Tried four times a second, however many requests ask for it.
+    let tried = shard.issuer.stats().mark_failures.total();
+    assert!((8..=12).contains(&tried), "{tried} tries in three seconds");
     let failures = shard
         .told()
         .iter()

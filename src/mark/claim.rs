@@ -6,7 +6,7 @@ use std::io;
 use super::MarkError;
 use super::record::{Author, Record};
 use super::rules::{Seen, Settlement, View, mark_name};
-use super::slot::{Holder, MARK_LEN, SLOT_LEN, Slot};
+use super::slot::{MARK_LEN, SLOT_LEN, Slot};
 use super::storage::{File, Storage};
 use crate::id::range::MachineRange;
 
@@ -352,15 +352,12 @@ impl<S: Storage> Claim<S> {
         MarkError::Held {
             directory: self.directory.clone(),
             range: self.range,
-            holder: holder
-                .as_ref()
-                .map_or_else(unknown_holder, Holder::to_string),
+            holder: holder.map_or_else(
+                || "it has not written its mark yet".to_owned(),
+                |holder| format!("its mark was last written by {holder}"),
+            ),
         }
     }
-}
-
-fn unknown_holder() -> String {
-    "a process that has not written its mark yet".to_owned()
 }
 
 /// Reads all marks of a directory, without locks: what a running shard writes may be half done.

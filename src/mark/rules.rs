@@ -190,8 +190,8 @@ pub enum Wait {
     Fresh { left: Duration },
     /// The wall clock is too far behind the mark.
     #[error(
-        "the clock reads {clock}, which is {} behind the mark ({bound}); at most {} may be made up: set the clock right, wait {}, choose another SHARD_ID, or start with --continue-ahead=UNTIL",
-        span(*behind), span(*limit), span(*left)
+        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with --continue-ahead=UNTIL",
+        span(*left), span(*behind), span(*limit)
     )]
     Behind {
         clock: String,
@@ -200,15 +200,16 @@ pub enum Wait {
         limit: Duration,
         left: Duration,
     },
-    /// The wall clock is before the program was built, or before the epoch.
+    /// The wall clock is before the layout's epoch: there is no tick for it.
     #[error(
-        "the clock reads {clock}, which is before {limit}, {what}: set the clock right, or run `shardflake state accept-clock --until TIME`"
+        "the clock reads {clock}, which is before the layout's epoch ({epoch}): set the clock right, or correct `epoch`"
     )]
-    TooEarly {
-        clock: String,
-        limit: String,
-        what: &'static str,
-    },
+    BeforeEpoch { clock: String, epoch: String },
+    /// The wall clock is before the program was built.
+    #[error(
+        "the clock reads {clock}, which is before this program was built ({built}): set the clock right, or run `shardflake state accept-clock --until TIME`"
+    )]
+    BeforeBuild { clock: String, built: String },
     /// The wall clock is implausibly far on.
     #[error(
         "the clock reads {clock}, which is more than {limit} past {what}: set the clock right, or run `shardflake state accept-clock --until TIME`"
@@ -249,7 +250,9 @@ impl Wait {
         match self {
             Self::Fresh { .. } => "fresh_mark",
             Self::Behind { .. } => "clock_behind_mark",
-            Self::TooEarly { .. } | Self::TooLate { .. } => "clock_implausible",
+            Self::BeforeEpoch { .. } | Self::BeforeBuild { .. } | Self::TooLate { .. } => {
+                "clock_implausible"
+            }
             Self::Stepped { .. } | Self::SteppedFar { .. } => "clock_stepped_forward",
             Self::Unsynchronised { .. } => "clock_unsynchronised",
             Self::TimeFieldOver { .. } => "time_field_over",
@@ -462,10 +465,9 @@ fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait
     let layout = &policy.layout;
     let clock = || rfc3339_nanos(now.wall);
     let Some(tick) = layout.tick_at(now.wall) else {
-        return Err(Wait::TooEarly {
+        return Err(Wait::BeforeEpoch {
             clock: clock(),
-            limit: policy.moment(0),
-            what: "the layout's epoch",
+            epoch: policy.moment(0),
         });
     };
     if tick > layout.max_tick() {
@@ -477,10 +479,9 @@ fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait
         return Ok(tick);
     }
     if now.wall < policy.build_date {
-        return Err(Wait::TooEarly {
+        return Err(Wait::BeforeBuild {
             clock: clock(),
-            limit: rfc3339_nanos(policy.build_date),
-            what: "when this program was built",
+            built: rfc3339_nanos(policy.build_date),
         });
     }
     match bound {

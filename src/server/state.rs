@@ -15,7 +15,7 @@ use crate::mark::slot::{Holder, Moment};
 use crate::mark::{Author, Directory, FileSystem};
 
 /// Seconds since 1970, from the build script.
-const BUILD_DATE: &str = env!("SHARDFLAKE_BUILD_DATE");
+const BUILD_DATE: &str = env!("BUILD_DATE");
 
 /// Why a state directory will not do (exit code 78).
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,10 @@ fn permitted(from: &str, to: &str) -> bool {
     if from == to || lower < upper {
         return true;
     }
+    // The text form of a moment is as pure as an ID.
+    if (from, to) == ("id", "timestamp") {
+        return true;
+    }
     // The modules of the lowest two layers do not know each other, except through the issuer.
     lower == upper && (upper >= 2 || from == "issuer")
 }

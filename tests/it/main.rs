@@ -1,5 +1,12 @@
-//! Tests of the repository as a whole: what its parts import, and what it is built from.
+//! The real binary over real sockets, files, locks and clocks; and the shape of its source.
 
+mod clock;
 mod deps;
+mod docs;
+mod faults;
 mod layers;
+mod life;
 mod paths;
+mod refusals;
+mod server;
+mod service;

@@ -123,7 +123,16 @@ fn variables_of_ours_that_nothing_reads_are_warnings() {
         typo.len() == 1 && typo[0].contains("SHARDFLAKE_HTTP__LISTEN"),
         "{typo:?}"
     );
-    assert_eq!(warnings("SHARDFLAKE_PORT", "7001").len(), 1);
+    let port = warnings("SHARDFLAKE_PORT", "7001");
+    assert!(
+        port.len() == 1 && port[0].contains("SHARDFLAKE_HTTP__LISTEN"),
+        "{port:?}"
+    );
+    let file = warnings("SHARDFLAKE_CONFIG", "/f.toml");
+    assert!(
+        file.len() == 1 && file[0].contains("name the file with --config"),
+        "{file:?}"
+    );
     assert_eq!(warnings("SHARDFLAKE_Http__Listen", "x").len(), 1);
     for (name, value) in [
         ("SHARDFLAKE_PORT", "tcp://10.0.0.1:7001"),

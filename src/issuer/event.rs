@@ -1,0 +1,32 @@
+//! What an issuer tells of.
+
+use std::time::Duration;
+
+use crate::clock::Step;
+use crate::mark::rules::Wait;
+
+/// Something that an operator may want to know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The wall clock stepped.
+    Clock(Step),
+    /// The start waits, and why.
+    Waiting(Wait),
+    /// Another process has the locks.
+    LockHeld(String),
+    /// A mark was created, with its bound.
+    MarkCreated(u64),
+    /// Marks were split or merged for this shard's range.
+    MarksSettled,
+    /// IDs are issued from this tick on.
+    Opened(u64),
+    /// The mark could not be written.
+    MarkFailed(String),
+    /// The mark can be written again.
+    MarkRecovered,
+    /// The time field has less than a year left.
+    TimeFieldEnding(Duration),
+    /// The exact mark was written, with its bound.
+    Closed(u64),
+}

@@ -1,0 +1,80 @@
+//! How a shard stands, for probes and people.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Issuer, Phase, Refusal};
+use crate::clock::{Clock, Verdict};
+use crate::mark::rules::Wait;
+
+/// How the shard stands.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// `serving`, `starting`, `waiting`, `refusing` or `draining`.
+    pub state: &'static str,
+    /// Why a request would be refused now, saturation aside; `None` if the shard may issue.
+    pub refusal: Option<Refusal>,
+    /// Something that wants an operator though IDs are issued.
+    pub warning: Option<String>,
+    /// How far the generator is ahead of the wall clock.
+    pub clock_ahead: Duration,
+    /// The kernel's word on whether the clock is synchronised, where it may be asked.
+    pub clock_synchronised: Option<bool>,
+    /// How far ahead of use the durable bound is.
+    pub window_remaining: Duration,
+    /// What is left of the time field.
+    pub time_field_remaining: Duration,
+}
+
+impl<C: Clock> Issuer<C> {
+    /// How the shard stands.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let now = self.wall_tick(self.clock.boottime());
+        let next = self.generator.tick();
+        let used = next.map_or(now, |next| next.max(now));
+        let refusal = self.refusal(now, next);
+        let bound = self.bound.load(Ordering::Acquire);
+        let cold = self.cold();
+        let state = match (&cold.phase, &refusal) {
+            (Phase::Serving, None) => "serving",
+            (Phase::Serving, Some(_)) => "refusing",
+            (Phase::Draining, _) => "draining",
+            (Phase::Starting, _) => "starting",
+            _ => "waiting",
+        };
+        let doubt = match cold.verdict {
+            Verdict::Followed => None,
+            Verdict::Pending { step, left } => Some(Wait::Stepped { step, left }.to_string()),
+            Verdict::Alarm { step } => Some(Wait::SteppedFar { step }.to_string()),
+        };
+        Health {
+            state,
+            refusal,
+            warning: cold.mark_error.clone().or(doubt),
+            clock_ahead: self.span(next.map_or(0, |next| next.saturating_sub(now))),
+            clock_synchronised: self.clock.synchronised(),
+            window_remaining: self.span(bound.saturating_sub(used)),
+            time_field_remaining: self.span(self.layout().max_tick().saturating_sub(now)),
+        }
+    }
+
+    fn refusal(&self, now: u64, next: Option<u64>) -> Option<Refusal> {
+        let cold = self.cold();
+        let (phase, error) = (cold.phase.clone(), cold.mark_error.clone());
+        drop(cold);
+        let (Phase::Serving, Some(next)) = (phase, next) else {
+            return Some(self.refusal_of_phase());
+        };
+        if next.max(now) > self.layout().max_tick() {
+            return Some(self.time_field_over());
+        }
+        if self.too_far_ahead(next, now) {
+            return Some(self.clock_ahead(next, now));
+        }
+        // An idle shard has no window either; that alone is no reason to send requests elsewhere.
+        let reason = error?;
+        (self.bound.load(Ordering::Acquire) < next.max(now))
+            .then_some(Refusal::WindowUsedUp { reason })
+    }
+}

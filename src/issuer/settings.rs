@@ -1,0 +1,42 @@
+//! How far ahead things may be.
+
+use std::time::Duration;
+
+use crate::id::layout::Layout;
+use crate::id::range::MachineRange;
+
+/// How far ahead of the wall clock, and of use, things may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The layout of the IDs.
+    pub layout: Layout,
+    /// The machine IDs to own.
+    pub machines: MachineRange,
+    /// M: how far ahead of the wall clock IDs may be issued.
+    pub max_ahead: Duration,
+    /// W: how far ahead of use the bound is kept.
+    pub window: Duration,
+    /// H: the longest that a request waits for its tick.
+    pub deadline: Duration,
+    /// The last tick that an operator lets the shard issue ahead of the wall clock.
+    pub continue_ahead: Option<u64>,
+}
+
+impl Settings {
+    /// Default of [`Settings::max_ahead`].
+    pub const MAX_AHEAD: Duration = Duration::from_secs(5);
+    /// Default of [`Settings::window`].
+    pub const WINDOW: Duration = Duration::from_secs(1);
+    /// Default of [`Settings::deadline`].
+    pub const DEADLINE: Duration = Duration::from_millis(250);
+
+    /// Q = M + W + H in ticks: no bound is further ahead of the wall clock, whatever this shard's
+    /// settings were in an earlier life that used the defaults.
+    #[must_use]
+    pub fn furthest(&self) -> u64 {
+        let ticks = |configured: Duration, default| self.layout.ticks(configured.max(default));
+        ticks(self.max_ahead, Self::MAX_AHEAD)
+            + ticks(self.window, Self::WINDOW)
+            + ticks(self.deadline, Self::DEADLINE)
+    }
+}

@@ -1,0 +1,29 @@
+//! What the README tells must be what the program does.
+
+use std::fs;
+
+use shardflake::issuer::Refusal;
+use shardflake::logging::Kind;
+
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+#[test]
+fn every_code_of_a_refusal_has_a_row() {
+    let readme = readme();
+    for code in Refusal::CODES {
+        // What metrics count unknown codes as is no code of a reply.
+        let row = format!("\n| `{code}` | ");
+        assert!(code == "other" || readme.contains(&row), "{code}");
+    }
+}
+
+#[test]
+fn every_kind_of_record_has_a_row() {
+    let readme = readme();
+    for kind in Kind::ALL {
+        let id = kind.message_id();
+        assert!(readme.contains(&format!(" | `{id}` |\n")), "{kind:?}");
+    }
+}

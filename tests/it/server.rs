@@ -1,0 +1,349 @@
+//! A server process, and a client of it.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use shardflake::clock::{Clock, SystemClock};
+use shardflake::id::Layout;
+use shardflake::mark::rules::Settlement;
+use shardflake::mark::slot::{Holder, Moment};
+use shardflake::mark::{Author, Claim, Directory};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_shardflake");
+/// How long a test waits for what must come, before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A state directory with everything that a server needs to run beside others.
+pub(crate) struct Home {
+    directory: tempfile::TempDir,
+    pub(crate) port: u16,
+}
+
+/// A running server, killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    lines: Receiver<String>,
+    pub(crate) log: Vec<String>,
+}
+
+impl Home {
+    /// A directory without marks.
+    pub(crate) fn empty() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            port: free_port(),
+        }
+    }
+
+    /// A directory whose mark for `shard` is a minute old, so that a server starts at once.
+    pub(crate) fn with_mark(shard: &str) -> Self {
+        let home = Self::empty();
+        std::fs::create_dir(home.state()).unwrap();
+        let layout = Layout::SONYFLAKE;
+        let author = Author {
+            layout,
+            holder: Holder::default(),
+            moment: Moment::default(),
+        };
+        let minute_ago = Settlement {
+            own_bound: tick_now() - 6000,
+            fresh: true,
+            left_over: Vec::new(),
+            left_over_bound: 0,
+            obsolete: Vec::new(),
+        };
+        let directory = Directory::new(home.state());
+        Claim::take(directory, String::new(), shard.parse().unwrap())
+            .and_then(|mut claim| claim.settle(&author, |_| Some(minute_ago)))
+            .unwrap();
+        home
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The command line of a server for `shard`, to which a test may add.
+    pub(crate) fn command(&self, shard: &str) -> Command {
+        self.wrapped(&[], shard)
+    }
+
+    /// The same on another port, for a second server in the same state directory.
+    pub(crate) fn beside(&self, shard: &str) -> (Command, SocketAddr) {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        (self.line(&[], shard, address), address)
+    }
+
+    /// The same, run by another program.
+    pub(crate) fn wrapped(&self, wrapper: &[&str], shard: &str) -> Command {
+        self.line(wrapper, shard, self.address())
+    }
+
+    fn line(&self, wrapper: &[&str], shard: &str, address: SocketAddr) -> Command {
+        let mut line: Vec<OsString> = wrapper.iter().map(OsString::from).collect();
+        line.push(BINARY.into());
+        let mut command = Command::new(&line[0]);
+        undisturbed(&mut command)
+            .args(&line[1..])
+            .env("SHARD_ID", shard)
+            .args(["--listen", &address.to_string(), "--state-dir"])
+            .arg(self.state())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A server for `shard` that answers, whether or not it issues yet.
+    pub(crate) fn start(&self, shard: &str) -> Server {
+        Server::start(self.command(shard), self.address())
+    }
+
+    /// A server for `shard` that issues.
+    pub(crate) fn serve(&self, shard: &str) -> Server {
+        let mut server = self.start(shard);
+        server.await_serving();
+        server
+    }
+
+    /// Runs the command line `arguments` to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--state-dir").arg(self.state());
+        undisturbed(&mut command).output().unwrap()
+    }
+
+    /// What `state show` tells of the only mark.
+    pub(crate) fn mark(&self) -> Value {
+        let shown = self.run(&["state", "show", "--json"]);
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!(shown["marks"].as_array().unwrap().len(), 1, "{shown}");
+        shown["marks"][0].clone()
+    }
+}
+
+impl Server {
+    pub(crate) fn start(mut command: Command, address: SocketAddr) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut server = Self {
+            child,
+            address,
+            lines,
+            log: Vec::new(),
+        };
+        server.until("listening", |server| {
+            TcpStream::connect(server.address).is_ok()
+        });
+        server
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    /// Kills it as a power cut would, but for the disk.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop; its exit code.
+    pub(crate) fn stop(mut self) -> i32 {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    pub(crate) fn wait(&mut self) -> i32 {
+        let status = self.child.wait().unwrap();
+        self.log.extend(self.lines.iter());
+        code(status)
+    }
+
+    /// Waits until the log has a line with `text`, and returns it.
+    pub(crate) fn await_line(&mut self, text: &str) -> String {
+        let known = self.log.iter().find(|line| line.contains(text)).cloned();
+        known.unwrap_or_else(|| {
+            loop {
+                let line = self.lines.recv_timeout(PATIENCE);
+                let line =
+                    line.unwrap_or_else(|_| panic!("no line with {text:?} in {:#?}", self.log));
+                self.log.push(line.clone());
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        })
+    }
+
+    pub(crate) fn await_serving(&mut self) {
+        self.until("serving", |server| server.get("/health").status == 200);
+    }
+
+    /// Asks again and again until `done`.
+    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&mut Self) -> bool) {
+        let begin = Instant::now();
+        while !done(self) {
+            self.log.extend(self.lines.try_iter());
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ended with {ended:?}: {:#?}", self.log);
+            assert!(begin.elapsed() < PATIENCE, "not {what}: {:#?}", self.log);
+            thread::yield_now();
+        }
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Reply {
+        Client::new(self.address).unwrap().get(target).unwrap()
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.get("/generate").id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Without what the environment of the tests might tell a server. Not an empty environment: the
+/// measuring of coverage is told where to write by a variable.
+fn undisturbed(command: &mut Command) -> &mut Command {
+    [
+        "SHARD_ID",
+        "SERVICE_PORT",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "LISTEN_FDS",
+        "STATE_DIRECTORY",
+    ]
+    .iter()
+    .fold(command, |command, name| command.env_remove(name))
+}
+
+/// The exit code, or minus the signal that ended the process.
+pub(crate) fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| -status.signal().unwrap())
+}
+
+/// Runs a server that is expected to end by itself; its exit code and what it wrote.
+pub(crate) fn ends(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    (
+        code(output.status),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// One keep-alive connection.
+pub(crate) struct Client<S: Read + Write> {
+    stream: BufReader<S>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Client<TcpStream> {
+    pub(crate) fn new(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self::over(stream))
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    pub(crate) fn get(&mut self, target: &str) -> std::io::Result<Reply> {
+        let request = format!("GET {target} HTTP/1.1\r\nhost: shardflake\r\n\r\n");
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let lower = head.to_lowercase();
+        let length = lower.split_once("content-length: ").unwrap().1;
+        let length = length.lines().next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok(Reply {
+            status: head[9..12].parse().unwrap(),
+            head: lower,
+            body: String::from_utf8(body).unwrap(),
+        })
+    }
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The ID of a `/generate` reply.
+    pub(crate) fn id(&self) -> u64 {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()["id_str"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Tick and machine ID of a Sonyflake ID.
+pub(crate) fn fields(id: u64) -> (u64, u64) {
+    (id >> 24, id & 0xffff)
+}
+
+/// The tick of the machine's clock now.
+pub(crate) fn tick_now() -> u64 {
+    let now = SystemClock.realtime();
+    Layout::SONYFLAKE.tick_at(now).unwrap()
+}
