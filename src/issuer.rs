@@ -254,14 +254,15 @@ impl<C: Clock> Issuer<C> {
             if self.too_far_ahead(tick, now) {
                 return Err(self.clock_ahead(tick, now));
             }
-            if tick <= self.begun(boot) {
-                return Ok(());
-            }
-            if Instant::now() >= until {
+            // Also when the wake-up came late: whoever asked has given up.
+            if Instant::now() > until {
                 return Err(Refusal::Saturated {
                     deadline: self.settings.deadline,
                     left: self.until_begun(boot, tick),
                 });
+            }
+            if tick <= self.begun(boot) {
+                return Ok(());
             }
             sleep(self.until_begun(boot, tick)).await;
         }

@@ -305,6 +305,25 @@ async fn beyond_the_deadline_a_request_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_id_that_comes_too_late_is_burnt() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..600 {
+        let issuer = Arc::clone(&shard.issuer);
+        tasks.spawn(async move { issuer.issue().await });
+    }
+    while shard.issuer.generator.tick() != Some(shard.wall_tick() + 2) {
+        tokio::task::yield_now().await;
+    }
+    // A process that was stopped for longer than the deadline.
+    advance(Settings::DEADLINE + Duration::from_millis(1)).await;
+    let results = tasks.join_all().await;
+    let late = results.iter().filter(|result| result.is_err()).count();
+    assert!((256..=344).contains(&late), "{late} of those that slept");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_id_is_above_the_durable_bound() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
