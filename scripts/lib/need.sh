@@ -36,12 +36,14 @@ need_commands() {
   done
 }
 
-# need_cargo_tool NAME VERSION: a cargo subcommand of exactly that version, put first in PATH.
+# need_cargo_tool NAME VERSION: a program of exactly that version from the Rust package registry,
+# a cargo subcommand or not, put first in PATH.
 need_cargo_tool() {
   local name=$1 version=$2 root
   root="$(cache_dir)/tools/$name-$version"
   PATH="$root/bin:$PATH"
-  [[ $(cargo "${name#cargo-}" --version 2>/dev/null) == "$name $version" ]] && return 0
+  [[ $(cargo "${name#cargo-}" --version 2>/dev/null || "$name" --version 2>/dev/null) == "$name $version" ]] &&
+    return 0
   echo "installing $name $version into $root"
   cargo install --locked --quiet --root "$root" --version "$version" "$name" ||
     skip "$name $version is not here and could not be installed"
