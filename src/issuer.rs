@@ -169,11 +169,11 @@ impl<C: Clock> Issuer<C> {
     pub fn try_issue(&self) -> Option<Issued> {
         let now = self.wall_tick(self.clock.boottime());
         let bound = self.bound.load(Ordering::Acquire);
-        if bound.saturating_sub(now) < self.half_window {
-            self.want_window();
-        }
         // A tick of the wall clock or before it: it has begun, and nothing is ahead.
         let reservation = self.generator.reserve(now, ONE, bound.min(now)).ok()?;
+        if bound - now < self.half_window {
+            self.want_window();
+        }
         Some(self.issued(&reservation))
     }
 

@@ -92,7 +92,9 @@ impl From<&MarkError> for Exit {
 impl From<&state::Error> for Exit {
     fn from(error: &state::Error) -> Self {
         match error {
-            state::Error::Directory(_) | state::Error::NoShard => Self::Config,
+            state::Error::Directory(_)
+            | state::Error::NoShard
+            | state::Error::NothingToAdopt { .. } => Self::Config,
             state::Error::Mark(error) => error.into(),
             state::Error::Past { .. } => Self::Usage,
         }

@@ -35,6 +35,16 @@ pub enum Error {
         "no shard number is set: set SHARD_ID=1, or --shard-id 1, or [shard] id in the configuration file"
     )]
     NoShard,
+    /// There is no mark to adopt.
+    #[error(
+        "there is no mark of machine ID {shard} in {directory} to adopt: check --state-dir and --shard-id, or for a new shard run `shardflake state init`"
+    )]
+    NothingToAdopt {
+        /// The state directory.
+        directory: String,
+        /// The machine IDs.
+        shard: MachineRange,
+    },
     /// The moment for `accept-clock` is over.
     #[error("--until {until} is past, the clock reads {clock}: name a moment to come")]
     Past {
@@ -130,16 +140,15 @@ fn init(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure>
 
 fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let (mut claim, policy, now) = claim(upkeep)?;
+    if claim.look().map_err(Error::from)?.overlapping.is_empty() {
+        return Err(Error::NothingToAdopt {
+            directory: policy.directory,
+            shard: policy.range,
+        }
+        .into());
+    }
     let bound = claim.adopt(&state::author(policy.layout), |view| {
         rules::adoptable(view, &policy)?;
-        if view.overlapping.is_empty() {
-            return Err(rules::Refused::Missing {
-                directory: policy.directory.clone(),
-                missing: policy.range,
-                range: policy.range,
-            }
-            .into());
-        }
         Ok(rules::adopted_bound(view, &policy, &now)?)
     });
     let bound = bound.map_err(Error::from)?;

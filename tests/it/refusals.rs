@@ -123,6 +123,15 @@ fn state_that_wants_an_operator_exits_78_and_names_the_way_out() {
 }
 
 #[test]
+fn there_must_be_a_mark_to_adopt() {
+    let home = Home::empty();
+    let refused = home.run(&["state", "adopt", "--shard-id", "1"]);
+    assert_eq!(refused.status.code(), Some(78));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("shardflake state init"), "{text}");
+}
+
+#[test]
 fn an_adopted_copy_serves_above_everything_before() {
     let home = Home::with_mark("1");
     let server = home.serve("1");
