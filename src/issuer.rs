@@ -182,21 +182,23 @@ impl<C: Clock> Issuer<C> {
     /// # Errors
     /// [`Refusal`] says why there is none, and when to come back.
     pub async fn issue(&self) -> Result<Issued, Refusal> {
-        let begin = Instant::now();
+        let begin = self.clock.boottime();
         let deadline = self.settings.deadline;
+        let until = begin + nanos(deadline);
         let patience = deadline.saturating_sub(TIMER_SLACK).max(deadline / 2);
+        let mut boot = begin;
         loop {
-            let boot = self.clock.boottime();
-            let left = patience.saturating_sub(begin.elapsed());
+            let left = patience.saturating_sub(elapsed(begin, boot));
             match self.reserve(boot, left) {
                 Ok(reservation) => {
-                    self.await_tick(&reservation, begin + deadline).await?;
-                    self.stats.issue_wait.record(begin.elapsed());
+                    let end = self.await_tick(&reservation, boot, until).await?;
+                    self.stats.issue_wait.record(elapsed(begin, end));
                     return Ok(self.issued(&reservation));
                 }
                 Err(Delay::Refused(refusal)) => return Err(refusal),
-                Err(Delay::Bound(bound)) => self.await_bound(bound, begin + deadline).await?,
+                Err(Delay::Bound(bound)) => self.await_bound(bound, elapsed(boot, until)).await?,
             }
+            boot = self.clock.boottime();
         }
     }
 
@@ -246,30 +248,37 @@ impl<C: Clock> Issuer<C> {
 
     /// Sleeps until the reservation's tick has begun. If the clock is set back meanwhile the ID may
     /// have to be burnt: it must not leave before its tick, nor too far ahead of the wall clock.
-    async fn await_tick(&self, reservation: &Reservation, until: Instant) -> Result<(), Refusal> {
+    /// Returns the boot time at which it had begun.
+    async fn await_tick(
+        &self,
+        reservation: &Reservation,
+        mut boot: i64,
+        until: i64,
+    ) -> Result<i64, Refusal> {
         let tick = reservation.first_tick();
         loop {
-            let boot = self.clock.boottime();
             let now = self.wall_tick(boot);
             if self.too_far_ahead(tick, now) {
                 return Err(self.clock_ahead(tick, now));
             }
             // Also when the wake-up came late: whoever asked has given up.
-            if Instant::now() > until {
+            if boot > until {
                 return Err(Refusal::Saturated {
                     deadline: self.settings.deadline,
                     left: self.until_begun(boot, tick),
                 });
             }
             if tick <= self.begun(boot) {
-                return Ok(());
+                return Ok(boot);
             }
             sleep(self.until_begun(boot, tick)).await;
+            boot = self.clock.boottime();
         }
     }
 
     /// Waits until the published bound is above `bound`.
-    async fn await_bound(&self, bound: u64, until: Instant) -> Result<(), Refusal> {
+    async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
+        let until = Instant::now() + patience;
         let mut changed = self.changed.subscribe();
         loop {
             if self.bound.load(Ordering::Acquire) > bound {
@@ -468,6 +477,11 @@ enum Delay {
     Refused(Refusal),
     /// The bound, which was this, has to rise first.
     Bound(u64),
+}
+
+/// The time from one reading of the boot clock to a later one.
+fn elapsed(from: i64, to: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
 }
 
 fn nanos(duration: Duration) -> i64 {
