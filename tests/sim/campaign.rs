@@ -77,7 +77,7 @@ fn one(seed: u64) -> ExitCode {
     let plan = Plan::of(seed);
     let outcome = world::run(&plan);
     println!("{outcome:#?}");
-    if outcome.violation.is_none() || outcome.outside {
+    if !outcome.fails() {
         return ExitCode::SUCCESS;
     }
     println!("{}", shrink::report(&plan));

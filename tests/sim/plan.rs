@@ -235,6 +235,10 @@ impl Author {
     fn incarnation(&mut self, first: bool) {
         self.before_start();
         self.start(0);
+        if self.knows(Fault::SecondOwner) && self.rng.bool() {
+            // At the same moment.
+            self.start(1);
+        }
         // A new mark has to be waited for.
         let wait = if first || self.one_in(4) { 6500 } else { 20 };
         self.push(Op::Pass { ms: wait });

@@ -175,6 +175,11 @@ impl Shard {
         }
     }
 
+    /// Whether the keeper's thread has something to do.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.thaw.is_none() && self.due <= now && !self.process.ended()
+    }
+
     /// Sends `count` requests that may wait.
     pub(crate) fn ask(&mut self, count: u32) {
         for _ in 0..count {

@@ -14,7 +14,7 @@ pub(crate) fn shortest(plan: &Plan) -> Plan {
             let mut shorter = best.clone();
             let end = (at + chunk).min(shorter.steps.len());
             shorter.steps.drain(at..end);
-            if fails(&shorter) {
+            if world::run(&shorter).fails() {
                 best = shorter;
                 cut = true;
             } else {
@@ -26,11 +26,6 @@ pub(crate) fn shortest(plan: &Plan) -> Plan {
         }
     }
     best
-}
-
-fn fails(plan: &Plan) -> bool {
-    let outcome = world::run(plan);
-    outcome.violation.is_some() && !outcome.outside
 }
 
 /// A failing history, to be read and to be run again.

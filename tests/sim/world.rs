@@ -41,6 +41,13 @@ pub(crate) struct Outcome {
     pub(crate) digest: u64,
 }
 
+impl Outcome {
+    /// Whether the promise was broken.
+    pub(crate) const fn fails(&self) -> bool {
+        self.violation.is_some() && !self.outside
+    }
+}
+
 /// A machine in the middle of a history.
 struct World {
     layout: Layout,

@@ -100,28 +100,39 @@ impl World {
     pub(super) async fn settle(&mut self) {
         yield_now().await;
         let now = self.clock.boottime();
-        for slot in 0..self.shards.len() {
-            let Some(shard) = &mut self.shards[slot] else {
-                continue;
-            };
+        for shard in self.shards.iter_mut().flatten() {
             if shard.thaw.is_some_and(|thaw| thaw <= now) {
                 shard.go_on();
             }
-            while shard.thaw.is_none() && shard.due <= now && !shard.process.ended() {
-                let Ok(park) = shard.step() else {
-                    // It ended well, or with what an operator must mend.
-                    self.shards[slot] = None;
-                    break;
-                };
-                let late = if park.is_zero() {
-                    0
-                } else {
-                    self.luck.i64(0..MILLI)
-                };
-                let park = i64::try_from(park.as_nanos()).unwrap_or(i64::MAX / 4);
-                shard.due = now + park + late;
-            }
+        }
+        // Threads of several processes take turns as it comes.
+        loop {
+            let due = |slot: &usize| {
+                self.shards[*slot]
+                    .as_ref()
+                    .is_some_and(|shard| shard.is_due(now))
+            };
+            let due: Vec<usize> = (0..self.shards.len()).filter(due).collect();
+            let Some(slot) = self.luck.choice(due) else {
+                break;
+            };
+            self.step(slot, now);
         }
         yield_now().await;
+    }
+
+    /// One step of the keeper in `slot`.
+    fn step(&mut self, slot: usize, now: i64) {
+        let Some(shard) = &mut self.shards[slot] else {
+            return;
+        };
+        let Ok(park) = shard.step() else {
+            // It ended well, or with what an operator must mend.
+            self.shards[slot] = None;
+            return;
+        };
+        let park = i64::try_from(park.as_nanos()).unwrap_or(i64::MAX / 4);
+        let late = if park > 0 { self.luck.i64(0..MILLI) } else { 0 };
+        shard.due = now + park + late;
     }
 }
