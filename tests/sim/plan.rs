@@ -278,7 +278,7 @@ impl Author {
     fn use_it(&mut self) {
         let slot = usize::from(self.one_in(4));
         for _ in 0..self.rng.u32(1..5) {
-            let count = self.rng.u32(1..700);
+            let count = self.rng.u32(1..240);
             match self.rng.u8(..8) {
                 0 => {
                     let count = self.rng.u32(1..40);
