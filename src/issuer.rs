@@ -11,6 +11,7 @@
 mod event;
 mod health;
 mod keeper;
+mod published;
 mod refusal;
 mod settings;
 pub mod stats;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub use event::Event;
 pub use health::Health;
 pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
+use published::Published;
 pub use refusal::Refusal;
 pub use settings::Settings;
 use stats::Stats;
@@ -86,7 +88,7 @@ pub struct Issuer<C> {
     clock: C,
     generator: Generator,
     /// The published bound: no ID with a tick above it leaves the process.
-    bound: AtomicU64,
+    bound: Published,
     /// The first tick of this run.
     first: AtomicU64,
     /// Boot time plus this is the wall clock that is followed, in nanoseconds since the epoch.
@@ -127,7 +129,7 @@ impl<C: Clock> Issuer<C> {
             keeper_seen: AtomicI64::new(clock.boottime()),
             clock,
             generator: Generator::new(layout, machines),
-            bound: AtomicU64::new(0),
+            bound: Published::nothing(),
             first: AtomicU64::new(0),
             offset: AtomicI64::new(0),
             pace: Pace::idle(),
@@ -171,7 +173,7 @@ impl<C: Clock> Issuer<C> {
     #[inline]
     pub fn try_issue(&self) -> Option<Issued> {
         let now = self.wall_tick(self.clock.boottime());
-        let bound = self.bound.load(Ordering::Acquire);
+        let bound = self.bound.get();
         // A tick of the wall clock or before it: it has begun, and nothing is ahead.
         let reservation = self.generator.reserve(now, ONE, bound.min(now)).ok()?;
         if bound - now < self.half_window {
@@ -218,7 +220,7 @@ impl<C: Clock> Issuer<C> {
         if self.too_far_ahead(next, now) {
             return Err(Delay::Refused(self.clock_ahead(next, now)));
         }
-        let bound = self.bound.load(Ordering::Acquire);
+        let bound = self.bound.get();
         if bound.saturating_sub(now.max(next)) < self.half_window {
             self.want_window();
         }
@@ -285,7 +287,7 @@ impl<C: Clock> Issuer<C> {
         loop {
             // Taken before the look, or a rise between the two would be missed.
             let raised = self.raised.notified();
-            if self.bound.load(Ordering::Acquire) > bound {
+            if self.bound.get() > bound {
                 return Ok(());
             }
             self.want_window();

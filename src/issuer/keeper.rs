@@ -251,7 +251,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         issuer.first.store(first, Ordering::Relaxed);
         issuer.pace.raise(boot, issuer.beginning(first));
-        issuer.bound.store(record.bound(), Ordering::Release);
+        issuer.bound.raise(record.bound());
         issuer.generator.open(first);
         self.enter(Phase::Serving, &Event::Opened(first));
         self.stage = Stage::Running { record, read };
@@ -324,7 +324,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn publish(&self, bound: u64) {
         let issuer = &self.issuer;
-        issuer.bound.fetch_max(bound, Ordering::AcqRel);
+        issuer.bound.raise(bound);
         if issuer.cold().mark_error.take().is_some() {
             issuer.tell(&Event::MarkRecovered);
         }
