@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -40,8 +40,13 @@ pub(crate) struct Server {
 impl Home {
     /// A directory without marks.
     pub(crate) fn empty() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    /// The same on the file system of `parent`.
+    pub(crate) fn under(parent: &Path) -> Self {
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir_in(parent).unwrap(),
             port: free_port(),
         }
     }
@@ -49,7 +54,13 @@ impl Home {
     /// A directory whose mark for `shard` is a minute old, so that a server starts at once.
     pub(crate) fn with_mark(shard: &str) -> Self {
         let home = Self::empty();
-        std::fs::create_dir(home.state()).unwrap();
+        home.make_mark(shard);
+        home
+    }
+
+    /// Makes the state directory, and such a mark in it.
+    pub(crate) fn make_mark(&self, shard: &str) {
+        std::fs::create_dir(self.state()).unwrap();
         let layout = Layout::SONYFLAKE;
         let author = Author {
             layout,
@@ -63,11 +74,10 @@ impl Home {
             left_over_bound: 0,
             obsolete: Vec::new(),
         };
-        let directory = Directory::new(home.state());
+        let directory = Directory::new(self.state());
         Claim::take(directory, String::new(), shard.parse().unwrap())
             .and_then(|mut claim| claim.settle(&author, |_| Some(minute_ago)))
             .unwrap();
-        home
     }
 
     pub(crate) fn state(&self) -> PathBuf {
