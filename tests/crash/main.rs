@@ -4,6 +4,7 @@
 //! one line with what it counted; the program fails if a case did.
 
 mod checker;
+mod faults;
 mod issued;
 mod kill;
 mod load;
@@ -11,6 +12,7 @@ mod moments;
 #[path = "../it/server.rs"]
 mod server;
 mod setting;
+mod trace;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
@@ -21,9 +23,13 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 2] = [
+const CASES: [(&str, Case); 6] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
+    ("one-failure", faults::one_failure),
+    ("many-failures", faults::many_failures),
+    ("failing-end", faults::failing_end),
+    ("failing-creation", faults::failing_creation),
 ];
 
 fn main() -> ExitCode {

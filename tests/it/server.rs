@@ -220,14 +220,15 @@ impl Server {
     }
 
     /// Asks again and again until `done`.
-    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&mut Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let begin = Instant::now();
         while !done(self) {
             self.log.extend(self.lines.try_iter());
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended with {ended:?}: {:#?}", self.log);
             assert!(begin.elapsed() < PATIENCE, "not {what}: {:#?}", self.log);
-            thread::yield_now();
+            // Not at full speed: the server needs the processor more.
+            thread::park_timeout(Duration::from_millis(1));
         }
     }
 
