@@ -9,9 +9,12 @@ mod issued;
 mod kill;
 mod load;
 mod moments;
+mod served;
 #[path = "../it/server.rs"]
 mod server;
 mod setting;
+mod starts;
+mod stops;
 mod trace;
 
 use std::panic::catch_unwind;
@@ -23,13 +26,18 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 6] = [
+const CASES: [(&str, Case); 11] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
     ("many-failures", faults::many_failures),
     ("failing-end", faults::failing_end),
     ("failing-creation", faults::failing_creation),
+    ("slow-flushes", served::slow_flushes),
+    ("no-disk", served::requests_touch_no_disk),
+    ("standstill", stops::standstill),
+    ("races", starts::races),
+    ("crowd", starts::crowd),
 ];
 
 fn main() -> ExitCode {
