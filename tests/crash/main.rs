@@ -3,13 +3,20 @@
 //! `tests/crash/run` builds this program, makes the file systems and starts it. Each case prints
 //! one line with what it counted; the program fails if a case did.
 
+mod bits;
 mod checker;
+mod clocks;
+mod copies;
+mod disks;
+#[path = "../it/faketime.rs"]
+mod faketime;
 mod faults;
 mod issued;
 mod kill;
 mod load;
 mod moments;
 mod served;
+#[allow(dead_code, reason = "tests/it uses the rest")]
 #[path = "../it/server.rs"]
 mod server;
 mod setting;
@@ -26,7 +33,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 11] = [
+const CASES: [(&str, Case); 19] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -38,6 +45,14 @@ const CASES: [(&str, Case); 11] = [
     ("standstill", stops::standstill),
     ("races", starts::races),
     ("crowd", starts::crowd),
+    ("full-btrfs", disks::full_btrfs),
+    ("full-ext4", disks::full_ext4),
+    ("quota", disks::used_up_quota),
+    ("bits", bits::every_bit_and_length),
+    ("damage", bits::damaged_starts),
+    ("copies", copies::copies),
+    ("namespaces", clocks::namespaces),
+    ("jumps", clocks::jumps),
 ];
 
 fn main() -> ExitCode {
