@@ -13,7 +13,9 @@ use crate::setting::{Outcome, Setting};
 /// What a refusal is to advise.
 const FREE: &str = "free some space on that file system";
 const LIFT: &str = "lift the quota of that file system";
-/// Seconds of IDs that no window lasts for.
+const WENT_ON: &str = "IDs went on";
+const SERVED: &str = "served";
+/// More than any window lasts for.
 const TICKS: u64 = 300;
 
 /// BTRFS without a quota.
@@ -48,12 +50,14 @@ fn full(top: &Path) -> String {
     let load = load_on(&server, &home, &ledger);
     load.await_count(1000);
     filler.fill();
+    // The mark has its space, and is overwritten in place.
     let running = goes_on_or_tells(&load, &mut server, FREE);
+    assert_eq!(running, WENT_ON);
     server.kill();
     ledger.enter(&load.end().ids);
-    // It may be up and unable to write: the filler goes while it is.
     let mut server = home.start("1");
     let started = issues_or_tells(&mut server, FREE);
+    assert_eq!(started, SERVED);
     let mut newcomer = other.start("1");
     let fresh = issues_or_tells(&mut newcomer, FREE);
     filler.remove();
@@ -88,7 +92,7 @@ fn goes_on_or_tells(load: &Load, server: &mut Server, advice: &str) -> &'static 
         fields(load.highest()).0 > from + TICKS || load.refusals() > refused
     });
     if load.refusals() == refused {
-        return "IDs went on";
+        return WENT_ON;
     }
     server.await_line(advice);
     refused_for(server, "window_used_up", advice)
@@ -100,7 +104,7 @@ fn issues_or_tells(server: &mut Server, advice: &str) -> &'static str {
         ready.status == 200 || ready.json()["code"] == "mark_unwritable"
     });
     if server.get("/readyz").status == 200 {
-        return "served";
+        return SERVED;
     }
     refused_for(server, "mark_unwritable", advice)
 }
@@ -126,26 +130,23 @@ impl Filler {
         Self { folder }
     }
 
-    /// Until not even a small file fits; what a flush sets free is taken as well.
+    /// Until neither a byte nor a name fits; what a flush sets free is taken as well.
     fn fill(&self) {
-        let sizes = [1 << 20, 64 << 10, 4096, 1024];
-        for (round, size) in sizes.into_iter().cycle().take(12).enumerate() {
+        // Where the number of files is limited, all but one are used up first.
+        let names = (0..2000).map(|number| self.folder.join(format!("empty-{number}")));
+        let last = names.take_while(|name| File::create(name).is_ok()).last();
+        fs::remove_file(last.expect("one fits")).unwrap();
+        let mut big = File::create(self.folder.join("big")).unwrap();
+        for size in [1 << 20, 64 << 10, 4096, 512].into_iter().cycle().take(12) {
             let bytes = vec![0x5a; size];
-            for number in 0.. {
-                let path = self.folder.join(format!("{round}-{number}"));
-                let written = File::create(&path).and_then(|mut file| {
-                    file.write_all(&bytes)?;
-                    // A small file may take until the flush to fail.
-                    if number % 64 == 0 {
-                        file.sync_all()
-                    } else {
-                        Ok(())
-                    }
-                });
-                if written.is_err() {
-                    break;
-                }
-            }
+            while big.write_all(&bytes).is_ok() {}
+            nix::unistd::sync();
+        }
+        for round in 0..3 {
+            let names = (0..).map(|number| self.folder.join(format!("small-{round}-{number}")));
+            names
+                .take_while(|name| fs::write(name, [0x5a; 1024]).is_ok())
+                .count();
             nix::unistd::sync();
         }
     }

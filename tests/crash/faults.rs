@@ -17,7 +17,7 @@ const ERRORS: [(&str, &str); 2] = [
 pub(crate) fn load_on(server: &Server) -> Load {
     Load::begin(&Plan {
         address: server.address,
-        connections: 4,
+        connections: 16,
         batch: 8,
         floor: 0,
         mark: None,
