@@ -33,7 +33,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 19] = [
+const CASES: [(&str, Case); 20] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -45,6 +45,7 @@ const CASES: [(&str, Case); 19] = [
     ("standstill", stops::standstill),
     ("races", starts::races),
     ("crowd", starts::crowd),
+    ("replaced", starts::replaced),
     ("full-btrfs", disks::full_btrfs),
     ("full-ext4", disks::full_ext4),
     ("quota", disks::used_up_quota),

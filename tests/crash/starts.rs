@@ -151,6 +151,32 @@ impl Contender {
     }
 }
 
+/// A server whose files somebody takes away stops in time, and says so.
+pub(crate) fn replaced(_: &Setting) -> Outcome {
+    for name in ["lock", "1.mark"] {
+        let home = Home::with_mark("1");
+        let mut server = home.serve("1");
+        let load = Load::begin(&Plan {
+            address: server.address,
+            connections: 2,
+            batch: 8,
+            floor: 0,
+            mark: None,
+        });
+        load.await_count(100);
+        fs::rename(home.state().join(name), home.path("taken")).unwrap();
+        load.until("refusing", |load| load.refusals() > 0);
+        assert_eq!(server.get("/readyz").code(), "window_used_up");
+        server.await_line("was deleted or replaced while in use");
+        server.kill();
+        let received = load.end();
+        let highest = received.ids.into_iter().max().unwrap();
+        fs::rename(home.path("taken"), home.state().join(name)).unwrap();
+        assert!(home.serve("1").id() > highest);
+    }
+    Outcome::Passed("lock file or mark taken away: 503 with the reason within a window".to_owned())
+}
+
 /// Everybody but the owner ends with code 75, and names it.
 pub(crate) fn crowd(_: &Setting) -> Outcome {
     let home = Home::empty();

@@ -270,11 +270,25 @@ pub(crate) fn code(status: ExitStatus) -> i32 {
 
 /// Runs a server that is expected to end by itself; its exit code and what it wrote.
 pub(crate) fn ends(mut command: Command) -> (i32, String) {
-    let output = command.output().unwrap();
-    (
-        code(output.status),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("not ended: {}", reader.join().unwrap());
+        }
+        thread::park_timeout(Duration::from_millis(5));
+    };
+    (code(status), reader.join().unwrap())
 }
 
 fn free_port() -> u16 {
