@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use event::Event;
@@ -94,7 +94,9 @@ pub struct Issuer<C> {
     pace: Pace,
     stats: Stats,
     cold: Mutex<Cold>,
-    /// Told when the bound has risen, or the phase has changed.
+    /// Told when the bound has risen.
+    raised: Notify,
+    /// Told when the phase has changed.
     changed: watch::Sender<()>,
     keeper: OnceLock<Thread>,
     wanted: AtomicBool,
@@ -137,6 +139,7 @@ impl<C: Clock> Issuer<C> {
                 accept_until: None,
                 mark_error: None,
             }),
+            raised: Notify::new(),
             changed: watch::Sender::new(()),
             keeper: OnceLock::new(),
             wanted: AtomicBool::new(false),
@@ -279,13 +282,14 @@ impl<C: Clock> Issuer<C> {
     /// Waits until the published bound is above `bound`.
     async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
         let until = Instant::now() + patience;
-        let mut changed = self.changed.subscribe();
         loop {
+            // Taken before the look, or a rise between the two would be missed.
+            let raised = self.raised.notified();
             if self.bound.load(Ordering::Acquire) > bound {
                 return Ok(());
             }
             self.want_window();
-            if timeout_at(until, changed.changed()).await.is_err() {
+            if timeout_at(until, raised).await.is_err() {
                 let error = self.cold().mark_error.clone();
                 return Err(Refusal::WindowUsedUp {
                     reason: error.unwrap_or_else(|| {
@@ -410,7 +414,7 @@ impl<C: Clock> Issuer<C> {
         self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
     }
 
-    /// Marked as changed whenever the phase of the shard or its bound has changed.
+    /// Marked as changed whenever the phase of the shard has changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()

@@ -335,7 +335,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         if issuer.cold().mark_error.take().is_some() {
             issuer.tell(&Event::MarkRecovered);
         }
-        issuer.changed.send_replace(());
+        issuer.raised.notify_waiters();
     }
 
     fn fail(&self, error: &MarkError) {

@@ -153,6 +153,13 @@ impl<S: Storage> Claim<S> {
         self.check_path(mark, &mark_name(self.range))
     }
 
+    /// Makes the names in the directory durable.
+    pub(super) fn flush_names(&self) -> Result<(), MarkError> {
+        self.storage
+            .sync()
+            .map_err(|error| self.io("flush", ".", error))
+    }
+
     pub(super) fn io(&self, action: &'static str, name: &str, error: io::Error) -> MarkError {
         MarkError::io(action, &self.directory, name, error)
     }
@@ -266,9 +273,7 @@ impl<S: Storage> Claim<S> {
                 .remove(&name)
                 .map_err(|error| self.io("remove", &name, error))?;
         }
-        self.storage
-            .sync()
-            .map_err(|error| self.io("flush", ".", error))
+        self.flush_names()
     }
 
     /// Locks machine IDs outside the range whose marks are about to be written; the locks go with
