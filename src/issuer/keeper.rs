@@ -171,6 +171,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Locking;
                 Ok(Next::Park(LOCK_RETRY))
             }
+            // No room for the lock file.
+            Err(error) if error.is_full() => {
+                let error = error.to_string();
+                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+                self.stage = Stage::Locking;
+                Ok(Next::Park(IDLE_ROUND))
+            }
             Err(error) => Err(error),
         }
     }
