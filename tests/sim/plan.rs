@@ -194,6 +194,10 @@ impl Plan {
         let mut faults = Fault::ALL.to_vec();
         rng.shuffle(&mut faults);
         faults.truncate(rng.usize(2..=9));
+        // A lost mark tells only when IDs are ahead of the clock, as crashes leave them.
+        if faults.contains(&Fault::LostMark) && !faults.contains(&Fault::Kill) {
+            faults.push(Fault::Kill);
+        }
         // What lies is outside the promise; one history in sixty-four is enough of it.
         if rng.u8(..4) > 0 {
             faults.retain(|fault| *fault != Fault::LyingFlush);
@@ -301,6 +305,9 @@ impl Author {
     /// What can happen only while nobody runs.
     fn before_start(&mut self) {
         if self.knows(Fault::LostMark) && self.one_in(3) {
+            if self.rng.bool() {
+                self.crash_loop();
+            }
             self.push(Op::LoseMark);
         }
         if self.knows(Fault::Restored) && self.one_in(3) {
@@ -311,6 +318,18 @@ impl Author {
         }
         if self.rng.bool() {
             self.push(Op::Adopt { range: self.range });
+        }
+    }
+
+    /// Starts that end soon, each above the bound of the one before.
+    fn crash_loop(&mut self) {
+        for _ in 0..self.rng.u32(2..5) {
+            self.start(0);
+            self.push(Op::Pass { ms: 20 });
+            let count = self.rng.u32(1..40);
+            self.push(Op::Issue { slot: 0, count });
+            let slot = 0;
+            self.push(Op::Kill { slot, calls: None });
         }
     }
 

@@ -353,7 +353,8 @@ impl World {
         let range = self.last_range;
         self.adopt(range);
         self.start(Launch::plain(0, range), 1);
-        self.pass(14 * SECOND).await;
+        // The longest that a start may take: behind an adopted bound, then for a new mark.
+        self.pass(30 * SECOND).await;
         if !self.issue(0, 1).await || self.checker.lock().unwrap().issued() == 0 {
             let health = self.shards[0]
                 .as_ref()
