@@ -267,6 +267,8 @@ impl<S: Storage> Claim<S> {
             self.ensure(author, *range, settlement.left_over_bound)?;
         }
         self.ensure(author, self.range, settlement.own_bound)?;
+        // A settlement that was killed may have left names that are not durable yet.
+        self.flush_names()?;
         for range in &settlement.obsolete {
             let name = mark_name(*range);
             self.storage

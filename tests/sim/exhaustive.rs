@@ -22,8 +22,9 @@ use crate::volume::Volume;
 const SECOND: i64 = 1_000_000_000;
 const NOW: i64 = 1_800_000_000 * SECOND;
 
-/// What the wall clock reads at a start, against what it should.
-const CLOCKS: [i64; 3] = [0, -3 * SECOND, 2 * SECOND];
+/// What the wall clock reads at a start, against what it should: right, behind by less than M, and
+/// behind by more than a fresh mark makes up for.
+const CLOCKS: [i64; 3] = [0, -3 * SECOND, -20 * SECOND];
 
 /// A machine between two incarnations.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ struct Scene {
     latest: i64,
     boots: u8,
     checker: Checker,
+    /// What has happened, for whoever reads a failure.
+    story: Vec<String>,
 }
 
 /// How an incarnation ended.
@@ -60,6 +63,7 @@ impl Scene {
             latest: NOW,
             boots: 1,
             checker: Checker::new(Layout::SONYFLAKE),
+            story: Vec::new(),
         }
     }
 
@@ -95,10 +99,12 @@ impl Scene {
         let end = run.go(calls);
         let wall = clocks.realtime();
         let checker = checker.lock().unwrap().clone();
-        assert_eq!(
-            checker.violation, None,
-            "{range}, clock {clock}, call {calls:?}"
-        );
+        let mut story = self.story.clone();
+        story.push(format!(
+            "{range} with the clock off by {} s, ended by call {calls:?}",
+            clock / SECOND
+        ));
+        assert_eq!(checker.violation, None, "{story:#?}");
         let volume = disk.volume().clone();
         let after = Self {
             volume,
@@ -106,6 +112,7 @@ impl Scene {
             latest: self.latest.max(wall),
             boots: self.boots + 1,
             checker,
+            story,
         };
         (end, after)
     }
@@ -247,6 +254,7 @@ impl Explorer {
                 made += 1;
                 choices[made - 1].0
             });
+            crashed.story.push(format!("the power was cut: {choices:?}"));
             self.explore(&crashed, restarts - 1);
             // The next sequence of choices, as an odometer turns.
             while choices.pop_if(|(choice, n)| *choice + 1 == *n).is_some() {}

@@ -270,9 +270,14 @@ impl Author {
             0
         };
         let ahead = self.knows(Fault::ContinueAhead) && self.one_in(3);
+        let mut range = self.range;
+        if slot == 1 && self.rng.bool() {
+            // Some of the machine IDs, perhaps.
+            range = RANGES[self.rng.usize(..RANGES.len())];
+        }
         self.push(Op::Start(Launch {
             slot,
-            range: self.range,
+            range,
             settings,
             namespace,
             ahead,
@@ -364,7 +369,11 @@ impl Author {
             Fault::SecondOwner => {
                 self.start(1);
                 self.push(Op::Pass { ms: 150 });
-                self.push(Op::Issue { slot: 1, count: 20 });
+                for slot in [1, 0, 1, 0] {
+                    self.push(Op::Issue { slot, count: 20 });
+                    let ms = self.rng.i64(1..30);
+                    self.push(Op::Pass { ms });
+                }
             }
             Fault::WriteFails | Fault::FlushFails | Fault::DiskFull | Fault::LyingFlush => {
                 self.disk_fault(fault);
