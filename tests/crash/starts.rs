@@ -31,7 +31,7 @@ pub(crate) fn races(setting: &Setting) -> Outcome {
     let mut counts = Counts::default();
     let home = Home::empty();
     home.make_mark("0-5");
-    let races = if setting.campaign { 200 } else { 20 };
+    let races = if setting.campaign { 200 } else { 12 };
     for number in 0..races {
         let shards: &[&str] = if number % 2 == 0 {
             &["1"]
