@@ -254,7 +254,9 @@ impl Explorer {
                 made += 1;
                 choices[made - 1].0
             });
-            crashed.story.push(format!("the power was cut: {choices:?}"));
+            crashed
+                .story
+                .push(format!("the power was cut: {choices:?}"));
             self.explore(&crashed, restarts - 1);
             // The next sequence of choices, as an odometer turns.
             while choices.pop_if(|(choice, n)| *choice + 1 == *n).is_some() {}
