@@ -76,6 +76,7 @@ INIT
 
 # initramfs SERVER GUEST: prints the archive.
 initramfs() (
+  set -e
   root=$(mktemp -d)
   trap 'rm -rf --one-file-system "$root"' EXIT
   add "$root" "$(command -v busybox)" /bin/busybox
@@ -88,7 +89,7 @@ initramfs() (
   add_modules "$root"
   init_script >"$root/init"
   chmod 755 "$root/init"
-  cd "$root"
+  cd "$root" || exit
   find . -print0 | sort -z | cpio --null --create --format=newc --quiet
 )
 
