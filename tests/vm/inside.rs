@@ -139,6 +139,7 @@ impl Guest {
                 let id = out.last.load(Ordering::Acquire);
                 shell(&format!("dmsetup message {device} 0 mark id:{id}"))
                     .expect("the device is there until the marks end");
+                thread::park_timeout(RESPITE);
             }
         })
     }

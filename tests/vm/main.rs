@@ -5,12 +5,17 @@
 //! LAB is a folder with `vmlinuz` and `initrd` as `tests/vm/run` makes it. A seed may follow.
 
 mod checker;
+mod clocks;
+mod crash;
 mod disk;
 mod guest;
+mod images;
 mod machine;
 mod power;
 mod qmp;
 mod random;
+mod restart;
+mod writelog;
 
 use std::env;
 use std::error::Error;
@@ -42,6 +47,14 @@ fn run(words: &[String]) -> Fallible<()> {
         ["power", fs, cuts, ref seed @ ..] => {
             let mut random = Random::from_word(seed)?;
             power::run(&lab, FileSystem::named(fs)?, cuts.parse()?, &mut random)
+        }
+        ["clocks", small, large, ref seed @ ..] => {
+            let mut random = Random::from_word(seed)?;
+            clocks::run(&lab, small.parse()?, large.parse()?, &mut random)
+        }
+        ["images", fs, count, ref seed @ ..] => {
+            let mut random = Random::from_word(seed)?;
+            images::run(&lab, FileSystem::named(fs)?, count.parse()?, &mut random)
         }
         _ => Err(format!("no such case: {case:?}").into()),
     }
