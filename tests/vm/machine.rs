@@ -1,0 +1,237 @@
+//! The virtual machine: one processor emulated by qemu, a data disk and a disk for the log of writes.
+//!
+//! It is booted once; after that it goes on from a state that was saved before the data disk was
+//! mounted, which takes less than a second.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use shardflake::clock::{Clock, SystemClock};
+
+use crate::Fallible;
+use crate::guest::Guest;
+use crate::qmp::Monitor;
+use crate::random::Random;
+
+/// How long anything may take before the test gives up; a busy host is slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+/// Between two tries to reach a qemu that is just starting.
+const RETRY: Duration = Duration::from_millis(5);
+
+const KERNEL_LINE: &str = "console=ttyS0 quiet mitigations=off nokaslr panic=-1 tsc=reliable \
+    no_timer_check rcupdate.rcu_expedited=1 cryptomgr.notests";
+
+/// Where the machine's parts lie.
+pub(crate) struct Lab {
+    folder: PathBuf,
+    scratch: tempfile::TempDir,
+    /// For sockets, whose paths have to be short.
+    sockets: tempfile::TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new(folder: PathBuf) -> Fallible<Self> {
+        // Not on a file system in memory, where the disks could not be read past the cache.
+        let scratch = tempfile::tempdir_in(&folder)?;
+        Ok(Self {
+            folder,
+            scratch,
+            sockets: tempfile::tempdir()?,
+        })
+    }
+
+    /// A file of this run.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.sockets.path().join(name)
+    }
+
+    pub(crate) fn data_disk(&self) -> PathBuf {
+        self.file("data.img")
+    }
+
+    pub(crate) fn log_disk(&self) -> PathBuf {
+        self.file("log.img")
+    }
+
+    /// The saved state of a machine that is made as this one.
+    fn state(&self, machine: &Command) -> Fallible<PathBuf> {
+        let version = Command::new("qemu-system-x86_64")
+            .arg("--version")
+            .output()?;
+        let mut hasher = DefaultHasher::new();
+        version.stdout.hash(&mut hasher);
+        let scratch = self.scratch.path().display().to_string();
+        for word in machine.get_args() {
+            word.to_string_lossy()
+                .replace(&scratch, "")
+                .hash(&mut hasher);
+        }
+        let name = format!("state-{:016x}", hasher.finish());
+        Ok(self.folder.join(name))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(["-machine", "pc,usb=off,vmport=off,i8042=off"]);
+        command.args(["-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", "256"]);
+        command.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
+        command.args(["-display", "none", "-append", KERNEL_LINE]);
+        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
+        command.arg("-initrd").arg(self.folder.join("initrd"));
+        let show = |path: PathBuf| path.display().to_string();
+        let console = show(self.file("console"));
+        command.args([
+            "-chardev",
+            &format!("file,id=console,path={console},append=on"),
+        ]);
+        command.args(["-serial", "chardev:console"]);
+        for (disk, path) in [("data", self.data_disk()), ("log", self.log_disk())] {
+            let path = show(path);
+            let drive = format!("if=none,id={disk},file={path},format=raw,cache=none");
+            command.args(["-drive", &drive]);
+            command.args(["-device", &format!("virtio-blk-pci,drive={disk}")]);
+        }
+        command.args(["-device", "virtio-serial-pci"]);
+        for (number, port) in [(1, "out"), (2, "in")] {
+            let path = show(self.socket(port));
+            // It does not start before somebody listens.
+            let socket = format!("socket,id={port},path={path},server=on,wait=on");
+            command.args(["-chardev", &socket]);
+            let device = format!("virtserialport,chardev={port},name={port},nr={number}");
+            command.args(["-device", &device]);
+        }
+        let monitor = show(self.socket("monitor"));
+        command.args(["-qmp", &format!("unix:{monitor},server=on,wait=off")]);
+        command
+    }
+
+    /// A machine that has its power and waits for commands. Its clock is the host's plus `skew`
+    /// nanoseconds, and as after any boot, nobody has seen its boot ID before.
+    pub(crate) fn power_on(&self, random: &mut Random, skew: i64) -> Fallible<Machine> {
+        let state = self.state(&self.command())?;
+        if !state.exists() {
+            self.prepare(&state)?;
+        }
+        let mut command = self.command();
+        command
+            .arg("-incoming")
+            .arg(format!("exec:cat '{}'", state.display()));
+        let mut machine = self.start(command)?;
+        let boot_id: Vec<String> = (0..16)
+            .map(|_| format!("{:02x}", random.within(0..256)))
+            .collect();
+        machine.guest.shell(&format!(
+            "echo {} >/tmp/boot_id; mount -o bind /tmp/boot_id /proc/sys/kernel/random/boot_id",
+            boot_id.concat()
+        ))?;
+        machine.set_clock(skew)?;
+        Ok(machine)
+    }
+
+    /// Boots a machine and saves its state before it has looked at its disks.
+    fn prepare(&self, state: &Path) -> Fallible<()> {
+        let mut machine = self.start(self.command())?;
+        machine.guest.answer()?;
+        // So that the saved memory holds what every run will need.
+        machine
+            .guest
+            .shell("/shardflake --version; dmsetup version; sync")?;
+        let part = state.with_extension("part");
+        Monitor::new(UnixStream::connect(self.socket("monitor"))?)?.save(&part)?;
+        fs::rename(part, state)?;
+        Ok(())
+    }
+
+    fn start(&self, mut command: Command) -> Fallible<Machine> {
+        for name in ["out", "in", "monitor"] {
+            match fs::remove_file(self.socket(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
+                _ => {}
+            }
+        }
+        for disk in [self.data_disk(), self.log_disk()] {
+            if !disk.exists() {
+                File::create(&disk)?.set_len(crate::disk::SIZE)?;
+            }
+        }
+        let mut power = Power(
+            command
+                .stdin(Stdio::null())
+                .stderr(File::create(self.file("qemu"))?)
+                .spawn()?,
+        );
+        let out = power.connect(&self.socket("out"))?;
+        let commands = power.connect(&self.socket("in"))?;
+        Ok(Machine {
+            guest: Guest::new(out, commands)?,
+            power,
+        })
+    }
+
+    /// The end of what the machine's kernel and the server have said.
+    pub(crate) fn last_words(&self) -> String {
+        let console = fs::read(self.file("console")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&console);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// A running machine.
+pub(crate) struct Machine {
+    pub(crate) guest: Guest,
+    power: Power,
+}
+
+impl Machine {
+    /// Sets the guest's clock to the host's plus `skew` nanoseconds.
+    pub(crate) fn set_clock(&mut self, skew: i64) -> Fallible<()> {
+        let wall = SystemClock.realtime() + skew;
+        self.guest.tell(&format!("set {wall}"))?;
+        Ok(())
+    }
+
+    /// Cuts the power at once. What the machine had handed out before is in the guest's replies.
+    pub(crate) fn cut(self) -> Fallible<Guest> {
+        drop(self.power);
+        let mut guest = self.guest;
+        guest.hear_out()?;
+        Ok(guest)
+    }
+}
+
+/// The qemu process; dropping it cuts the power.
+struct Power(Child);
+
+impl Power {
+    fn connect(&mut self, path: &Path) -> Fallible<UnixStream> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Ok(stream),
+                Err(error) if Instant::now() > until => return Err(error.into()),
+                Err(_) => thread::park_timeout(RETRY),
+            }
+            if let Some(status) = self.0.try_wait()? {
+                return Err(format!("qemu has ended: {status}").into());
+            }
+        }
+    }
+}
+
+impl Drop for Power {
+    fn drop(&mut self) {
+        // SIGKILL: no cache is written back, no disk is closed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
