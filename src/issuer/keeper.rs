@@ -228,10 +228,19 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.issuer.tell(&Event::MarkCreated(settlement.own_bound));
             }
             Ok(Some(_)) => self.issuer.tell(&Event::MarksSettled),
+            // Two starts may each need a part of one mark, and hold the other's: neither has written
+            // anything, and whoever lets go lets the other one settle.
+            Err(error @ MarkError::Held { .. }) => {
+                drop(claim);
+                let holder = error.to_string();
+                let phase = Phase::LockHeld(holder.clone());
+                self.enter(phase, &Event::LockHeld(holder));
+                self.began = None;
+                self.stage = Stage::Locking;
+                return Ok(Next::Park(LOCK_RETRY));
+            }
             // A full disk may empty; everything else is for an operator.
-            Err(
-                error @ (MarkError::Io { .. } | MarkError::Busy { .. } | MarkError::Held { .. }),
-            ) => {
+            Err(error @ (MarkError::Io { .. } | MarkError::Busy { .. })) => {
                 let error = error.to_string();
                 self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
                 self.stage = Stage::Starting { claim, fresh };
