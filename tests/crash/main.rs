@@ -33,7 +33,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 20] = [
+const CASES: [(&str, Case); 21] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -44,6 +44,7 @@ const CASES: [(&str, Case); 20] = [
     ("no-disk", served::requests_touch_no_disk),
     ("standstill", stops::standstill),
     ("races", starts::races),
+    ("splits", starts::splits),
     ("crowd", starts::crowd),
     ("replaced", starts::replaced),
     ("full-btrfs", disks::full_btrfs),

@@ -6,6 +6,7 @@ use std::thread;
 use shardflake::id::MachineRange;
 
 use crate::checker::Ledger;
+use crate::kill::hurry;
 use crate::load::{Load, Plan};
 use crate::moments::Random;
 use crate::server::{Home, Server, ends};
@@ -86,7 +87,9 @@ fn race(
 }
 
 fn begin(home: &Home, shard: &'static str) -> Contender {
-    let (command, address) = home.beside(shard);
+    let (mut command, address) = home.beside(shard);
+    // Or the windows of many lives add up to a wait for the clock.
+    hurry(&mut command);
     Contender {
         shard,
         server: Server::start(command, address),
@@ -149,6 +152,29 @@ impl Contender {
             mark: None,
         })
     }
+}
+
+/// Two that each need a part of one mark and start at the same moment both get it.
+pub(crate) fn splits(setting: &Setting) -> Outcome {
+    let rounds = if setting.campaign { 30 } else { 3 };
+    let mut ledger = Ledger::default();
+    for _ in 0..rounds {
+        let home = Home::empty();
+        home.make_mark("0-3");
+        // Each life leaves a window: with this lead both wait for the clock, and end that together.
+        for _ in 0..6 {
+            home.serve("0-3").kill();
+        }
+        let mut halves = ["0-1", "2-3"].map(|shard| begin(&home, shard));
+        for half in &mut halves {
+            half.server.await_serving();
+        }
+        end(halves.into(), &mut Random::new(setting.seed), &mut ledger);
+    }
+    Outcome::Passed(format!(
+        "{rounds} marks split between two starts at once, {} IDs, 0 duplicates",
+        ledger.close()
+    ))
 }
 
 /// A server whose files somebody takes away stops in time, and says so.
