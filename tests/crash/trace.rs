@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use shardflake::mark::slot::{SLOT_LEN, Slot};
 
@@ -34,6 +35,8 @@ pub(crate) struct Trace {
     pub(crate) failures: u64,
     /// Flushes since the last such failure.
     pub(crate) flushes_since: u64,
+    /// What the longest flush took, a delay by injection included.
+    pub(crate) longest: Duration,
 }
 
 /// Starts a server for shard 1 under strace, which alters its calls as `inject` says.
@@ -51,7 +54,16 @@ fn follow(home: &Home, calls: &str, inject: &[&str], quick: bool) -> (Server, Tr
     fs::create_dir(&folder).unwrap();
     let output = folder.join("thread");
     let output = output.to_str().unwrap();
-    let mut wrapper = vec!["strace", "-D", "--seccomp-bpf", "-ff", "-qq", "-y", "-x"];
+    let mut wrapper = vec![
+        "strace",
+        "-D",
+        "--seccomp-bpf",
+        "-ff",
+        "-qq",
+        "-y",
+        "-x",
+        "-T",
+    ];
     wrapper.extend(["-s", "4096", "-o", output, "-e", calls]);
     for what in inject {
         wrapper.extend(["-e", *what]);
@@ -102,7 +114,7 @@ impl Trace {
     }
 
     fn take(&mut self, line: &str) {
-        let failed = line.ends_with("(INJECTED)");
+        let failed = line.contains("(INJECTED)");
         self.failures += u64::from(failed);
         if failed {
             self.flushes_since = 0;
@@ -115,6 +127,7 @@ impl Trace {
             self.write(line, failed);
         } else if line.starts_with("fdatasync(") {
             self.flush(failed);
+            self.longest = self.longest.max(took(line));
         }
     }
 
@@ -148,6 +161,13 @@ impl Trace {
             self.flushes_since += 1;
         }
     }
+}
+
+/// How long a call took, from the end of its line.
+fn took(line: &str) -> Duration {
+    let seconds = line.trim_end_matches('>').rsplit('<').next();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs_f64(seconds.expect("the time that the call took"))
 }
 
 /// Slot and bound that a line about `pwrite64` tells.
