@@ -49,7 +49,11 @@ impl<S: Storage> Claim<S> {
             if !claim.lock_bytes(&claim.lock, LOCK, range)? {
                 return Err(claim.held());
             }
-            claim.check_path(&claim.lock, LOCK)?;
+            match claim.check_path(&claim.lock, LOCK) {
+                // Deleted since it was opened: the next try opens the one in its place.
+                Err(MarkError::Replaced { .. }) => Err(claim.busy()),
+                result => result,
+            }?;
             claim.open_overlapping()
         })?;
         Ok(claim)
@@ -62,9 +66,7 @@ impl<S: Storage> Claim<S> {
     ) -> Result<T, MarkError> {
         let locked = self.lock.lock_bytes(DIRECTORY_BYTE, 1);
         if !locked.map_err(|error| self.io("lock", LOCK, error))? {
-            return Err(MarkError::Busy {
-                directory: self.directory.clone(),
-            });
+            return Err(self.busy());
         }
         let result = work(self);
         // Losing the byte is no harm; keeping it would be, and it goes with the file.
@@ -340,6 +342,12 @@ impl<S: Storage> Claim<S> {
                 .map_err(|error| self.io("flush", &name, error))?;
         }
         Ok(())
+    }
+
+    fn busy(&self) -> MarkError {
+        MarkError::Busy {
+            directory: self.directory.clone(),
+        }
     }
 
     /// The refusal for a lock that somebody else has, with what the marks tell of them.
