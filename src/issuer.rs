@@ -11,6 +11,7 @@
 mod event;
 mod health;
 mod keeper;
+mod published;
 mod refusal;
 mod settings;
 pub mod stats;
@@ -21,12 +22,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use event::Event;
 pub use health::Health;
 pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
+use published::Published;
 pub use refusal::Refusal;
 pub use settings::Settings;
 use stats::Stats;
@@ -86,7 +88,7 @@ pub struct Issuer<C> {
     clock: C,
     generator: Generator,
     /// The published bound: no ID with a tick above it leaves the process.
-    bound: AtomicU64,
+    bound: Published,
     /// The first tick of this run.
     first: AtomicU64,
     /// Boot time plus this is the wall clock that is followed, in nanoseconds since the epoch.
@@ -94,7 +96,9 @@ pub struct Issuer<C> {
     pace: Pace,
     stats: Stats,
     cold: Mutex<Cold>,
-    /// Told when the bound has risen, or the phase has changed.
+    /// Told when the bound has risen.
+    raised: Notify,
+    /// Told when the phase has changed.
     changed: watch::Sender<()>,
     keeper: OnceLock<Thread>,
     wanted: AtomicBool,
@@ -125,7 +129,7 @@ impl<C: Clock> Issuer<C> {
             keeper_seen: AtomicI64::new(clock.boottime()),
             clock,
             generator: Generator::new(layout, machines),
-            bound: AtomicU64::new(0),
+            bound: Published::nothing(),
             first: AtomicU64::new(0),
             offset: AtomicI64::new(0),
             pace: Pace::idle(),
@@ -137,6 +141,7 @@ impl<C: Clock> Issuer<C> {
                 accept_until: None,
                 mark_error: None,
             }),
+            raised: Notify::new(),
             changed: watch::Sender::new(()),
             keeper: OnceLock::new(),
             wanted: AtomicBool::new(false),
@@ -168,7 +173,7 @@ impl<C: Clock> Issuer<C> {
     #[inline]
     pub fn try_issue(&self) -> Option<Issued> {
         let now = self.wall_tick(self.clock.boottime());
-        let bound = self.bound.load(Ordering::Acquire);
+        let bound = self.bound.get();
         // A tick of the wall clock or before it: it has begun, and nothing is ahead.
         let reservation = self.generator.reserve(now, ONE, bound.min(now)).ok()?;
         if bound - now < self.half_window {
@@ -215,7 +220,7 @@ impl<C: Clock> Issuer<C> {
         if self.too_far_ahead(next, now) {
             return Err(Delay::Refused(self.clock_ahead(next, now)));
         }
-        let bound = self.bound.load(Ordering::Acquire);
+        let bound = self.bound.get();
         if bound.saturating_sub(now.max(next)) < self.half_window {
             self.want_window();
         }
@@ -279,13 +284,14 @@ impl<C: Clock> Issuer<C> {
     /// Waits until the published bound is above `bound`.
     async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
         let until = Instant::now() + patience;
-        let mut changed = self.changed.subscribe();
         loop {
-            if self.bound.load(Ordering::Acquire) > bound {
+            // Taken before the look, or a rise between the two would be missed.
+            let raised = self.raised.notified();
+            if self.bound.get() > bound {
                 return Ok(());
             }
             self.want_window();
-            if timeout_at(until, changed.changed()).await.is_err() {
+            if timeout_at(until, raised).await.is_err() {
                 let error = self.cold().mark_error.clone();
                 return Err(Refusal::WindowUsedUp {
                     reason: error.unwrap_or_else(|| {
@@ -410,7 +416,7 @@ impl<C: Clock> Issuer<C> {
         self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
     }
 
-    /// Marked as changed whenever the phase of the shard or its bound has changed.
+    /// Marked as changed whenever the phase of the shard has changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()

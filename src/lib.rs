@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms |
+//! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms; `atomic`, which a model checker replaces |
 //! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
 //! | 2 | [`config`], [`logging`], [`systemd`], [`metrics`] | what surrounds a service |
 //! | 3 | [`http`] | listeners, routes, replies |
@@ -14,6 +14,7 @@
 //! One start: `cli` → `config` → [`server::run`] → a [`issuer::Keeper`] that takes the locks,
 //! follows [`mark::rules`] and opens the generator. One stop: drain, close, write the exact mark.
 
+mod atomic;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -47,8 +47,8 @@ pub fn run() -> ExitCode {
     exit.into()
 }
 
-/// Parses `line`, does what it says, and reports what went wrong.
-fn answer(
+/// Parses `line`, the program's name first, does what it says, and reports what went wrong.
+pub fn answer(
     line: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     streams: &mut Streams<'_>,

@@ -5,10 +5,10 @@
 //! larger ID, and a compare-and-swap that moves the word on has issued everything between.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::{Layout, Order};
 use super::range::MachineRange;
+use crate::atomic::{AtomicU64, Ordering};
 
 /// The word after [`Generator::close`]. No tick reaches it: words take 63 bits.
 const CLOSED: u64 = u64::MAX;

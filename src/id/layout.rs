@@ -142,7 +142,12 @@ impl Layout {
             ("the time", bits.time, 32, 48),
             ("the sequence", bits.sequence, 1, 22),
             ("the machine ID", bits.machine, 1, 22),
-            ("the datacenter", bits.datacenter, 0, bits.machine - 1),
+            (
+                "the datacenter",
+                bits.datacenter,
+                0,
+                bits.machine.saturating_sub(1),
+            ),
         ];
         let mut i = 0;
         while i < fields.len() {
@@ -462,6 +467,14 @@ mod tests {
             Layout::new(bits(40, 8, 16, 0), 10, 0),
             Err(LayoutError::Sum(64))
         );
+        assert!(matches!(
+            Layout::new(bits(48, 15, 0, 0), 10, 0),
+            Err(LayoutError::Width {
+                field: "the machine ID",
+                bits: 0,
+                ..
+            })
+        ));
         assert!(matches!(
             Layout::new(bits(49, 7, 7, 0), 10, 0),
             Err(LayoutError::Width {

@@ -1,6 +1,5 @@
 //! How a shard stands, for probes and people.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Issuer, Phase, Refusal};
@@ -34,7 +33,7 @@ impl<C: Clock> Issuer<C> {
         let next = self.generator.tick();
         let used = next.map_or(now, |next| next.max(now));
         let refusal = self.refusal(now, next);
-        let bound = self.bound.load(Ordering::Acquire);
+        let bound = self.bound.get();
         let cold = self.cold();
         let state = match (&cold.phase, &refusal) {
             (Phase::Serving, None) => "serving",
@@ -74,7 +73,6 @@ impl<C: Clock> Issuer<C> {
         }
         // An idle shard has no window either; that alone is no reason to send requests elsewhere.
         let reason = error?;
-        (self.bound.load(Ordering::Acquire) < next.max(now))
-            .then_some(Refusal::WindowUsedUp { reason })
+        (self.bound.get() < next.max(now)).then_some(Refusal::WindowUsedUp { reason })
     }
 }

@@ -171,6 +171,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Locking;
                 Ok(Next::Park(LOCK_RETRY))
             }
+            // No room for the lock file.
+            Err(error) if error.is_full() => {
+                let error = error.to_string();
+                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+                self.stage = Stage::Locking;
+                Ok(Next::Park(IDLE_ROUND))
+            }
             Err(error) => Err(error),
         }
     }
@@ -221,10 +228,19 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.issuer.tell(&Event::MarkCreated(settlement.own_bound));
             }
             Ok(Some(_)) => self.issuer.tell(&Event::MarksSettled),
+            // Two starts may each need a part of one mark, and hold the other's: neither has written
+            // anything, and whoever lets go lets the other one settle.
+            Err(error @ MarkError::Held { .. }) => {
+                drop(claim);
+                let holder = error.to_string();
+                let phase = Phase::LockHeld(holder.clone());
+                self.enter(phase, &Event::LockHeld(holder));
+                self.began = None;
+                self.stage = Stage::Locking;
+                return Ok(Next::Park(LOCK_RETRY));
+            }
             // A full disk may empty; everything else is for an operator.
-            Err(
-                error @ (MarkError::Io { .. } | MarkError::Busy { .. } | MarkError::Held { .. }),
-            ) => {
+            Err(error @ (MarkError::Io { .. } | MarkError::Busy { .. })) => {
                 let error = error.to_string();
                 self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
                 self.stage = Stage::Starting { claim, fresh };
@@ -251,7 +267,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         issuer.first.store(first, Ordering::Relaxed);
         issuer.pace.raise(boot, issuer.beginning(first));
-        issuer.bound.store(record.bound(), Ordering::Release);
+        issuer.bound.raise(record.bound());
         issuer.generator.open(first);
         self.enter(Phase::Serving, &Event::Opened(first));
         self.stage = Stage::Running { record, read };
@@ -324,11 +340,11 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn publish(&self, bound: u64) {
         let issuer = &self.issuer;
-        issuer.bound.fetch_max(bound, Ordering::AcqRel);
+        issuer.bound.raise(bound);
         if issuer.cold().mark_error.take().is_some() {
             issuer.tell(&Event::MarkRecovered);
         }
-        issuer.changed.send_replace(());
+        issuer.raised.notify_waiters();
     }
 
     fn fail(&self, error: &MarkError) {

@@ -153,6 +153,13 @@ impl<S: Storage> Claim<S> {
         self.check_path(mark, &mark_name(self.range))
     }
 
+    /// Makes the names in the directory durable.
+    pub(super) fn flush_names(&self) -> Result<(), MarkError> {
+        self.storage
+            .sync()
+            .map_err(|error| self.io("flush", ".", error))
+    }
+
     pub(super) fn io(&self, action: &'static str, name: &str, error: io::Error) -> MarkError {
         MarkError::io(action, &self.directory, name, error)
     }
@@ -260,15 +267,15 @@ impl<S: Storage> Claim<S> {
             self.ensure(author, *range, settlement.left_over_bound)?;
         }
         self.ensure(author, self.range, settlement.own_bound)?;
+        // A settlement that was killed may have left names that are not durable yet.
+        self.flush_names()?;
         for range in &settlement.obsolete {
             let name = mark_name(*range);
             self.storage
                 .remove(&name)
                 .map_err(|error| self.io("remove", &name, error))?;
         }
-        self.storage
-            .sync()
-            .map_err(|error| self.io("flush", ".", error))
+        self.flush_names()
     }
 
     /// Locks machine IDs outside the range whose marks are about to be written; the locks go with

@@ -86,6 +86,18 @@ impl MarkError {
             Self::Held { .. } | Self::Busy { .. } | Self::Wait(_) | Self::Io { .. }
         )
     }
+
+    /// Whether the file system has no room, which it may get while the shard is up.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
 }
 
 fn remedy(error: &io::Error) -> &'static str {

@@ -221,7 +221,7 @@ pub enum Wait {
     },
     /// The wall clock was set forward since the mark was written.
     #[error(
-        "the clock was set forward by {}; it is followed in {} if it stays (to follow it now: `shardflake state accept-clock --until TIME`)",
+        "the clock was set forward by {}, more than 1s; it is followed in {} if it stays (to follow it now: `shardflake state accept-clock --until TIME`)",
         span(*step), span(*left)
     )]
     Stepped { step: Duration, left: Duration },

@@ -555,3 +555,4 @@ fn a_directory_that_cannot_be_used_says_what_to_do() {
 }
 
 mod failing;
+mod messages;

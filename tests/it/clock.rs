@@ -1,49 +1,9 @@
 //! Clocks that are wrong, and clocks that step, by faketime.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
+use crate::faketime::Clock;
 use crate::server::{Home, Server, fields};
-
-/// A clock that the test sets while the server runs.
-struct Clock {
-    file: PathBuf,
-}
-
-impl Clock {
-    fn new(home: &Home, offset: &str) -> Self {
-        let clock = Self {
-            file: home.path("clock"),
-        };
-        clock.set(offset);
-        clock
-    }
-
-    fn set(&self, offset: &str) {
-        // Replaced as a whole, or the server may read half of it.
-        let new = self.file.with_extension("new");
-        fs::write(&new, offset).unwrap();
-        fs::rename(new, &self.file).unwrap();
-    }
-
-    /// Lets `command` live by this clock: the wall clock alone is faked, time since boot runs on.
-    fn rule(&self, command: &mut Command) {
-        command
-            .env("LD_PRELOAD", library())
-            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    }
-}
-
-fn library() -> PathBuf {
-    let found = ["x86_64", "aarch64"]
-        .map(|machine| format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1"))
-        .into_iter()
-        .find(|path| fs::exists(path).unwrap());
-    PathBuf::from(found.expect("faketime is installed"))
-}
 
 fn start(home: &Home, clock: &Clock) -> Server {
     let mut command = home.command("1");

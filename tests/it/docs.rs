@@ -27,3 +27,19 @@ fn every_kind_of_record_has_a_row() {
         assert!(readme.contains(&format!(" | `{id}` |\n")), "{kind:?}");
     }
 }
+
+#[test]
+fn every_proof_names_a_command_that_is_there() {
+    let readme = readme();
+    let (_, section) = readme.split_once("## How we know\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let commands: Vec<_> = section
+        .lines()
+        .filter_map(|line| line.split(" | `").nth(1)?.split(['`', ' ']).next())
+        .collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + command;
+        assert!(command == "cargo" || fs::exists(path).unwrap(), "{command}");
+    }
+}

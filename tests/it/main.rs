@@ -3,6 +3,7 @@
 mod clock;
 mod deps;
 mod docs;
+mod faketime;
 mod faults;
 mod layers;
 mod life;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -40,8 +40,13 @@ pub(crate) struct Server {
 impl Home {
     /// A directory without marks.
     pub(crate) fn empty() -> Self {
+        Self::under(&std::env::temp_dir())
+    }
+
+    /// The same on the file system of `parent`.
+    pub(crate) fn under(parent: &Path) -> Self {
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir_in(parent).unwrap(),
             port: free_port(),
         }
     }
@@ -49,7 +54,13 @@ impl Home {
     /// A directory whose mark for `shard` is a minute old, so that a server starts at once.
     pub(crate) fn with_mark(shard: &str) -> Self {
         let home = Self::empty();
-        std::fs::create_dir(home.state()).unwrap();
+        home.make_mark(shard);
+        home
+    }
+
+    /// Makes the state directory, and such a mark in it.
+    pub(crate) fn make_mark(&self, shard: &str) {
+        std::fs::create_dir(self.state()).unwrap();
         let layout = Layout::SONYFLAKE;
         let author = Author {
             layout,
@@ -63,11 +74,10 @@ impl Home {
             left_over_bound: 0,
             obsolete: Vec::new(),
         };
-        let directory = Directory::new(home.state());
+        let directory = Directory::new(self.state());
         Claim::take(directory, String::new(), shard.parse().unwrap())
             .and_then(|mut claim| claim.settle(&author, |_| Some(minute_ago)))
             .unwrap();
-        home
     }
 
     pub(crate) fn state(&self) -> PathBuf {
@@ -210,14 +220,15 @@ impl Server {
     }
 
     /// Asks again and again until `done`.
-    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&mut Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
         let begin = Instant::now();
         while !done(self) {
             self.log.extend(self.lines.try_iter());
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended with {ended:?}: {:#?}", self.log);
             assert!(begin.elapsed() < PATIENCE, "not {what}: {:#?}", self.log);
-            thread::yield_now();
+            // Not at full speed: the server needs the processor more.
+            thread::park_timeout(Duration::from_millis(1));
         }
     }
 
@@ -259,11 +270,25 @@ pub(crate) fn code(status: ExitStatus) -> i32 {
 
 /// Runs a server that is expected to end by itself; its exit code and what it wrote.
 pub(crate) fn ends(mut command: Command) -> (i32, String) {
-    let output = command.output().unwrap();
-    (
-        code(output.status),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("not ended: {}", reader.join().unwrap());
+        }
+        thread::park_timeout(Duration::from_millis(5));
+    };
+    (code(status), reader.join().unwrap())
 }
 
 fn free_port() -> u16 {

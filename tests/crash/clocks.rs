@@ -1,0 +1,145 @@
+//! Time namespaces, and wall clocks that jump between lives and during them.
+
+use std::fs;
+use std::process::Command;
+
+use crate::checker::Ledger;
+use crate::faketime::Clock;
+use crate::load::{Load, Plan};
+use crate::moments::Random;
+use crate::server::{Home, Server};
+use crate::setting::{Outcome, Setting};
+
+/// Seconds by which boot clocks differ from the host's.
+const OFFSETS: [&str; 8] = ["0", "100000", "5", "1000000", "-60", "86400", "-300", "0"];
+
+/// Lives in one time namespace after another; boot clocks of different namespaces mean nothing to
+/// each other.
+pub(crate) fn namespaces(setting: &Setting) -> Outcome {
+    let probe = Command::new("unshare")
+        .args(["-T", "--boottime", "5", "true"])
+        .status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return Outcome::Skipped("no time namespace may be made here".to_owned());
+    }
+    let home = Home::with_mark("1");
+    let mut ledger = Ledger::default();
+    let mut random = Random::new(setting.seed);
+    let host = fs::read_link("/proc/self/ns/time").unwrap();
+    for offset in OFFSETS {
+        let wrapper = ["unshare", "-T", "--boottime", offset];
+        let mut server = Server::start(home.wrapped(&wrapper, "1"), home.address());
+        let inside = fs::read_link(format!("/proc/{}/ns/time", server.pid())).unwrap();
+        assert_ne!(inside, host, "it does not live in a namespace of its own");
+        server.await_serving();
+        live(&home, server, &mut ledger, &mut random);
+        // And back on the host's clock.
+        live(&home, home.serve("1"), &mut ledger, &mut random);
+    }
+    Outcome::Passed(format!(
+        "{} lives by {} boot clocks, {} IDs, 0 duplicates, 0 order violations",
+        OFFSETS.len() * 2,
+        OFFSETS.len() + 1,
+        ledger.close()
+    ))
+}
+
+fn live(home: &Home, server: Server, ledger: &mut Ledger, random: &mut Random) {
+    let load = load_on(&server, home, ledger);
+    load.await_count(200);
+    if random.chance(70) {
+        server.kill();
+    } else {
+        assert_eq!(server.stop(), 0);
+    }
+    ledger.enter(&load.end().ids);
+}
+
+fn load_on(server: &Server, home: &Home, ledger: &Ledger) -> Load {
+    Load::begin(&Plan {
+        address: server.address,
+        connections: 2,
+        batch: 8,
+        floor: ledger.highest("1"),
+        mark: Some(home.state().join("1.mark")),
+    })
+}
+
+/// A wall clock that jumps between lives and under load.
+pub(crate) fn jumps(setting: &Setting) -> Outcome {
+    let mut random = Random::new(setting.seed);
+    let home = Home::with_mark("1");
+    let clock = Clock::new(&home, "+0s");
+    let mut ledger = Ledger::default();
+    let lives = if setting.campaign { 300 } else { 15 };
+    let mut offset = 0;
+    for _ in 0..lives {
+        offset = wander(offset, &clock, &mut random);
+        let mut server = start(&home, &clock);
+        server.await_serving();
+        let load = load_on(&server, &home, &ledger);
+        load.await_count(100);
+        let before = load.highest();
+        offset = wander(offset, &clock, &mut random);
+        load.until("going on", |load| load.highest() > before);
+        random.moment(1..60);
+        server.kill();
+        ledger.enter(&load.end().ids);
+    }
+    let large = large_jumps();
+    Outcome::Passed(format!(
+        "{} jumps between -0.7 and +0.4 s, between lives and under load; {large} from a minute to years between lives: 503 with the reason until the clock was right; {} IDs, 0 duplicates, 0 order violations",
+        lives * 2,
+        ledger.close()
+    ))
+}
+
+/// Sets the clock a little back or on, so that all jumps together may be made up. A mark may be
+/// from before the last jump: two forward are still one that is followed at once.
+fn wander(offset: i64, clock: &Clock, random: &mut Random) -> i64 {
+    let jump = i64::try_from(random.within(0..1100)).unwrap() - 700;
+    let offset = (offset + jump).clamp(-3000, 0);
+    let size = offset.unsigned_abs();
+    clock.set(&format!("-{}.{:03}s", size / 1000, size % 1000));
+    offset
+}
+
+fn start(home: &Home, clock: &Clock) -> Server {
+    let mut command = home.command("1");
+    clock.rule(&mut command);
+    Server::start(command, home.address())
+}
+
+fn large_jumps() -> usize {
+    let home = Home::with_mark("1");
+    let clock = Clock::new(&home, "+0s");
+    let mut ledger = Ledger::default();
+    // A mark of now.
+    home.serve("1").kill();
+    // The build may be younger than the jump back.
+    let back = ["clock_behind_mark", "clock_implausible"];
+    let jumps = [
+        ("-60s", &back[..]),
+        ("-1h", &back[..]),
+        ("+60s", &["clock_stepped_forward"]),
+        ("+2d", &["clock_stepped_forward"]),
+        ("+400d", &["clock_stepped_forward"]),
+        ("-4000d", &["clock_implausible"]),
+    ];
+    for (offset, codes) in jumps {
+        clock.set(offset);
+        let mut server = start(&home, &clock);
+        server.until("waiting", |server| {
+            let code = &server.get("/readyz").json()["code"];
+            codes.iter().any(|expected| code == expected)
+        });
+        assert_eq!(server.get("/generate").status, 503);
+        clock.set("+0s");
+        server.await_serving();
+        let load = load_on(&server, &home, &ledger);
+        load.await_count(100);
+        server.kill();
+        ledger.enter(&load.end().ids);
+    }
+    jumps.len()
+}

@@ -1,0 +1,81 @@
+//! What a run is told, and what a case tells.
+
+use std::path::PathBuf;
+
+use crate::CASES;
+
+const USAGE: &str =
+    "usage: crash [--campaign] [--trials N] [--seed N] [--btrfs DIR] [--ext4 DIR] [CASE…]";
+/// Kills of a run that is not told how many.
+const TRIALS: u64 = 60;
+const CAMPAIGN_TRIALS: u64 = 2000;
+
+/// How a case went; one that failed has panicked.
+pub(crate) enum Outcome {
+    /// What it counted.
+    Passed(String),
+    /// Why it cannot run here.
+    Skipped(String),
+}
+
+/// What a run is told.
+#[derive(Default)]
+pub(crate) struct Setting {
+    /// Whether to take the time that the full numbers take.
+    pub(crate) campaign: bool,
+    pub(crate) seed: u64,
+    trials: Option<u64>,
+    /// Directories at the top of small file systems that may be filled.
+    pub(crate) btrfs: Option<PathBuf>,
+    pub(crate) ext4: Option<PathBuf>,
+    cases: Vec<String>,
+}
+
+impl Setting {
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut setting = Self {
+            seed: 1,
+            ..Self::default()
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| USAGE.to_owned());
+            match *word {
+                "--campaign" => setting.campaign = true,
+                "--trials" => setting.trials = Some(number(value()?)?),
+                "--seed" => setting.seed = number(value()?)?,
+                "--btrfs" => setting.btrfs = Some(value()?.into()),
+                "--ext4" => setting.ext4 = Some(value()?.into()),
+                case if CASES.iter().any(|(name, _)| *name == case) => {
+                    setting.cases.push(case.to_owned());
+                }
+                other => return Err(format!("there is no case {other}\n{USAGE}\n{}", names())),
+            }
+        }
+        Ok(setting)
+    }
+
+    /// Whether the case `name` is to run.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|case| case == name)
+    }
+
+    /// How many lives of a server to end.
+    pub(crate) fn trials(&self) -> u64 {
+        let usual = if self.campaign {
+            CAMPAIGN_TRIALS
+        } else {
+            TRIALS
+        };
+        self.trials.unwrap_or(usual)
+    }
+}
+
+fn number(word: &str) -> Result<u64, String> {
+    word.parse().map_err(|_| USAGE.to_owned())
+}
+
+fn names() -> String {
+    let names: Vec<_> = CASES.iter().map(|(name, _)| *name).collect();
+    format!("cases: {}", names.join(" "))
+}

@@ -1,0 +1,3 @@
+//! What the fuzzers run. The tests compile the same files as `tests/fuzz/replay.rs`.
+
+pub mod targets;

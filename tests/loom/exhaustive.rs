@@ -1,0 +1,121 @@
+//! Every interleaving of a few threads, with everything that the memory model allows.
+#![cfg(not(feature = "shuttle"))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use loom::model::Builder;
+use shardflake_models::models::{self, Size};
+
+const SMALL: Size = Size {
+    requesters: 2,
+    requests: 1,
+    wanted: 1,
+    rises: 2,
+};
+
+/// Runs `model` in all its interleavings.
+fn explore(name: &str, size: Size, model: fn(Size)) {
+    explore_within(None, name, size, model);
+}
+
+/// Runs `model` in all interleavings in which threads are interrupted at most `preemptions` times
+/// in the middle of what they do, and says how many there were.
+fn explore_within(preemptions: Option<usize>, name: &str, size: Size, model: fn(Size)) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let mut builder = Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model(size);
+    });
+    let runs = runs.load(Ordering::Relaxed);
+    let within = preemptions.map_or(String::new(), |most| format!(" with {most} preemptions"));
+    println!("{name}: all {runs} interleavings{within} of {size:?}");
+    assert!(runs > 10, "the threads did not race");
+}
+
+#[test]
+fn close() {
+    explore("close", Size { wanted: 3, ..SMALL }, models::close);
+}
+
+#[test]
+fn close_under_repeated_requests() {
+    let size = Size {
+        requesters: 1,
+        requests: 3,
+        ..SMALL
+    };
+    explore("close", size, models::close);
+}
+
+#[test]
+fn order() {
+    let size = Size {
+        requests: 2,
+        ..SMALL
+    };
+    explore("order", size, models::order);
+}
+
+#[test]
+fn extend() {
+    explore("extend", Size { rises: 1, ..SMALL }, models::extend);
+}
+
+#[test]
+fn extend_twice() {
+    explore_within(Some(2), "extend", SMALL, models::extend);
+}
+
+#[test]
+fn extend_under_repeated_requests() {
+    let size = Size {
+        requesters: 1,
+        requests: 3,
+        ..SMALL
+    };
+    explore("extend", size, models::extend);
+}
+
+#[test]
+fn publish() {
+    explore("publish", SMALL, models::publish);
+}
+
+#[test]
+fn open() {
+    let size = Size {
+        requesters: 1,
+        wanted: 3,
+        ..SMALL
+    };
+    explore("open", size, models::open);
+}
+
+#[test]
+fn open_under_more_requests() {
+    explore_within(Some(2), "open", Size { wanted: 3, ..SMALL }, models::open);
+}
+
+#[test]
+fn rollover() {
+    let size = Size {
+        requests: 2,
+        wanted: 3,
+        ..SMALL
+    };
+    explore("rollover", size, models::rollover);
+}
+
+#[test]
+fn pace() {
+    explore("pace", SMALL, models::pace);
+}
+
+#[test]
+fn pace_set_back() {
+    explore("pace set back", SMALL, models::pace_set_back);
+}

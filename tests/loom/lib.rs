@@ -1,0 +1,31 @@
+//! The production files that hand out IDs, compiled with a checker's atomics, and the models that
+//! run them. The files are the product's own, unchanged.
+
+#[cfg(not(feature = "shuttle"))]
+use loom as checker;
+#[cfg(feature = "shuttle")]
+use shuttle as checker;
+
+/// What takes the place of `src/atomic.rs`.
+mod atomic {
+    pub(crate) use crate::checker::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+}
+
+#[path = "../../src/id"]
+#[allow(
+    clippy::must_use_candidate,
+    reason = "clippy does not know that a checker's atomics change behind a shared reference"
+)]
+pub mod id {
+    pub mod generator;
+    pub mod layout;
+    pub mod range;
+}
+
+#[path = "../../src/clock/pace.rs"]
+pub mod pace;
+
+#[path = "../../src/issuer/published.rs"]
+mod published;
+
+pub mod models;

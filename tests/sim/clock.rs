@@ -1,0 +1,59 @@
+//! The clocks of a simulated machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use shardflake::clock::Clock;
+
+/// The clocks of one boot, as a process in some time namespace sees them.
+#[derive(Clone)]
+pub(crate) struct SimClock {
+    boot: Arc<AtomicI64>,
+    wall: Arc<AtomicI64>,
+    /// What a time namespace adds to the boot clock.
+    shift: i64,
+}
+
+impl SimClock {
+    /// A machine that booted `boot` nanoseconds ago and whose wall clock is at `wall`.
+    pub(crate) fn new(boot: i64, wall: i64) -> Self {
+        Self {
+            boot: Arc::new(AtomicI64::new(boot)),
+            wall: Arc::new(AtomicI64::new(wall)),
+            shift: 0,
+        }
+    }
+
+    /// The same clocks, seen from another time namespace.
+    pub(crate) fn shifted(&self, shift: i64) -> Self {
+        Self {
+            shift,
+            ..self.clone()
+        }
+    }
+
+    /// Lets time pass by both clocks.
+    pub(crate) fn pass(&self, nanos: i64) {
+        self.boot.fetch_add(nanos, Ordering::Relaxed);
+        self.wall.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn step(&self, nanos: i64) {
+        self.wall.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn boottime(&self) -> i64 {
+        self.boot.load(Ordering::Relaxed) + self.shift
+    }
+
+    fn realtime(&self) -> i64 {
+        self.wall.load(Ordering::Relaxed)
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        Some(true)
+    }
+}

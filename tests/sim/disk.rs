@@ -1,0 +1,221 @@
+//! A simulated volume: what a file system may do to unflushed writes, names and locks.
+//!
+//! Reading sees the page cache. A crash of the machine keeps what was flushed, and of everything
+//! else whatever it likes: each write, or part of it, and each change of a name, in any order. A
+//! failed flush may have dropped what it was to write, and the next one will not say so.
+
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use shardflake::mark::storage::{File, Identity, Storage};
+
+use crate::volume::Volume;
+
+/// A call that can change or flush something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Write,
+    Flush,
+    Name,
+    Create,
+}
+
+/// A volume, as one process has it mounted.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    volume: Arc<Mutex<Volume>>,
+    process: Arc<Process>,
+}
+
+/// A process as the disk sees it: it may end at any call.
+#[derive(Default)]
+pub(crate) struct Process {
+    /// Changing calls until it ends; negative while it does not.
+    calls_left: AtomicI64,
+    /// What happens beside the call, in other threads of the process.
+    beside: Mutex<Option<Beside>>,
+}
+
+type Beside = Arc<dyn Fn(Call) + Send + Sync>;
+
+/// An open file.
+pub(crate) struct Handle {
+    disk: Disk,
+    inode: u64,
+    /// Which open file this is: locks belong to it.
+    number: u64,
+}
+
+impl Process {
+    /// A process that runs on.
+    pub(crate) fn new() -> Arc<Self> {
+        let process = Self::default();
+        process.calls_left.store(-1, Ordering::Relaxed);
+        Arc::new(process)
+    }
+
+    /// Ends the process before its changing call number `calls` from now.
+    pub(crate) fn end_after(&self, calls: u32) {
+        self.calls_left.store(i64::from(calls), Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.calls_left.load(Ordering::Relaxed) == 0
+    }
+
+    pub(crate) fn beside(&self, beside: Option<Beside>) {
+        *self.beside.lock().unwrap() = beside;
+    }
+
+    /// Counts a changing call; an error if the process has ended by then.
+    fn call(&self, call: Call) -> io::Result<()> {
+        let left = self.calls_left.load(Ordering::Relaxed);
+        if left > 0 {
+            self.calls_left.store(left - 1, Ordering::Relaxed);
+        }
+        self.alive()?;
+        let beside = self.beside.lock().unwrap().clone();
+        if let Some(beside) = beside {
+            beside(call);
+        }
+        Ok(())
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.ended() {
+            return Err(io::Error::other("the process has ended"));
+        }
+        Ok(())
+    }
+}
+
+impl Disk {
+    pub(crate) fn new(volume: Volume) -> Self {
+        Self {
+            volume: Arc::new(Mutex::new(volume)),
+            process: Process::new(),
+        }
+    }
+
+    /// The same volume for another process.
+    pub(crate) fn mount(&self, process: &Arc<Process>) -> Self {
+        Self {
+            volume: Arc::clone(&self.volume),
+            process: Arc::clone(process),
+        }
+    }
+
+    pub(crate) fn volume(&self) -> MutexGuard<'_, Volume> {
+        self.volume.lock().unwrap()
+    }
+
+    fn open_inode(&self, inode: u64) -> Handle {
+        Handle {
+            disk: self.clone(),
+            inode,
+            number: self.volume().number(),
+        }
+    }
+}
+
+impl Storage for Disk {
+    type File = Handle;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.process.alive()?;
+        Ok(self.volume().names())
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<Handle>> {
+        self.process.alive()?;
+        let inode = self.volume().inode(name);
+        Ok(inode.map(|inode| self.open_inode(inode)))
+    }
+
+    fn open_or_create(&self, name: &str) -> io::Result<Handle> {
+        if let Some(handle) = self.open(name)? {
+            return Ok(handle);
+        }
+        self.create(name, 0)
+    }
+
+    fn create(&self, name: &str, len: u64) -> io::Result<Handle> {
+        self.process.call(Call::Create)?;
+        let inode = self.volume().create(name, place(len))?;
+        Ok(self.open_inode(inode))
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.process.call(Call::Name)?;
+        self.volume().link(from, to)?;
+        self.remove(from)?;
+        self.sync()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.process.call(Call::Name)?;
+        self.volume().unlink(name);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.process.call(Call::Flush)?;
+        self.volume().flush_names()
+    }
+}
+
+impl File for Handle {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.process.alive()?;
+        let volume = self.disk.volume();
+        let content = volume.content(self.inode);
+        let start = content.len().min(place(offset));
+        let len = buffer.len().min(content.len() - start);
+        buffer[..len].copy_from_slice(&content[start..start + len]);
+        Ok(len)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.process.call(Call::Write)?;
+        self.disk.volume().write(self.inode, place(offset), bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.process.call(Call::Flush)?;
+        self.disk.volume().flush(self.inode)
+    }
+
+    fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
+        self.disk.process.alive()?;
+        let mut volume = self.disk.volume();
+        Ok(volume.lock(self.inode, self.number, start..start + len))
+    }
+
+    /// Gives back what was locked by one call; the mark's code never splits a range.
+    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
+        self.disk.process.alive()?;
+        let mut volume = self.disk.volume();
+        volume.unlock(self.number, Some(&(start..start + len)));
+        Ok(())
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.disk.process.alive()?;
+        Ok(Identity {
+            inode: self.inode,
+            born: 0,
+            subvolume: [self.disk.volume().subvolume(); 16],
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.disk.volume().unlock(self.number, None);
+    }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).expect("a mark is small")
+}

@@ -1,0 +1,100 @@
+//! What may go wrong.
+
+/// Kinds of fault. Each history knows a random subset of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The process is killed, at any of its calls.
+    Kill,
+    /// The power is cut, at any call: unflushed writes are lost, torn and reordered.
+    PowerCut,
+    /// The machine boots again in good order, and its boot clock begins anew.
+    Reboot,
+    /// Writes fail half-way.
+    WriteFails,
+    /// Flushes fail, and drop what they were to flush.
+    FlushFails,
+    /// No space for new files.
+    DiskFull,
+    /// A bit of a mark turns.
+    BitRot,
+    /// Flushes claim success and do nothing: outside the promise.
+    LyingFlush,
+    /// The mark is deleted while nobody runs.
+    LostMark,
+    /// The lock file is deleted while shards run.
+    DeletedLock,
+    /// A copy is moved over the mark.
+    ReplacedMark,
+    /// The volume is set back to a snapshot.
+    Restored,
+    /// A clone of the volume is started beside the original.
+    Cloned,
+    /// A shard starts with other machine IDs than the last one.
+    RangeChange,
+    /// A second process wants the same machine IDs.
+    SecondOwner,
+    /// Another window, limit or deadline is configured.
+    Settings,
+    /// The wall clock is set back.
+    ClockBack,
+    /// The wall clock is set forward.
+    ClockForward,
+    /// The wall clock is set by days.
+    ClockFar,
+    /// The wall clock stands still for a while.
+    ClockStops,
+    /// The wall clock is set back and forth, many times a second.
+    Strobe,
+    /// Both clocks run a little faster or slower than timers.
+    Slew,
+    /// The machine sleeps.
+    Suspend,
+    /// The process is stopped for longer than its window.
+    Freeze,
+    /// The keeper's thread gets no time.
+    SlowKeeper,
+    /// A start in another time namespace.
+    TimeNamespace,
+    /// An operator lets the shard go on ahead of the clock.
+    ContinueAhead,
+    /// An operator accepts the clock as it is.
+    AcceptClock,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 28] = [
+        Self::Kill,
+        Self::PowerCut,
+        Self::Reboot,
+        Self::WriteFails,
+        Self::FlushFails,
+        Self::DiskFull,
+        Self::BitRot,
+        Self::LyingFlush,
+        Self::LostMark,
+        Self::DeletedLock,
+        Self::ReplacedMark,
+        Self::Restored,
+        Self::Cloned,
+        Self::RangeChange,
+        Self::SecondOwner,
+        Self::Settings,
+        Self::ClockBack,
+        Self::ClockForward,
+        Self::ClockFar,
+        Self::ClockStops,
+        Self::Strobe,
+        Self::Slew,
+        Self::Suspend,
+        Self::Freeze,
+        Self::SlowKeeper,
+        Self::TimeNamespace,
+        Self::ContinueAhead,
+        Self::AcceptClock,
+    ];
+
+    /// Its place in counts.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}

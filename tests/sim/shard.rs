@@ -1,0 +1,294 @@
+//! One simulated process: an issuer, its keeper, and requests under way.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use fastrand::Rng;
+use shardflake::clock::Clock;
+use shardflake::id::{Layout, MachineRange};
+use shardflake::issuer::{Issuer, Keeper, Next, Settings, accepted_until};
+use shardflake::mark::rules::{self, Now, Policy};
+use shardflake::mark::slot::{BootId, Holder, Moment};
+use shardflake::mark::{Author, Claim, MarkError};
+use tokio::task::JoinSet;
+
+use crate::checker::{Checker, Limits};
+use crate::clock::SimClock;
+use crate::disk::{Call, Disk, Process};
+
+/// When the program was built: long before any history.
+const BUILT: i64 = 1_700_000_000 * 1_000_000_000;
+/// What two readings of the clocks may differ by without being a step, in nanoseconds.
+const NOISE: i64 = 1_000_000;
+
+/// A running process.
+pub(crate) struct Shard {
+    pub(crate) common: Arc<Common>,
+    keeper: Keeper<Disk, SimClock>,
+    pub(crate) process: Arc<Process>,
+    tasks: JoinSet<()>,
+    /// Boot time of the machine at which the keeper's thread goes on.
+    pub(crate) due: i64,
+    /// Boot time of the machine at which the stopped process goes on.
+    pub(crate) thaw: Option<i64>,
+}
+
+/// What the threads of a process share.
+pub(crate) struct Common {
+    pub(crate) issuer: Arc<Issuer<SimClock>>,
+    pub(crate) range: MachineRange,
+    settings: Settings,
+    clock: SimClock,
+    disk: Disk,
+    checker: Arc<Mutex<Checker>>,
+    /// The furthest offset to the boot clock that the issuer may follow.
+    offset: AtomicI64,
+    durable: Mutex<(u64, Option<u64>)>,
+    stopped: Stopped,
+    network: Mutex<Rng>,
+}
+
+/// Whether a process is stopped, as by SIGSTOP.
+#[derive(Default)]
+struct Stopped {
+    now: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+/// Where and how a process is started.
+pub(crate) struct Start<'a> {
+    pub(crate) disk: &'a Disk,
+    pub(crate) clock: SimClock,
+    pub(crate) boot_id: BootId,
+    pub(crate) settings: Settings,
+    pub(crate) checker: &'a Arc<Mutex<Checker>>,
+    pub(crate) luck: u64,
+}
+
+/// The rules for a start with `settings`.
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        directory: "/state".into(),
+        layout: settings.layout,
+        range: settings.machines,
+        max_ahead: settings.layout.ticks(settings.max_ahead),
+        furthest: settings.furthest(),
+        create: true,
+        require_sync: false,
+        build_date: BUILT,
+        continue_ahead: settings.continue_ahead,
+    }
+}
+
+/// Who writes marks.
+pub(crate) fn author(layout: Layout, clock: &SimClock, boot_id: BootId) -> Author {
+    Author {
+        layout,
+        holder: Holder::default(),
+        moment: Moment {
+            wall: clock.realtime(),
+            boot: clock.boottime(),
+            boot_id,
+        },
+    }
+}
+
+/// What `state adopt` does for the machine IDs of `settings`; the new bound.
+pub(crate) fn adopt(
+    disk: Disk,
+    settings: &Settings,
+    clock: &SimClock,
+    author: &Author,
+) -> Result<u64, MarkError> {
+    let policy = policy(settings);
+    let now = Now {
+        wall: clock.realtime(),
+        doubted: None,
+        synchronised: Some(true),
+        accept_until: accepted_until(&disk),
+    };
+    let mut claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
+    claim.adopt(author, |view| {
+        rules::adoptable(view, &policy)?;
+        Ok(rules::adopted_bound(view, &policy, &now)?)
+    })
+}
+
+impl Shard {
+    pub(crate) fn start(start: Start<'_>, now: i64) -> Self {
+        let Start {
+            disk,
+            clock,
+            boot_id,
+            settings,
+            checker,
+            luck,
+        } = start;
+        let process = Process::new();
+        let disk = disk.mount(&process);
+        let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
+        let author = author(settings.layout, &clock, boot_id);
+        let keeper = Keeper::new(
+            Arc::clone(&issuer),
+            disk.clone(),
+            policy(&settings),
+            author,
+            boot_id,
+        );
+        let common = Arc::new(Common {
+            issuer,
+            range: settings.machines,
+            settings,
+            offset: AtomicI64::new(clock.offset()),
+            clock,
+            disk,
+            checker: Arc::clone(checker),
+            durable: Mutex::new((u64::MAX, None)),
+            stopped: Stopped::default(),
+            network: Mutex::new(Rng::with_seed(luck)),
+        });
+        let threads = Arc::clone(&common);
+        // While the keeper is at the disk, requests go on.
+        process.beside(Some(Arc::new(move |call| threads.beside(call))));
+        Self {
+            common,
+            keeper,
+            process,
+            tasks: JoinSet::new(),
+            due: now,
+            thaw: None,
+        }
+    }
+
+    /// One step of the keeper; how long it sleeps then, or how it ended.
+    pub(crate) fn step(&mut self) -> Result<Duration, Result<(), MarkError>> {
+        self.common.looked();
+        let next = self.keeper.step();
+        self.common.looked();
+        match next {
+            Next::Park(duration) => Ok(duration),
+            Next::End(result) => Err(result),
+        }
+    }
+
+    /// Whether the keeper's thread has something to do.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.thaw.is_none() && self.due <= now && !self.process.ended()
+    }
+
+    /// Sends `count` requests that may wait.
+    pub(crate) fn ask(&mut self, count: u32) {
+        for _ in 0..count {
+            let common = Arc::clone(&self.common);
+            self.tasks.spawn(async move { common.ask().await });
+        }
+    }
+
+    /// Stops the process as SIGSTOP does.
+    pub(crate) fn freeze(&mut self, until: i64) {
+        self.common.stopped.now.store(true, Ordering::Relaxed);
+        self.thaw = Some(until);
+    }
+
+    pub(crate) fn go_on(&mut self) {
+        self.thaw = None;
+        let stopped = &self.common.stopped;
+        stopped.now.store(false, Ordering::Relaxed);
+        for waker in stopped.wakers.lock().unwrap().drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        // What goes on beside refers to the process, which refers to it.
+        self.process.beside(None);
+    }
+}
+
+impl Common {
+    /// Issues what needs no waiting, up to `count` IDs; how many there were.
+    pub(crate) fn issue(&self, count: u32) -> u32 {
+        let limits = self.limits();
+        let mut checker = self.checker.lock().unwrap();
+        let mut network = self.network.lock().unwrap();
+        for done in 0..count {
+            let floor = checker.floor(self.range);
+            let Some(issued) = self.issuer.try_issue() else {
+                return done;
+            };
+            checker.issue(issued, floor, &limits);
+            if network.u8(..8) > 0 {
+                checker.receive(issued.id);
+            }
+        }
+        count
+    }
+
+    /// One request that waits for its tick; nothing of it happens while the process is stopped.
+    async fn ask(&self) {
+        let floor = self.checker.lock().unwrap().floor(self.range);
+        let mut request = pin!(self.issuer.issue());
+        let answer = poll_fn(|context| {
+            if self.stopped.now.load(Ordering::Relaxed) {
+                let waker = context.waker().clone();
+                self.stopped.wakers.lock().unwrap().push(waker);
+                return Poll::Pending;
+            }
+            request.as_mut().poll(context)
+        });
+        if let Ok(issued) = answer.await {
+            let limits = self.limits();
+            let mut checker = self.checker.lock().unwrap();
+            checker.issue(issued, floor, &limits);
+            checker.receive(issued.id);
+        }
+    }
+
+    fn beside(&self, call: Call) {
+        if matches!(call, Call::Write | Call::Flush) {
+            self.issue(2);
+        }
+    }
+
+    /// The issuer has looked at the clock: it follows no later one than this.
+    pub(crate) fn looked(&self) {
+        self.offset.store(self.clock.offset(), Ordering::Relaxed);
+    }
+
+    /// Tells the process that the wall clock was set.
+    pub(crate) fn observe(&self) {
+        self.issuer.observe_clock();
+        self.looked();
+    }
+
+    fn limits(&self) -> Limits {
+        let Settings {
+            layout,
+            max_ahead,
+            continue_ahead,
+            ..
+        } = self.settings;
+        let wall = self.clock.boottime() + self.offset.load(Ordering::Relaxed) + NOISE;
+        let furthest = layout.tick_at(wall).unwrap_or(0) + layout.ticks(max_ahead);
+        Limits {
+            range: self.range,
+            durable: self.durable(),
+            furthest: furthest.max(continue_ahead.unwrap_or(0)),
+        }
+    }
+
+    fn durable(&self) -> Option<u64> {
+        let volume = self.disk.volume();
+        let mut known = self.durable.lock().unwrap();
+        if known.0 != volume.version() {
+            *known = (volume.version(), volume.certain(self.range.first()));
+        }
+        known.1
+    }
+}

@@ -1,0 +1,454 @@
+//! What lies on a simulated volume, and what a crash leaves of it.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+
+use fastrand::Rng;
+use shardflake::id::MachineRange;
+use shardflake::mark::slot::{SLOT_LEN, Slot};
+
+/// Machine IDs that a history may use, from 0.
+pub(crate) const MACHINES: u32 = 6;
+/// What a disk writes at once, in bytes.
+const SECTOR: usize = 512;
+
+/// What is wrong with a volume at present.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The next so many writes fail half-way.
+    pub(crate) writes: u32,
+    /// The next so many flushes fail, and may drop what they were to flush.
+    pub(crate) flushes: u32,
+    /// New files and names find no space.
+    pub(crate) full: bool,
+    /// Flushes claim success and do nothing.
+    pub(crate) lies: bool,
+}
+
+/// What lies on a volume.
+#[derive(Clone)]
+pub(crate) struct Volume {
+    inodes: BTreeMap<u64, Inode>,
+    names: BTreeMap<String, u64>,
+    durable_names: BTreeMap<String, u64>,
+    pending: Vec<(String, Option<u64>)>,
+    locks: Vec<Lock>,
+    next: u64,
+    subvolume: u8,
+    rng: Rng,
+    pub(crate) trouble: Trouble,
+    /// Counts what could change the answer of [`Volume::certain`].
+    version: u64,
+}
+
+#[derive(Clone, Default, Hash)]
+struct Inode {
+    cache: Vec<u8>,
+    durable: Vec<u8>,
+    dirty: Vec<(usize, Vec<u8>)>,
+    rotten: bool,
+}
+
+#[derive(Clone)]
+struct Lock {
+    inode: u64,
+    owner: u64,
+    bytes: Range<u64>,
+}
+
+impl Volume {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            inodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending: Vec::new(),
+            locks: Vec::new(),
+            next: 1,
+            subvolume: 1,
+            rng: Rng::with_seed(seed),
+            trouble: Trouble::default(),
+            version: 0,
+        }
+    }
+
+    /// Counts what could change the answer of [`Volume::certain`].
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The bound for `machine` that every crash would leave: the lowest that a slot of a mark may
+    /// hold afterwards, if one slot is sure to be readable. `None` if nothing is sure.
+    pub(crate) fn certain(&self, machine: u32) -> Option<u64> {
+        let sure = |name: &String, inode: u64| {
+            let pending = self.pending.iter().any(|(changed, _)| changed == name);
+            !pending && self.durable_names.get(name) == Some(&inode)
+        };
+        self.marks_of(machine)
+            .filter(|(name, inode)| sure(name, *inode))
+            .filter_map(|(_, inode)| self.inodes[&inode].certain())
+            .max()
+    }
+
+    /// The names and inodes of the marks that hold `machine`.
+    fn marks_of(&self, machine: u32) -> impl Iterator<Item = (&String, u64)> {
+        self.names.iter().filter_map(move |(name, inode)| {
+            let range: MachineRange = name.strip_suffix(".mark")?.parse().ok()?;
+            (range.first()..=range.last())
+                .contains(&machine)
+                .then_some((name, *inode))
+        })
+    }
+
+    /// The names of all marks.
+    pub(crate) fn marks(&self) -> Vec<String> {
+        let marks = self.names.keys();
+        let marks = marks.filter(|name| name.strip_suffix(".mark").is_some());
+        marks.cloned().collect()
+    }
+
+    /// The machine stops, and starts again: `choose` decides what was on its way to the disk, by
+    /// numbers below the one that it is given.
+    pub(crate) fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+        self.version += 1;
+        for (name, inode) in std::mem::take(&mut self.pending) {
+            if choose(2) == 1 {
+                set(&mut self.durable_names, name, inode);
+            }
+        }
+        self.names = self.durable_names.clone();
+        self.locks.clear();
+        let named: Vec<u64> = self.names.values().copied().collect();
+        self.inodes.retain(|inode, _| named.contains(inode));
+        for inode in self.inodes.values_mut() {
+            inode.crash(choose);
+        }
+    }
+
+    /// Whether a mark holds `machine`.
+    pub(crate) fn knows(&self, machine: u32) -> bool {
+        self.marks_of(machine).next().is_some()
+    }
+
+    /// All machine IDs that marks hold.
+    pub(crate) fn known(&self) -> Vec<u32> {
+        let machines = 0..MACHINES;
+        machines.filter(|machine| self.knows(*machine)).collect()
+    }
+
+    /// The machine stops in good order: everything is flushed.
+    pub(crate) fn unmount(&mut self) {
+        self.version += 1;
+        self.inodes.values_mut().for_each(Inode::flush);
+        self.durable_names = self.names.clone();
+        self.pending.clear();
+    }
+
+    /// Turns a bit of a flushed mark, as an ageing disk does. False if there is none.
+    pub(crate) fn rot(&mut self, name: &str, bit: usize) -> bool {
+        self.version += 1;
+        let inode = self.inodes.get_mut(&self.names[name]).expect("named");
+        let (at, bit) = (bit / 8, 1 << (bit % 8));
+        if at >= inode.durable.len() || !inode.dirty.is_empty() {
+            return false;
+        }
+        inode.durable[at] ^= bit;
+        inode.cache[at] ^= bit;
+        inode.rotten = true;
+        true
+    }
+
+    /// Makes every inode's content what `older` had, in a subvolume of its own, as a restore does;
+    /// a clone is a restore beside the original.
+    pub(crate) fn restore(&mut self, older: &Self) {
+        let (locks, next, trouble) = (self.locks.clone(), self.next, self.trouble);
+        let subvolume = self.subvolume.max(older.subvolume) + 1;
+        let version = self.version + 1;
+        *self = older.clone();
+        self.locks = locks;
+        self.next = next.max(older.next);
+        self.subvolume = subvolume;
+        self.trouble = trouble;
+        self.version = version;
+        // A snapshot holds what was written, whether or not it was flushed.
+        for inode in self.inodes.values_mut() {
+            inode.durable.clone_from(&inode.cache);
+            inode.dirty.clear();
+        }
+        self.durable_names = self.names.clone();
+        self.pending.clear();
+        self.locks.clear();
+    }
+
+    /// Somebody removes a file, durably.
+    pub(crate) fn delete(&mut self, name: &str) {
+        self.version += 1;
+        self.names.remove(name);
+        self.durable_names.remove(name);
+        self.pending.retain(|(changed, _)| changed != name);
+    }
+
+    /// Somebody copies a file and moves the copy over the original. False if there is none.
+    pub(crate) fn replace(&mut self, name: &str) -> bool {
+        self.version += 1;
+        let Some(inode) = self.names.get(name) else {
+            return false;
+        };
+        let mut copy = self.inodes[inode].clone();
+        copy.durable.clone_from(&copy.cache);
+        copy.dirty.clear();
+        self.next += 1;
+        let number = self.next;
+        self.inodes.insert(number, copy);
+        self.names.insert(name.to_owned(), number);
+        self.durable_names.insert(name.to_owned(), number);
+        self.pending.retain(|(changed, _)| changed != name);
+        true
+    }
+
+    /// An operator leaves a file of text.
+    pub(crate) fn leave(&mut self, name: &str, text: &str) {
+        self.next += 1;
+        let number = self.next;
+        let content = text.as_bytes().to_vec();
+        let inode = Inode {
+            cache: content.clone(),
+            durable: content,
+            ..Inode::default()
+        };
+        self.inodes.insert(number, inode);
+        self.names.insert(name.to_owned(), number);
+        self.durable_names.insert(name.to_owned(), number);
+    }
+
+    /// A number that nothing else has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.names.keys().cloned().collect()
+    }
+
+    pub(crate) fn inode(&self, name: &str) -> Option<u64> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) const fn subvolume(&self) -> u8 {
+        self.subvolume
+    }
+
+    /// What reading finds: the page cache.
+    pub(crate) fn content(&self, inode: u64) -> &[u8] {
+        &self.inodes[&inode].cache
+    }
+
+    pub(crate) fn create(&mut self, name: &str, len: usize) -> io::Result<u64> {
+        self.space()?;
+        let number = self.number();
+        let inode = Inode {
+            cache: vec![0; len],
+            ..Inode::default()
+        };
+        self.inodes.insert(number, inode);
+        self.name(name, Some(number));
+        Ok(number)
+    }
+
+    pub(crate) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.space()?;
+        if self.names.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let inode = self.inode(from).ok_or(ErrorKind::NotFound)?;
+        self.name(to, Some(inode));
+        Ok(())
+    }
+
+    pub(crate) fn unlink(&mut self, name: &str) {
+        if self.names.contains_key(name) {
+            self.name(name, None);
+        }
+    }
+
+    pub(crate) fn write(&mut self, inode: u64, at: usize, bytes: &[u8]) -> io::Result<()> {
+        self.version += 1;
+        let mut len = bytes.len();
+        let fails = self.trouble.writes > 0;
+        if fails {
+            self.trouble.writes -= 1;
+            len = self.rng.usize(..len);
+        }
+        let inode = self.inodes.get_mut(&inode).expect("an open file");
+        write(&mut inode.cache, at, &bytes[..len]);
+        inode.dirty.push((at, bytes[..len].to_vec()));
+        if fails {
+            return Err(io::Error::other("injected: the write failed"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn flush(&mut self, inode: u64) -> io::Result<()> {
+        self.version += 1;
+        let failed = self.fail_flush();
+        let mut luck = self.rng.fork();
+        let inode = self.inodes.get_mut(&inode).expect("an open file");
+        match failed {
+            Err(_) => inode.fail_flush(&mut luck),
+            Ok(()) if self.trouble.lies => {}
+            Ok(()) => inode.flush(),
+        }
+        failed
+    }
+
+    /// Locks bytes for the open file `owner`. False if another one holds some of them.
+    pub(crate) fn lock(&mut self, inode: u64, owner: u64, bytes: Range<u64>) -> bool {
+        let taken = self.locks.iter().any(|lock| {
+            lock.inode == inode
+                && lock.owner != owner
+                && lock.bytes.start < bytes.end
+                && bytes.start < lock.bytes.end
+        });
+        if !taken {
+            self.locks.push(Lock {
+                inode,
+                owner,
+                bytes,
+            });
+        }
+        !taken
+    }
+
+    /// Gives back all locks of the open file `owner`, or those on exactly `bytes`.
+    pub(crate) fn unlock(&mut self, owner: u64, bytes: Option<&Range<u64>>) {
+        self.locks
+            .retain(|lock| lock.owner != owner || bytes.is_some_and(|bytes| *bytes != lock.bytes));
+    }
+
+    fn name(&mut self, name: &str, inode: Option<u64>) {
+        self.version += 1;
+        set(&mut self.names, name.to_owned(), inode);
+        self.pending.push((name.to_owned(), inode));
+    }
+
+    pub(crate) fn flush_names(&mut self) -> io::Result<()> {
+        self.fail_flush()?;
+        if self.trouble.lies {
+            return Ok(());
+        }
+        self.version += 1;
+        for (name, inode) in std::mem::take(&mut self.pending) {
+            set(&mut self.durable_names, name, inode);
+        }
+        Ok(())
+    }
+
+    fn fail_flush(&mut self) -> io::Result<()> {
+        if self.trouble.flushes > 0 {
+            self.trouble.flushes -= 1;
+            return Err(io::Error::other("injected: the flush failed"));
+        }
+        Ok(())
+    }
+
+    fn space(&self) -> io::Result<()> {
+        if self.trouble.full {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+impl Hash for Volume {
+    /// Over what a start can see or a crash can change.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for (name, inode) in &self.names {
+            (name, &self.inodes[inode]).hash(hasher);
+        }
+        (&self.durable_names, &self.pending).hash(hasher);
+    }
+}
+
+fn set(names: &mut BTreeMap<String, u64>, name: String, inode: Option<u64>) {
+    match inode {
+        Some(inode) => names.insert(name, inode),
+        None => names.remove(&name),
+    };
+}
+
+impl Inode {
+    /// The lowest bound that a slot may hold after a crash, if a slot is sure to be readable.
+    fn certain(&self) -> Option<u64> {
+        let mut lowest = None;
+        let mut sure = self.rotten;
+        for index in 0..2 {
+            let place = index * SLOT_LEN..(index + 1) * SLOT_LEN;
+            let overlaps =
+                |(at, bytes): &&(usize, Vec<u8>)| *at < place.end && at + bytes.len() > place.start;
+            let durable = self.durable.get(place.clone()).map(Slot::decode);
+            let old = durable.and_then(Result::ok).map(|slot| slot.bound);
+            let dirty: Vec<_> = self.dirty.iter().filter(overlaps).collect();
+            sure |= dirty.is_empty() && old.is_some();
+            let new = dirty
+                .iter()
+                .filter_map(|(_, bytes)| Some(Slot::decode(bytes).ok()?.bound));
+            lowest = old.into_iter().chain(new).chain(lowest).min();
+        }
+        // Of what has rotted nothing can be said.
+        lowest.or(self.rotten.then_some(u64::MAX)).filter(|_| sure)
+    }
+
+    fn flush(&mut self) {
+        for (at, bytes) in std::mem::take(&mut self.dirty) {
+            write(&mut self.durable, at, &bytes);
+        }
+        let slots = self.durable.chunks(SLOT_LEN);
+        if self.rotten && slots.len() == 2 {
+            self.rotten = slots.map(Slot::decode).any(|slot| slot.is_err());
+        }
+    }
+
+    /// A flush that failed: some writes got through, some are forgotten though the cache has them.
+    fn fail_flush(&mut self, luck: &mut Rng) {
+        for (at, bytes) in std::mem::take(&mut self.dirty) {
+            match luck.u8(..3) {
+                0 => write(&mut self.durable, at, &bytes),
+                1 => {}
+                _ => self.dirty.push((at, bytes)),
+            }
+        }
+    }
+
+    /// Each unflushed write is lost, kept, or torn at some sector, in any order.
+    fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        while !dirty.is_empty() {
+            let (at, bytes) = dirty.swap_remove(choose(dirty.len()));
+            let sectors = bytes.len().div_ceil(SECTOR);
+            match choose(4) {
+                0 => {}
+                1 => write(&mut self.durable, at, &bytes),
+                2 => {
+                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
+                    write(&mut self.durable, at, &bytes[..cut]);
+                }
+                _ => {
+                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
+                    write(&mut self.durable, at + cut, &bytes[cut..]);
+                }
+            }
+        }
+        self.cache.clone_from(&self.durable);
+    }
+}
+
+fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[at..end].copy_from_slice(bytes);
+}

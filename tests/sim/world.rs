@@ -1,0 +1,394 @@
+//! A machine, its volumes, its clocks and its processes, going through a history.
+
+mod tamper;
+mod time;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use shardflake::clock::Clock;
+use shardflake::id::{Layout, MachineRange};
+use shardflake::issuer::Settings;
+
+use crate::checker::Checker;
+use crate::clock::SimClock;
+use crate::disk::Disk;
+use crate::fault::Fault;
+use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
+use crate::shard::{Shard, Start};
+use crate::volume::{Trouble, Volume};
+
+const SECOND: i64 = 1_000_000_000;
+const MILLI: i64 = 1_000_000;
+/// When histories begin.
+const NOW: i64 = 1_800_000_000 * SECOND;
+/// The place of the process that is started on a clone.
+const CLONE: usize = 2;
+/// The largest of the settings, M = 10 s.
+const LARGE: u8 = SETTINGS - 1;
+
+/// What came of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) issued: u64,
+    pub(crate) incarnations: u64,
+    pub(crate) faults: [u64; Fault::ALL.len()],
+    pub(crate) violation: Option<String>,
+    /// Something happened that is outside the promise.
+    pub(crate) outside: bool,
+    /// Differs if anything was issued differently.
+    pub(crate) digest: u64,
+}
+
+impl Outcome {
+    /// Whether the promise was broken.
+    pub(crate) const fn fails(&self) -> bool {
+        self.violation.is_some() && !self.outside
+    }
+}
+
+/// A machine in the middle of a history.
+struct World {
+    layout: Layout,
+    clock: SimClock,
+    boots: u8,
+    ppm: i64,
+    volume: Disk,
+    clone: Option<Disk>,
+    snapshot: Option<Volume>,
+    shards: [Option<Shard>; 3],
+    checker: Arc<Mutex<Checker>>,
+    luck: Rng,
+    /// The latest that the wall clock has been.
+    latest: i64,
+    last_range: (u32, u32),
+    /// Settings with a large M were in use: a lost mark may have been that far ahead.
+    large: bool,
+    /// Machine IDs whose mark was lost and is not replaced yet.
+    lost: Vec<u32>,
+    mark_lost: bool,
+    /// An operator let a shard go on ahead of the clock: no lost mark is bounded by Q then.
+    went_ahead: bool,
+    incarnations: u64,
+    faults: [u64; Fault::ALL.len()],
+}
+
+/// Goes through a history.
+pub(crate) fn run(plan: &Plan) -> Outcome {
+    // A runtime for each: what is left of a timer's millisecond would change the next history.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime of one thread");
+    runtime.block_on(async {
+        let mut world = World::new(plan);
+        for step in &plan.steps {
+            world.luck = Rng::with_seed(step.luck);
+            world.go(step).await;
+        }
+        world.end().await
+    })
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        let layout = layout(plan.snowflake);
+        Self {
+            layout,
+            clock: SimClock::new(5000 * SECOND, NOW),
+            boots: 1,
+            ppm: 0,
+            volume: Disk::new(Volume::new(plan.seed)),
+            clone: None,
+            snapshot: None,
+            shards: [None, None, None],
+            checker: Arc::new(Mutex::new(Checker::new(layout))),
+            luck: Rng::with_seed(0),
+            latest: NOW,
+            last_range: (1, 1),
+            large: false,
+            lost: Vec::new(),
+            mark_lost: false,
+            went_ahead: false,
+            incarnations: 0,
+            faults: [0; Fault::ALL.len()],
+        }
+    }
+
+    fn count(&mut self, fault: Fault) {
+        self.faults[fault.index()] += 1;
+    }
+
+    async fn go(&mut self, Step { op, luck }: &Step) {
+        let done = match *op {
+            Op::Start(launch) => self.start(launch, *luck),
+            Op::Stop { slot } => self.stop(slot).await,
+            Op::Kill { slot, calls } => self.kill(slot, calls).await,
+            Op::PowerCut { calls } => self.cut_power(calls).await,
+            Op::Reboot => self.reboot().await,
+            Op::Pass { ms } => {
+                self.pass(ms * MILLI).await;
+                true
+            }
+            Op::Issue { slot, count } => self.issue(slot, count).await,
+            Op::Ask { slot, count } => self.ask(slot, count).await,
+            Op::Snapshot => {
+                self.snapshot = Some(self.volume.volume().clone());
+                true
+            }
+            Op::Restore => self.restore().await,
+            Op::StartClone { range } => self.start_clone(range, *luck).await,
+            Op::Adopt { range } => self.adopt(range),
+            Op::Freeze { slot, ms } => self.freeze(slot, ms),
+            Op::Fail { .. } | Op::Full(_) | Op::Lie(_) | Op::Rot => self.trouble(*op),
+            Op::LoseMark | Op::DeleteLock | Op::ReplaceMark => self.tamper(*op),
+            _ => self.time(*op).await,
+        };
+        if let (true, Some(fault)) = (done, op.fault()) {
+            self.count(fault);
+        }
+    }
+
+    fn start(&mut self, launch: Launch, luck: u64) -> bool {
+        let Launch {
+            slot,
+            range,
+            namespace,
+            ..
+        } = launch;
+        if self.shards[slot].is_some() {
+            return false;
+        }
+        let settings = self.settings_of(launch);
+        if slot == 0 && std::mem::replace(&mut self.last_range, range) != range {
+            self.count(Fault::RangeChange);
+        }
+        if slot == 1 {
+            self.count(Fault::SecondOwner);
+        }
+        let disk = match &self.clone {
+            Some(clone) if slot == CLONE => clone,
+            _ => &self.volume,
+        };
+        let shard = Shard::start(
+            Start {
+                disk,
+                clock: self.clock.shifted(i64::from(namespace) * 1000 * SECOND),
+                boot_id: ([self.boots; 16], u64::from(namespace)),
+                settings,
+                checker: &self.checker,
+                luck,
+            },
+            self.clock.boottime(),
+        );
+        self.shards[slot] = Some(shard);
+        self.incarnations += 1;
+        true
+    }
+
+    fn settings_of(&mut self, launch: Launch) -> Settings {
+        let mut variant = launch.settings;
+        if self.mark_lost && self.large {
+            // What was configured larger than the defaults must not be lowered together with a
+            // lost mark: the bound for a new one is computed from it.
+            variant = LARGE;
+        }
+        self.large |= variant == LARGE;
+        let mut settings = settings(variant, self.layout, launch.range);
+        if launch.ahead && !self.mark_lost {
+            self.went_ahead = true;
+            let until = self.latest + 20 * SECOND;
+            settings.continue_ahead = settings.layout.tick_at(until);
+        }
+        settings
+    }
+
+    async fn issue(&mut self, slot: usize, count: u32) -> bool {
+        let now = self.clock.boottime();
+        let Some(shard) = self.running(slot) else {
+            return false;
+        };
+        if shard.common.issue(count) < count {
+            shard.ask(1);
+            // The keeper may have been asked for a window.
+            shard.due = now;
+        }
+        self.settle().await;
+        true
+    }
+
+    async fn ask(&mut self, slot: usize, count: u32) -> bool {
+        let now = self.clock.boottime();
+        let Some(shard) = self.running(slot) else {
+            return false;
+        };
+        shard.ask(count);
+        shard.due = now;
+        self.settle().await;
+        true
+    }
+
+    /// The process in `slot`, if it runs and is not stopped.
+    fn running(&mut self, slot: usize) -> Option<&mut Shard> {
+        self.shards[slot]
+            .as_mut()
+            .filter(|shard| shard.thaw.is_none())
+    }
+
+    async fn stop(&mut self, slot: usize) -> bool {
+        let Some(shard) = self.shards[slot].as_mut() else {
+            return false;
+        };
+        shard.go_on();
+        if self.luck.bool() {
+            shard.common.issuer.drain();
+        }
+        shard.common.issuer.stop();
+        shard.due = self.clock.boottime();
+        self.settle().await;
+        let stopped = self.shards[slot].is_none();
+        if !stopped {
+            self.checker
+                .lock()
+                .unwrap()
+                .fail("a process that was told to stop goes on".into());
+        }
+        true
+    }
+
+    async fn kill(&mut self, slot: usize, calls: Option<u32>) -> bool {
+        if self.shards[slot].is_none() {
+            return false;
+        }
+        self.end_within(slot, calls).await;
+        self.shards[slot] = None;
+        true
+    }
+
+    /// Lets a process run on until its call number `calls`, with requests that want windows.
+    async fn end_within(&mut self, slot: usize, calls: Option<u32>) {
+        let Some(calls) = calls else { return };
+        if let Some(shard) = &mut self.shards[slot] {
+            shard.process.end_after(calls);
+        }
+        for _ in 0..12 {
+            let ended = self.shards[slot]
+                .as_ref()
+                .is_none_or(|shard| shard.process.ended());
+            if ended {
+                return;
+            }
+            self.issue(slot, 20).await;
+            self.pass(150 * MILLI).await;
+        }
+    }
+
+    async fn cut_power(&mut self, calls: Option<u32>) -> bool {
+        self.end_within(0, calls).await;
+        self.shards = [None, None, None];
+        let mut luck = self.luck.fork();
+        self.volume.volume().crash(&mut |n| luck.usize(..n));
+        self.boot();
+        true
+    }
+
+    async fn reboot(&mut self) -> bool {
+        for slot in 0..self.shards.len() {
+            self.stop(slot).await;
+        }
+        self.shards = [None, None, None];
+        self.volume.volume().unmount();
+        self.boot();
+        true
+    }
+
+    fn boot(&mut self) {
+        let down = self.luck.i64(SECOND..60 * SECOND);
+        let wall = self.clock.realtime() + down;
+        self.clock = SimClock::new(self.luck.i64(SECOND..20 * SECOND), wall);
+        self.boots = self.boots.wrapping_add(1);
+        self.noted();
+    }
+
+    fn freeze(&mut self, slot: usize, ms: i64) -> bool {
+        let until = self.clock.boottime() + ms * MILLI;
+        let Some(shard) = self.running(slot) else {
+            return false;
+        };
+        shard.freeze(until);
+        true
+    }
+
+    /// All faults end. A shard must serve then, once an operator has adopted what wants it.
+    async fn end(mut self) -> Outcome {
+        // What was taken for durable and was not is outside the promise.
+        let outside = self.faults[Fault::LyingFlush.index()] > 0;
+        if !outside {
+            self.recover().await;
+        }
+        self.shards = [None, None, None];
+        let mut checker = self.checker.lock().unwrap();
+        checker.end();
+        Outcome {
+            issued: checker.issued(),
+            incarnations: self.incarnations,
+            faults: self.faults,
+            violation: checker.violation.clone(),
+            outside,
+            digest: checker.digest,
+        }
+    }
+
+    async fn recover(&mut self) {
+        self.shards = [None, None, None];
+        self.volume.volume().trouble = Trouble::default();
+        self.boot();
+        // The latest time that was, or was let be.
+        let back = self.latest + 30 * SECOND - self.clock.realtime();
+        self.clock.step(back);
+        self.noted();
+        self.went_ahead = false;
+        let range = self.last_range;
+        self.adopt(range);
+        self.start(Launch::plain(0, range), 1);
+        // The longest that a start may take: behind an adopted bound, then for a new mark.
+        self.pass(30 * SECOND).await;
+        if !self.issue(0, 1).await || self.checker.lock().unwrap().issued() == 0 {
+            let health = self.shards[0]
+                .as_ref()
+                .map(|shard| shard.common.issuer.health());
+            let mut checker = self.checker.lock().unwrap();
+            checker.fail(format!(
+                "does not serve when all faults have ended: {health:?}"
+            ));
+        }
+    }
+}
+
+fn layout(snowflake: bool) -> Layout {
+    if snowflake {
+        Layout::SNOWFLAKE
+    } else {
+        Layout::SONYFLAKE
+    }
+}
+
+fn settings(variant: u8, layout: Layout, (first, last): (u32, u32)) -> Settings {
+    let millis = |ms| Duration::from_millis(ms);
+    let (max_ahead, window, deadline) = match variant {
+        1 => (Settings::MAX_AHEAD, millis(40), millis(20)),
+        2 => (millis(2000), millis(500), millis(100)),
+        LARGE => (millis(10_000), millis(2000), millis(500)),
+        _ => (Settings::MAX_AHEAD, Settings::WINDOW, Settings::DEADLINE),
+    };
+    Settings {
+        layout,
+        machines: MachineRange::new(first, last).expect("a range of the plan"),
+        max_ahead,
+        window,
+        deadline,
+        continue_ahead: None,
+    }
+}
