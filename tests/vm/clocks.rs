@@ -7,7 +7,7 @@
 mod course;
 
 use crate::Fallible;
-use crate::machine::Lab;
+use crate::machine::{DATA_DISK, Lab, last_words};
 use crate::random::Random;
 use course::{Course, SECOND};
 
@@ -21,17 +21,17 @@ const FLASHES: u64 = 20;
 
 /// Steps the clock `small` times within 3 s, and at least `large` times further.
 pub(crate) fn run(lab: &Lab, small: u64, large: u64, random: &mut Random) -> Fallible<()> {
-    crate::disk::FileSystem::Ext4.make(&lab.data_disk())?;
+    crate::disk::FileSystem::Ext4.make(DATA_DISK)?;
     let mut course = Course::begin(lab, "walk", 0, random)?;
     let result = walk(&mut course, small, random).and_then(|()| jump(&mut course, large, random));
     let result = result.and_then(|()| stand(&mut course, large));
-    result.map_err(|error| format!("{error}\n{}", lab.last_words()))?;
+    result.map_err(|error| format!("{error}\n{}", last_words()))?;
     let mut report = course.end()?;
     // The operations of a leap second are numbered as in linux/timex.h.
     let leaps = [("insert", 0x10, -SECOND), ("delete", 0x20, SECOND)];
     for (state, status, leap) in leaps.into_iter().take(if short(large) { 1 } else { 2 }) {
         let over = leap_second(lab, state, status, leap, random);
-        report.join(over.map_err(|error| format!("{error}\n{}", lab.last_words()))?);
+        report.join(over.map_err(|error| format!("{error}\n{}", last_words()))?);
     }
     report.finish(small, large)
 }

@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use shardflake::mark::slot::{SLOT_LEN, Slot};
@@ -39,7 +38,7 @@ struct Block {
 
 impl Image {
     /// The content of the file `disk`.
-    pub(crate) fn read(disk: &Path) -> Fallible<Self> {
+    pub(crate) fn read(disk: &str) -> Fallible<Self> {
         let mut image = Self::default();
         let mut disk = File::open(disk)?;
         let mut bytes = [0; BLOCK];

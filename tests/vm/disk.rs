@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::Path;
 use std::process::Command;
 
 use shardflake::mark::slot::{SLOT_LEN, Slot};
@@ -37,7 +36,7 @@ impl FileSystem {
     }
 
     /// Makes an empty one in the file `disk`.
-    pub(crate) fn make(self, disk: &Path) -> Fallible<()> {
+    pub(crate) fn make(self, disk: &str) -> Fallible<()> {
         File::create(disk)?.set_len(SIZE)?;
         let (program, options): (_, &[&str]) = match self {
             // Tables that are written later would be writes that are not ours.
@@ -64,7 +63,7 @@ impl FileSystem {
 
 /// The bound that holds according to the disk alone: the smallest of the readable slots of the
 /// newest mark. `None` if there is no mark.
-pub(crate) fn durable_bound(disk: &Path) -> Fallible<Option<u64>> {
+pub(crate) fn durable_bound(disk: &str) -> Fallible<Option<u64>> {
     let mut marks: BTreeMap<(u64, i64), Vec<u64>> = BTreeMap::new();
     let mut disk = File::open(disk)?;
     let mut piece = vec![0; 1 << 20];

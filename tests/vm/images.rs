@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::path::Path;
 
 use shardflake::id::layout::Layout;
 use shardflake::id::range::MachineRange;
@@ -14,7 +15,7 @@ use crate::Fallible;
 use crate::crash::{self, Crash, Image};
 use crate::disk::{FileSystem, SIZE};
 use crate::guest::{Guest, Reply};
-use crate::machine::Lab;
+use crate::machine::{DATA_DISK, LOG_DISK, Lab, last_words};
 use crate::random::Random;
 use crate::restart::{Bench, Start};
 use crate::writelog::{self, Entry};
@@ -97,14 +98,14 @@ pub(crate) fn run(
     count: usize,
     random: &mut Random,
 ) -> Fallible<()> {
-    let bench = Bench::new(&lab.file("images"), system)?;
+    let bench = Bench::new(Path::new("images"), system)?;
     let mut counts = Counts::default();
     let mut recordings = 0;
     let mut writes = 0;
     while counts.images.len() < count {
         let tempo = if recordings % 2 == 0 { SLOW } else { QUICK };
         let recording = record(lab, system, &tempo, random)
-            .map_err(|error| format!("{error}\n{}", lab.last_words()))?;
+            .map_err(|error| format!("{error}\n{}", last_words()))?;
         recordings += 1;
         writes += recording.writes();
         let until = count.min(counts.images.len() + FROM_ONE);
@@ -141,9 +142,9 @@ fn record(
     tempo: &Tempo,
     random: &mut Random,
 ) -> Fallible<Recording> {
-    system.make(&lab.data_disk())?;
-    let base = Image::read(&lab.data_disk())?;
-    File::create(lab.log_disk())?.set_len(SIZE)?;
+    system.make(DATA_DISK)?;
+    let base = Image::read(DATA_DISK)?;
+    File::create(LOG_DISK)?.set_len(SIZE)?;
     let mut machine = lab.power_on(random, 0)?;
     let guest = &mut machine.guest;
     let (sectors, kind, flush) = (SIZE / 512, system.name(), tempo.flush);
@@ -164,7 +165,7 @@ fn record(
     received.extend(machine.cut()?.replies());
     Ok(Recording {
         base,
-        entries: writelog::read(&lab.log_disk())?,
+        entries: writelog::read(LOG_DISK)?,
         began: received.first().map_or(0, |reply| reply.wall) - 10 * SECOND,
         received,
     })

@@ -3,6 +3,7 @@
 //! It is booted once; after that it goes on from a state that was saved before the data disk was
 //! mounted, which takes less than a second.
 
+use std::env;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::net::UnixStream;
@@ -27,39 +28,29 @@ const KERNEL_LINE: &str = "console=ttyS0 quiet mitigations=off nokaslr panic=-1 
     no_timer_check rcupdate.rcu_expedited=1 cryptomgr.notests";
 
 /// Where the machine's parts lie.
-pub(crate) struct Lab {
-    folder: PathBuf,
-    scratch: tempfile::TempDir,
-    /// For sockets, whose paths have to be short.
-    sockets: tempfile::TempDir,
-}
+pub(crate) struct Lab(PathBuf);
+
+// Files of this run, in the folder that is the present one. Short, as the paths of sockets have to be.
+
+/// The disk that the machine's shards keep their state on.
+pub(crate) const DATA_DISK: &str = "data.img";
+/// The disk that the log of writes is kept on.
+pub(crate) const LOG_DISK: &str = "log.img";
+/// The ports of the machine, and their sockets.
+const OUT: &str = "out";
+const IN: &str = "in";
+const CONSOLE: &str = "console";
+const MONITOR: &str = "monitor";
+/// What qemu itself complains of.
+const COMPLAINTS: &str = "qemu";
 
 impl Lab {
-    pub(crate) fn new(folder: PathBuf) -> Fallible<Self> {
-        // Not on a file system in memory, where the disks could not be read past the cache.
-        let scratch = tempfile::tempdir_in(&folder)?;
-        Ok(Self {
-            folder,
-            scratch,
-            sockets: tempfile::tempdir()?,
-        })
-    }
-
-    /// A file of this run.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
-    }
-
-    fn socket(&self, name: &str) -> PathBuf {
-        self.sockets.path().join(name)
-    }
-
-    pub(crate) fn data_disk(&self) -> PathBuf {
-        self.file("data.img")
-    }
-
-    pub(crate) fn log_disk(&self) -> PathBuf {
-        self.file("log.img")
+    /// A laboratory with its kernel in `folder`. All files of the run go to the folder `scratch`, which
+    /// must not be in memory, where disks could not be read past the cache.
+    pub(crate) fn new(folder: &Path, scratch: &Path) -> Fallible<Self> {
+        let folder = folder.canonicalize()?;
+        env::set_current_dir(scratch)?;
+        Ok(Self(folder))
     }
 
     /// The saved state of a machine that is made as this one.
@@ -69,14 +60,8 @@ impl Lab {
             .output()?;
         let mut hasher = DefaultHasher::new();
         version.stdout.hash(&mut hasher);
-        let scratch = self.scratch.path().display().to_string();
-        for word in machine.get_args() {
-            word.to_string_lossy()
-                .replace(&scratch, "")
-                .hash(&mut hasher);
-        }
-        let name = format!("state-{:016x}", hasher.finish());
-        Ok(self.folder.join(name))
+        machine.get_args().for_each(|word| word.hash(&mut hasher));
+        Ok(self.0.join(format!("state-{:016x}", hasher.finish())))
     }
 
     fn command(&self) -> Command {
@@ -85,32 +70,24 @@ impl Lab {
         command.args(["-accel", "tcg", "-cpu", "qemu64", "-smp", "1", "-m", "256"]);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
         command.args(["-display", "none", "-append", KERNEL_LINE]);
-        command.arg("-kernel").arg(self.folder.join("vmlinuz"));
-        command.arg("-initrd").arg(self.folder.join("initrd"));
-        let show = |path: PathBuf| path.display().to_string();
-        let console = show(self.file("console"));
-        command.args([
-            "-chardev",
-            &format!("file,id=console,path={console},append=on"),
-        ]);
-        command.args(["-serial", "chardev:console"]);
-        for (disk, path) in [("data", self.data_disk()), ("log", self.log_disk())] {
-            let path = show(path);
+        command.arg("-kernel").arg(self.0.join("vmlinuz"));
+        command.arg("-initrd").arg(self.0.join("initrd"));
+        let console = format!("file,id=console,path={CONSOLE},append=on");
+        command.args(["-chardev", &console, "-serial", "chardev:console"]);
+        for (disk, path) in [("data", DATA_DISK), ("log", LOG_DISK)] {
             let drive = format!("if=none,id={disk},file={path},format=raw,cache=none");
             command.args(["-drive", &drive]);
             command.args(["-device", &format!("virtio-blk-pci,drive={disk}")]);
         }
         command.args(["-device", "virtio-serial-pci"]);
-        for (number, port) in [(1, "out"), (2, "in")] {
-            let path = show(self.socket(port));
+        for (number, port) in [(1, OUT), (2, IN)] {
             // It does not start before somebody listens.
-            let socket = format!("socket,id={port},path={path},server=on,wait=on");
+            let socket = format!("socket,id={port},path={port},server=on,wait=on");
             command.args(["-chardev", &socket]);
             let device = format!("virtserialport,chardev={port},name={port},nr={number}");
             command.args(["-device", &device]);
         }
-        let monitor = show(self.socket("monitor"));
-        command.args(["-qmp", &format!("unix:{monitor},server=on,wait=off")]);
+        command.args(["-qmp", &format!("unix:{MONITOR},server=on,wait=off")]);
         command
     }
 
@@ -125,7 +102,7 @@ impl Lab {
         command
             .arg("-incoming")
             .arg(format!("exec:cat '{}'", state.display()));
-        let mut machine = self.start(command)?;
+        let mut machine = start(command)?;
         let boot_id: Vec<String> = (0..16)
             .map(|_| format!("{:02x}", random.within(0..256)))
             .collect();
@@ -139,51 +116,51 @@ impl Lab {
 
     /// Boots a machine and saves its state before it has looked at its disks.
     fn prepare(&self, state: &Path) -> Fallible<()> {
-        let mut machine = self.start(self.command())?;
+        let mut machine = start(self.command())?;
         machine.guest.answer()?;
         // So that the saved memory holds what every run will need.
         machine
             .guest
             .shell("/shardflake --version; dmsetup version; sync")?;
         let part = state.with_extension("part");
-        Monitor::new(UnixStream::connect(self.socket("monitor"))?)?.save(&part)?;
+        Monitor::new(UnixStream::connect(MONITOR)?)?.save(&part)?;
         fs::rename(part, state)?;
         Ok(())
     }
+}
 
-    fn start(&self, mut command: Command) -> Fallible<Machine> {
-        for name in ["out", "in", "monitor"] {
-            match fs::remove_file(self.socket(name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
-                _ => {}
-            }
+fn start(mut command: Command) -> Fallible<Machine> {
+    for name in [OUT, IN, MONITOR] {
+        match fs::remove_file(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
+            _ => {}
         }
-        for disk in [self.data_disk(), self.log_disk()] {
-            if !disk.exists() {
-                File::create(&disk)?.set_len(crate::disk::SIZE)?;
-            }
-        }
-        let mut power = Power(
-            command
-                .stdin(Stdio::null())
-                .stderr(File::create(self.file("qemu"))?)
-                .spawn()?,
-        );
-        let out = power.connect(&self.socket("out"))?;
-        let commands = power.connect(&self.socket("in"))?;
-        Ok(Machine {
-            guest: Guest::new(out, commands)?,
-            power,
-        })
     }
+    for disk in [DATA_DISK, LOG_DISK] {
+        if !Path::new(disk).exists() {
+            File::create(disk)?.set_len(crate::disk::SIZE)?;
+        }
+    }
+    let mut power = Power(
+        command
+            .stdin(Stdio::null())
+            .stderr(File::create(COMPLAINTS)?)
+            .spawn()?,
+    );
+    let out = power.connect(OUT)?;
+    let commands = power.connect(IN)?;
+    Ok(Machine {
+        guest: Guest::new(out, commands)?,
+        power,
+    })
+}
 
-    /// The end of what the machine's kernel and the server have said.
-    pub(crate) fn last_words(&self) -> String {
-        let console = fs::read(self.file("console")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&console);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
-    }
+/// The end of what the machine's kernel and the server have said.
+pub(crate) fn last_words() -> String {
+    let console = fs::read(CONSOLE).unwrap_or_default();
+    let text = String::from_utf8_lossy(&console);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
 /// A running machine.
@@ -213,7 +190,7 @@ impl Machine {
 struct Power(Child);
 
 impl Power {
-    fn connect(&mut self, path: &Path) -> Fallible<UnixStream> {
+    fn connect(&mut self, path: &str) -> Fallible<UnixStream> {
         let until = Instant::now() + PATIENCE;
         loop {
             match UnixStream::connect(path) {

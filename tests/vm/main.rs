@@ -1,8 +1,8 @@
 //! The server in a virtual machine whose power is cut, whose clock is stepped, and whose writes are
 //! replayed as every crash could have left them.
 //!
-//! `vm LAB power ext4|btrfs CUTS`, `vm LAB clocks SMALL LARGE` or `vm LAB images ext4|btrfs COUNT`;
-//! LAB is a folder with `vmlinuz` and `initrd` as `tests/vm/run` makes it. A seed may follow.
+//! `vm LAB SCRATCH power ext4|btrfs CUTS`, `… clocks SMALL LARGE` or `… images ext4|btrfs COUNT`; LAB is a
+//! folder with `vmlinuz` and `initrd` as `tests/vm/run` makes it, SCRATCH an empty one. A seed may follow.
 
 mod checker;
 mod clocks;
@@ -19,7 +19,7 @@ mod writelog;
 
 use std::env;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use disk::FileSystem;
@@ -41,8 +41,10 @@ fn main() -> ExitCode {
 
 fn run(words: &[String]) -> Fallible<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (lab, case) = words.split_first().ok_or("usage: vm LAB CASE …")?;
-    let lab = Lab::new(PathBuf::from(lab))?;
+    let [lab, scratch, case @ ..] = &words[..] else {
+        return Err("usage: vm LAB SCRATCH CASE …".into());
+    };
+    let lab = Lab::new(Path::new(lab), Path::new(scratch))?;
     match *case {
         ["power", fs, cuts, ref seed @ ..] => {
             let mut random = Random::from_word(seed)?;

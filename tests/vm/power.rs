@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Fallible;
 use crate::checker::{Checker, tick};
 use crate::disk::{FileSystem, durable_bound};
-use crate::machine::{Lab, Machine};
+use crate::machine::{DATA_DISK, Lab, Machine, last_words};
 use crate::random::Random;
 
 const SECOND: i64 = 1_000_000_000;
@@ -15,18 +15,18 @@ const SHORT: &str = "SHARDFLAKE_STATE__WINDOW=200ms SHARDFLAKE_HTTP__DEADLINE=10
 
 /// Cuts the power `cuts` times.
 pub(crate) fn run(lab: &Lab, system: FileSystem, cuts: usize, random: &mut Random) -> Fallible<()> {
-    system.make(&lab.data_disk())?;
+    system.make(DATA_DISK)?;
     let mut checker = Checker::default();
     let mut barren = 0;
     for cut in 0..cuts {
         let before = checker.received();
         let result = live_and_die(lab, system, cut, random, &mut checker);
-        result.map_err(|error| format!("cut {cut}: {error}\n{}", lab.last_words()))?;
+        result.map_err(|error| format!("cut {cut}: {error}\n{}", last_words()))?;
         barren += usize::from(checker.received() == before);
-        checker.within(durable_bound(&lab.data_disk())?);
+        checker.within(durable_bound(DATA_DISK)?);
     }
     let result = live_and_rest(lab, system, random, &mut checker);
-    result.map_err(|error| format!("{error}\n{}", lab.last_words()))?;
+    result.map_err(|error| format!("{error}\n{}", last_words()))?;
     println!(
         "{cuts} power cuts on {}, {barren} of them before the first ID",
         system.name()
@@ -80,7 +80,7 @@ fn live_and_rest(
     for reply in machine.cut()?.replies() {
         checker.take(&reply);
     }
-    let (bound, last) = (durable_bound(&lab.data_disk())?, checker.last().map(tick));
+    let (bound, last) = (durable_bound(DATA_DISK)?, checker.last().map(tick));
     checker.within(bound);
     if status != "exit status: 0" {
         return Err(format!("the server ended with {status}").into());

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
 
 use crate::Fallible;
 
@@ -38,7 +37,7 @@ pub(crate) struct Write {
 }
 
 /// Reads the log that lies on `disk`.
-pub(crate) fn read(disk: &Path) -> Fallible<Vec<Entry>> {
+pub(crate) fn read(disk: &str) -> Fallible<Vec<Entry>> {
     let mut input = BufReader::new(File::open(disk)?);
     let mut block = vec![0; 512];
     input.read_exact(&mut block)?;
