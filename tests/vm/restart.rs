@@ -65,7 +65,8 @@ impl Bench {
             .args([&self.path, &self.place])
             .output()?;
         if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("mount ended with {}: {said}", output.status).into());
         }
         let started = start(&self.place.join("state"), range, wall);
         umount2(&self.place, MntFlags::empty())?;

@@ -273,7 +273,7 @@ impl Course {
 
     /// Waits for the next ID, which must not be too far ahead of the clock.
     pub(super) fn recover(&mut self) -> Fallible<()> {
-        loop {
+        for _ in 0..ENOUGH {
             let reply = self.reply()?;
             if let Ok(id) = reply.outcome {
                 let allowed = tick_at(reply.wall) + Layout::SONYFLAKE.ticks(MAX_AHEAD);
@@ -283,6 +283,7 @@ impl Course {
                 return Ok(());
             }
         }
+        Err(format!("{}: requests are refused and refused", self.class).into())
     }
 
     /// Steps forward by `size`, and stays there until that is followed.
