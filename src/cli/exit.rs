@@ -6,7 +6,7 @@
 //! | 64 | the command line, or an ID or time on it, is wrong | does not restart |
 //! | 70 | a bug in this program | restarts |
 //! | 74 | input or output failed; at shutdown: the exact mark could not be written | restarts |
-//! | 75 | another process holds the lock | restarts |
+//! | 75 | for now only: a lock or an address is in use, no room for the state directory | restarts |
 //! | 78 | the configuration, or state that an operator must decide on | does not restart |
 
 use std::io;
@@ -17,6 +17,7 @@ use super::state;
 use crate::config::ConfigErrors;
 use crate::mark::MarkError;
 use crate::server::ServerError;
+use crate::server::state::StateError;
 
 /// How a run ended, as in `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub enum Exit {
     Bug = 70,
     /// Input or output failed; at shutdown, the exact mark could not be written.
     Io = 74,
-    /// Another process holds the lock.
-    Locked = 75,
+    /// For now only: another process holds the lock, or there is no room for the state directory.
+    TryAgain = 75,
     /// Configuration, or state that an operator must decide on.
     Config = 78,
 }
@@ -83,7 +84,17 @@ impl From<&Failure> for Exit {
 impl From<&MarkError> for Exit {
     fn from(error: &MarkError) -> Self {
         match error {
-            MarkError::Held { .. } | MarkError::Busy { .. } => Self::Locked,
+            MarkError::Held { .. } | MarkError::Busy { .. } => Self::TryAgain,
+            _ => Self::Config,
+        }
+    }
+}
+
+impl From<&StateError> for Exit {
+    fn from(error: &StateError) -> Self {
+        match error {
+            // Room may come without anybody touching this service.
+            StateError::Full { .. } => Self::TryAgain,
             _ => Self::Config,
         }
     }
@@ -92,9 +103,8 @@ impl From<&MarkError> for Exit {
 impl From<&state::Error> for Exit {
     fn from(error: &state::Error) -> Self {
         match error {
-            state::Error::Directory(_)
-            | state::Error::NoShard
-            | state::Error::NothingToAdopt { .. } => Self::Config,
+            state::Error::NoShard | state::Error::NothingToAdopt { .. } => Self::Config,
+            state::Error::Directory(error) => error.into(),
             state::Error::Mark(error) => error.into(),
             state::Error::Past { .. } => Self::Usage,
         }
@@ -107,9 +117,10 @@ impl From<&ServerError> for Exit {
             ServerError::Start(error) => error.into(),
             ServerError::Finish(_) => Self::Io,
             // Whoever has the address may leave it, as the holder of a lock may.
-            ServerError::Bind(error) if error.is_in_use() => Self::Locked,
-            ServerError::System(_) => Self::Locked,
-            ServerError::State(_) | ServerError::Bind(_) | ServerError::Socket(_) => Self::Config,
+            ServerError::Bind(error) if error.is_in_use() => Self::TryAgain,
+            ServerError::System(_) => Self::TryAgain,
+            ServerError::State(error) => error.into(),
+            ServerError::Bind(_) | ServerError::Socket(_) => Self::Config,
             ServerError::Bug => Self::Bug,
         }
     }
@@ -144,7 +155,7 @@ mod tests {
             assert_eq!(Exit::from(&failure).code(), code, "{failure:?}");
             assert_eq!(failure.is_silent(), code == 0);
         }
-        assert_eq!((Exit::Locked.code(), Exit::Bug.code()), (75, 70));
+        assert_eq!((Exit::TryAgain.code(), Exit::Bug.code()), (75, 70));
     }
 
     #[test]

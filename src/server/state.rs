@@ -17,7 +17,7 @@ use crate::mark::{Author, Directory, FileSystem};
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
 
-/// Why a state directory will not do (exit code 78).
+/// Why a state directory will not do (exit code 78 unless said otherwise).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
@@ -32,6 +32,16 @@ pub enum StateError {
     )]
     Unusable {
         /// Where it is.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no room to make it, which may change by itself (exit code 75).
+    #[error(
+        "cannot make the state directory {path}: {source}: free some space on that file system"
+    )]
+    Full {
+        /// Where it is to be.
         path: String,
         /// What the system says.
         source: io::Error,
@@ -64,7 +74,10 @@ pub fn directory(state: &State) -> Result<(Directory, Option<String>), StateErro
         Err(error) if error.kind() == ErrorKind::NotFound && !state.create => {
             return Err(StateError::Missing(path));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => create(state).map_err(unusable)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => match create(state) {
+            Err(source) if is_full(&source) => return Err(StateError::Full { path, source }),
+            made => made.map_err(unusable)?,
+        },
         Err(error) => return Err(unusable(error)),
     }
     let directory = Directory::new(&state.dir);
@@ -92,6 +105,13 @@ fn create(state: &State) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 /// What a server needs of its configuration to keep up its state.

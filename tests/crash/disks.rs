@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::checker::Ledger;
 use crate::load::{Load, Plan};
-use crate::server::{Home, Server, fields};
+use crate::server::{Home, Server, ends, fields};
 use crate::setting::{Outcome, Setting};
 
 /// What a refusal is to advise.
@@ -36,6 +36,24 @@ pub(crate) fn full_ext4(setting: &Setting) -> Outcome {
 
 pub(crate) fn no_file_system() -> Outcome {
     Outcome::Skipped("needs a file system of its own: run tests/crash/run as root".to_owned())
+}
+
+/// There is no room for the state directory itself: whoever restarts the server may try again. Only
+/// ext4 is that full; BTRFS keeps some room for names.
+pub(crate) fn no_room(setting: &Setting) -> Outcome {
+    let Some(top) = &setting.ext4 else {
+        return no_file_system();
+    };
+    let home = Home::under(top);
+    let filler = Filler::new(top);
+    filler.fill();
+    let (code, told) = ends(home.command("1"));
+    assert_eq!((code, told.contains(FREE)), (75, true), "{told}");
+    filler.remove();
+    let mut server = home.start("1");
+    server.await_serving();
+    assert_eq!(server.stop(), 0);
+    Outcome::Passed("exit 75; with room it starts".to_owned())
 }
 
 /// The disk fills while a server runs, stays full over a kill and a restart, and empties.

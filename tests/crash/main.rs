@@ -33,7 +33,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 21] = [
+const CASES: [(&str, Case); 22] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -49,6 +49,7 @@ const CASES: [(&str, Case); 21] = [
     ("replaced", starts::replaced),
     ("full-btrfs", disks::full_btrfs),
     ("full-ext4", disks::full_ext4),
+    ("no-room-for-state", disks::no_room),
     ("quota", disks::used_up_quota),
     ("bits", bits::every_bit_and_length),
     ("damage", bits::damaged_starts),
