@@ -6,14 +6,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use config::{Map, Source, Value};
+use config::{Map, Source};
 
-use super::error::{ConfigError, ValueError};
+use super::bare;
+use super::error::ConfigError;
 use super::keys::{self, PREFIX};
 use super::layers::Layer;
-use super::listen::Listen;
 use super::profile::Profile;
-use super::value;
 
 /// Where the configuration lies unless `--config` names another file.
 const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
@@ -27,13 +26,6 @@ pub struct Environment {
     variables: Vec<(OsString, OsString)>,
     current_dir: PathBuf,
     default_file: PathBuf,
-}
-
-/// What the bare variables of a profile set, and what is to be said about them.
-#[derive(Debug, Default)]
-pub(super) struct Bare {
-    pub(super) layer: Layer,
-    pub(super) problems: Vec<ConfigError>,
 }
 
 impl Environment {
@@ -151,41 +143,6 @@ impl Environment {
         (layer, problems)
     }
 
-    /// What the bare variables of `profile` set, such as `SHARD_ID`.
-    pub(super) fn bare(&self, profile: Profile) -> Bare {
-        let mut bare = Bare::default();
-        let (shard, port) = (profile.shard_variable(), profile.port_variable());
-        match self.text(shard) {
-            Ok(Some(text)) => bare.layer.set("shard.id", text.to_owned(), shard),
-            Ok(None) => {}
-            Err(problem) => bare.problems.push(problem),
-        }
-        match self.text(port) {
-            Ok(Some(text)) => match listen_on(text, port) {
-                Ok(value) => bare.layer.set("http.listen", value, port),
-                Err(problem) => bare.problems.push(problem),
-            },
-            Ok(None) => {}
-            Err(problem) => bare.problems.push(problem),
-        }
-        bare.problems.extend(self.conflict(shard));
-        bare
-    }
-
-    /// Two numbers for one shard: whichever won, the other host's IDs might be issued again.
-    fn conflict(&self, bare: &'static str) -> Option<ConfigError> {
-        let full = keys::named("shard.id")?.variable();
-        let first = self.variable(bare)?.to_str()?;
-        let second = self.variable(&full)?.to_str()?;
-        (first != second).then(|| ConfigError::Conflict {
-            key: "shard.id",
-            first: bare,
-            first_value: first.to_owned(),
-            second_value: second.to_owned(),
-            second: full,
-        })
-    }
-
     /// What to say about variables that look as if they were meant for this program.
     pub(super) fn warnings(&self, profile: Profile) -> Vec<String> {
         let unknown = self.unknown().map(|(name, nearest)| {
@@ -196,30 +153,17 @@ impl Environment {
             }
             format!("the environment variable {name} is not read; the nearest is {nearest}: rename or unset it")
         });
-        unknown.chain(self.foreign(profile)).collect()
+        let foreign = bare::foreign(self, profile).map(|(_, hint)| hint);
+        unknown.chain(foreign).collect()
     }
 
-    /// Hints at bare variables that another profile would read.
-    pub(super) fn foreign(&self, profile: Profile) -> impl Iterator<Item = String> {
-        profile.foreign_variables().filter_map(move |(name, own)| {
-            let value = self.variable(name)?.to_string_lossy();
-            Some(format!(
-                "{name}={value} is set, but the profile {profile} reads {own}"
-            ))
-        })
-    }
-
-    /// Hints at variables that look as if they were meant to set the shard number of `profile`.
-    pub(super) fn mistaken_shards(&self, profile: Profile) -> Vec<String> {
+    /// Hints at variables that look like a misspelt `SHARDFLAKE_SHARD__ID`.
+    pub(super) fn misspelt_shards(&self) -> Vec<String> {
         let shard = keys::named("shard.id").map(keys::Key::variable);
-        let misspelt = self
-            .unknown()
+        self.unknown()
             .filter(|(name, nearest)| name != CONFIG && Some(nearest) == shard.as_ref())
-            .map(|(name, nearest)| format!("{name} is set, but is not read: rename it {nearest}"));
-        let foreign = self
-            .foreign(profile)
-            .filter(|hint| hint.ends_with(profile.shard_variable()));
-        misspelt.chain(foreign).collect()
+            .map(|(name, nearest)| format!("{name} is set, but is not read: rename it {nearest}"))
+            .collect()
     }
 
     /// The state directory where none is configured, and the variable that it comes from.
@@ -261,17 +205,6 @@ impl Environment {
             Some((name.into_owned(), nearest))
         })
     }
-}
-
-/// A bare port as the list of addresses that it stands for.
-pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigError> {
-    let port = value::port(port).map_err(|problem: ValueError| ConfigError::Value {
-        key: "http.listen".to_owned(),
-        origin: origin.to_owned(),
-        problem,
-    })?;
-    let address = Listen::all_addresses(port).to_string();
-    Ok(vec![Value::new(Some(&origin.to_owned()), address)])
 }
 
 /// Whether Kubernetes sets such a variable by itself, for a Service whose name begins with

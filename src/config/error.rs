@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::Setting;
+use crate::id::layout::LayoutError;
 use crate::id::range::RangeError;
 
 /// One problem. The text says which key, what was seen, where it came from and what to do.
@@ -92,13 +93,26 @@ pub enum ConfigError {
         /// Its value.
         second_value: String,
     },
+    /// One of two variables that make a shard number together.
+    #[error(
+        "{set} is set and {missing} is not; a shard of this profile is told by both: set {missing} too"
+    )]
+    HalfNumber {
+        /// The variable that is set.
+        set: &'static str,
+        /// The variable that is not.
+        missing: &'static str,
+    },
+    /// The bits do not make a layout.
+    #[error("layout.time_bits, layout.sequence_bits, layout.machine_bits and layout.tick: {0}")]
+    Layout(LayoutError),
     /// No shard number is set.
     #[error(
-        "no shard number is set; set {variable}=1 in the environment, --shard-id 1, or id = 1 under [shard] in {file}, with a number that no other host uses{hint}"
+        "no shard number is set; set {example} in the environment, --shard-id 1, or id = 1 under [shard] in {file}, with a number that no other host uses{hint}"
     )]
     NoShard {
-        /// The bare variable of the profile.
-        variable: &'static str,
+        /// How the profile's bare variables set one.
+        example: String,
         /// The configuration file.
         file: PathBuf,
         /// A variable of another profile that is set, or nothing.
@@ -142,6 +156,9 @@ pub enum ValueError {
     /// Not a duration.
     #[error("{0} is not a duration; write a number and its unit, such as \"250ms\" or \"5s\"")]
     Duration(String),
+    /// A duration with a part below the millisecond.
+    #[error("{0} has a part below the millisecond; write whole milliseconds, such as \"10ms\"")]
+    Fraction(String),
     /// Not a whole number.
     #[error("{0} is not a whole number; write decimal digits alone, such as {1}")]
     Integer(String, u64),
@@ -174,9 +191,6 @@ pub enum ValueError {
         /// The words that are.
         allowed: &'static str,
     },
-    /// A profile that is known, but not in this version.
-    #[error("the profile {0:?} is not in this version; set \"sonyflake\"")]
-    FutureProfile(String),
     /// Not text.
     #[error("{0} is not text; write a string in quotes")]
     Text(String),

@@ -22,19 +22,39 @@ pub struct Key {
 pub const PREFIX: &str = "SHARDFLAKE_";
 
 /// The tables of the configuration file.
-pub const TABLES: [&str; 5] = ["shard", "http", "state", "clock", "log"];
+pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 19] = [
+pub const KEYS: [Key; 23] = [
     Key::new(
         "profile",
         r#""sonyflake""#,
-        "layout, epoch, bare variables and replies",
+        "layout, epoch, bare variables, port and replies",
     ),
     Key::open(
         "epoch",
         r#""2014-09-01T00:00:00Z""#,
         "where the time field counts from (RFC 3339, UTC, whole milliseconds); the profile's own if unset",
+    ),
+    Key::open(
+        "layout.time_bits",
+        "39",
+        "bits of the time field, 32 to 48; the profile's own if unset",
+    ),
+    Key::open(
+        "layout.sequence_bits",
+        "8",
+        "bits of the sequence, 1 to 22; the profile's own if unset",
+    ),
+    Key::open(
+        "layout.machine_bits",
+        "16",
+        "bits of the machine ID with its datacenter, 1 to 22; the profile's own if unset",
+    ),
+    Key::open(
+        "layout.tick",
+        r#""10ms""#,
+        "what the time field counts, 1ms to 1m; the profile's own if unset",
     ),
     Key::open(
         "shard.id",
@@ -49,7 +69,7 @@ pub const KEYS: [Key; 19] = [
     Key::new(
         "http.listen",
         r#"["127.0.0.1:7001"]"#,
-        "addresses (\"ip:port\") and Unix sockets (\"unix:/path\")",
+        "addresses (\"ip:port\") and Unix sockets (\"unix:/path\"); port 8080 in the Snowflake profiles",
     ),
     Key::open(
         "http.workers",

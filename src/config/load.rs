@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use config::Value;
 
-use super::environment::{self, Environment};
+use super::bare;
+use super::environment::Environment;
 use super::error::{ConfigError, ConfigErrors};
 use super::file;
+use super::keys;
 use super::layers::{self, DEFAULT, Layer};
+use super::layout;
 use super::profile::Profile;
 use super::reader::{Reader, Refused, as_size};
 use super::value;
@@ -26,7 +29,8 @@ struct Gathered {
     reader: Reader,
     warnings: Vec<String>,
     file: Option<PathBuf>,
-    file_failed: bool,
+    /// Whether a shard number may stand where it could not be read.
+    shard_hidden: bool,
 }
 
 /// What both the server and the `state` commands need.
@@ -58,8 +62,7 @@ impl Config {
         let reader = &mut gathered.reader;
         let shard = sections.shard.and_then(|set| match set {
             Some(shard) => Ok(shard),
-            // The number may stand in the file that could not be read.
-            None if gathered.file_failed => Err(Refused),
+            None if gathered.shard_hidden => Err(Refused),
             None => Err(reader.report(no_shard(profile, flags, environment))),
         });
         let log_level = reader.required("log.level", value::level, |level| {
@@ -109,23 +112,25 @@ impl Upkeep {
 }
 
 impl Calculation {
-    /// Reads profile and epoch, and nothing else: neither a shard number nor a file is needed.
+    /// Reads profile, layout and epoch, and nothing else: neither a shard number nor a file is needed.
     /// A file in /etc that this user may not read is only worth a warning.
     ///
     /// # Errors
     /// [`ConfigErrors`] if the file that was asked for cannot be read, or profile or epoch is wrong.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut gathered = gather(flags, environment);
-        let layout = layout(&mut gathered.reader, gathered.profile);
+        let layout = layout::read(&mut gathered.reader, gathered.profile);
         let (_, problems) = gathered.reader.finish();
         let (hidden, problems): (Vec<_>, Vec<_>) = problems
             .into_iter()
             .filter(|problem| match problem {
-                ConfigError::Value { key, .. } => key == "profile" || key == "epoch",
+                ConfigError::Value { key, .. } => layout::has_part(key),
                 ConfigError::NotUtf8 { name, .. } => {
-                    name == "SHARDFLAKE_PROFILE" || name == "SHARDFLAKE_EPOCH"
+                    keys::set_by(name).is_some_and(|key| layout::has_part(key.name))
                 }
-                ConfigError::UnknownKey { .. } | ConfigError::Conflict { .. } => false,
+                ConfigError::UnknownKey { .. }
+                | ConfigError::Conflict { .. }
+                | ConfigError::HalfNumber { .. } => false,
                 _ => true,
             })
             .partition(|problem| {
@@ -170,14 +175,17 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
         .find("profile")
         .and_then(|found| value::profile(&found.kind).ok())
         .unwrap_or_default();
+    let layout = layout::read(&mut Reader::new(without_bare, Vec::new()), profile);
 
-    let bare = environment.bare(profile);
+    let bare = bare::read(environment, profile, &layout.unwrap_or(profile.layout()));
     problems.extend(bare.problems);
+    let own = profile_layer(profile);
     let mut warnings = environment.warnings(profile);
     let above = [&command_line, &variables];
     warnings.extend(overridden_port(&bare.layer, above, profile));
     let merged = layers::merge([
         &defaults,
+        &own,
         &file.layer,
         &bare.layer,
         &variables,
@@ -188,14 +196,24 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
         reader: Reader::new(merged, problems),
         warnings,
         file: file.path,
-        file_failed: file.failed,
+        shard_hidden: file.failed || bare.number_refused,
     }
+}
+
+/// Defaults of the profile that differ from the table's.
+fn profile_layer(profile: Profile) -> Layer {
+    let mut layer = Layer::default();
+    if profile != Profile::default() {
+        let address = Value::from(format!("127.0.0.1:{}", profile.port()));
+        layer.set("http.listen", vec![address], &format!("profile {profile}"));
+    }
+    layer
 }
 
 impl Gathered {
     fn sections(&mut self, flags: &Flags, environment: &Environment) -> Sections {
         let reader = &mut self.reader;
-        let layout = layout(reader, self.profile);
+        let layout = layout::read(reader, self.profile);
         let shard = shard(reader, layout);
         let spans = Spans::read(reader);
         Sections {
@@ -247,7 +265,7 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
     match flags
         .port
         .as_deref()
-        .map(|port| environment::listen_on(port, "--port"))
+        .map(|port| bare::listen_on(port, "--port"))
     {
         Some(Ok(addresses)) => listen.extend(addresses),
         Some(Err(problem)) => problems.push(problem),
@@ -266,26 +284,25 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
 
 /// The bare port gives way to a list of addresses; whoever set both should hear of it.
 fn overridden_port(bare: &Layer, above: [&Layer; 2], profile: Profile) -> Option<String> {
-    let port = bare.find("http.listen")?;
+    let (port, variable) = (bare.find("http.listen")?, profile.port_variable()?);
     let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
     if value::listen(&winner.kind).ok() == value::listen(&port.kind).ok() {
         return None;
     }
     Some(format!(
-        "{} is not used, because {} names the addresses to listen on",
-        profile.port_variable(),
+        "{variable} is not used, because {} names the addresses to listen on",
         winner.origin().unwrap_or(DEFAULT)
     ))
 }
 
 fn no_shard(profile: Profile, flags: &Flags, environment: &Environment) -> ConfigError {
-    let hints = environment.mistaken_shards(profile);
+    let hints = bare::mistaken_shards(environment, profile);
     let hint = match hints.as_slice() {
         [] => String::new(),
         hints => format!(" ({})", hints.join("; ")),
     };
     ConfigError::NoShard {
-        variable: profile.shard_variable(),
+        example: profile.number().example(),
         file: chosen_file(flags, environment),
         hint,
     }
@@ -296,18 +313,6 @@ fn chosen_file(flags: &Flags, environment: &Environment) -> PathBuf {
         .config
         .clone()
         .unwrap_or_else(|| environment.default_file().to_path_buf())
-}
-
-fn layout(reader: &mut Reader, profile: Profile) -> Result<Layout, Refused> {
-    // Read first, because the bare variables hang on it; reported here, once.
-    reader.required("profile", value::profile, Profile::to_string)?;
-    let own = profile.layout();
-    let show = |ms: &u64| value::show_time(*ms);
-    if let Some(epoch_ms) = reader.optional("epoch", value::epoch, show)? {
-        return Ok(own.with_epoch_ms(epoch_ms));
-    }
-    reader.note("epoch", show(&own.epoch_ms()), "profile");
-    Ok(own)
 }
 
 fn shard(

@@ -4,11 +4,13 @@
 //! The environment's bare variables (`SHARD_ID`, `SERVICE_PORT`) stand just below those with the
 //! prefix. All problems are reported together, each with its key, value, origin and remedy.
 
+mod bare;
 pub mod environment;
 pub mod error;
 mod file;
 pub mod keys;
 mod layers;
+mod layout;
 pub mod listen;
 mod load;
 pub mod profile;
@@ -35,7 +37,7 @@ pub use reload::{Change, Difference, reload_difference};
 pub struct Config {
     /// Which system this server stands in for.
     pub profile: Profile,
-    /// The profile's layout, from the configured epoch.
+    /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
     /// The machine IDs that this server owns; they fit the layout.
     pub shard: MachineRange,
@@ -149,7 +151,7 @@ pub struct Flags {
 /// What the `state` commands need. They work without a shard number too: `state show` shows all marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upkeep {
-    /// The profile's layout, from the configured epoch.
+    /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
     /// The machine IDs, if a shard number is set.
     pub shard: Option<MachineRange>,
@@ -166,7 +168,7 @@ pub struct Upkeep {
 /// What the commands that only calculate need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {
-    /// The profile's layout, from the configured epoch.
+    /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
     /// What the operator should hear of.
     pub warnings: Vec<String>,

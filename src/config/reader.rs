@@ -71,6 +71,21 @@ impl Reader {
         }
     }
 
+    /// The value of a key whose default is the profile's, which is `own`.
+    pub(super) fn of_profile<T>(
+        &mut self,
+        key: &'static str,
+        own: T,
+        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
+        show: impl Fn(&T) -> String,
+    ) -> Result<T, Refused> {
+        if let Some(set) = self.optional(key, read, &show)? {
+            return Ok(set);
+        }
+        self.note(key, show(&own), "profile");
+        Ok(own)
+    }
+
     /// The value of a key that has a default.
     pub(super) fn required<T>(
         &mut self,

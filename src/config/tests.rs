@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::id::layout::{Bits, Order};
 use crate::id::range::RangeError;
 
+mod profiles;
 mod shipped;
 mod variables;
 
@@ -110,6 +112,10 @@ fn every_variable_reaches_its_key() {
     let values = [
         ("profile", "sonyflake"),
         ("epoch", "2020-01-01T00:00:00Z"),
+        ("layout.time_bits", "40"),
+        ("layout.sequence_bits", "9"),
+        ("layout.machine_bits", "14"),
+        ("layout.tick", "5ms"),
         ("shard.id", "16-31"),
         ("shard.source", "static"),
         ("http.listen", "unix:/run/s.sock"),
@@ -140,9 +146,16 @@ fn every_variable_reaches_its_key() {
         assert_eq!(setting.origin, keys::named(key).unwrap().variable());
     }
     assert_eq!(config.state.dir, Path::new("/s"));
+    let bits = Bits {
+        order: Order::SequenceMachine,
+        time: 40,
+        sequence: 9,
+        machine: 14,
+        datacenter: 0,
+    };
     assert_eq!(
         config.layout,
-        Layout::SONYFLAKE.with_epoch_ms(1_577_836_800_000)
+        Layout::new(bits, 5, 1_577_836_800_000).unwrap()
     );
     assert!(config.clock.require_sync && config.state.allow_network_fs && !config.state.create);
     assert_eq!(
@@ -221,8 +234,13 @@ fn refusals_name_key_value_origin_and_remedy() {
     );
     with_shard(
         "SHARDFLAKE_PROFILE",
-        "snowflake",
-        &["profile", "SHARDFLAKE_PROFILE", "set \"sonyflake\""],
+        "twitter",
+        &[
+            "profile",
+            "SHARDFLAKE_PROFILE",
+            "\"twitter\"",
+            "\"snowflake-dc\"",
+        ],
     );
     with_shard(
         "SERVICE_PORT",

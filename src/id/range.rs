@@ -103,10 +103,18 @@ impl MachineRange {
     /// # Errors
     /// [`RangeError::TooLarge`] if it does not.
     pub fn fit(self, layout: &Layout) -> Result<Self, RangeError> {
-        if self.last > layout.max_machine() {
+        self.below(layout.max_machine())
+    }
+
+    /// Checks that the range ends at `max` or before.
+    ///
+    /// # Errors
+    /// [`RangeError::TooLarge`] if it does not.
+    pub fn below(self, max: u32) -> Result<Self, RangeError> {
+        if self.last > max {
             return Err(RangeError::TooLarge {
                 value: u64::from(self.last),
-                max: layout.max_machine(),
+                max,
             });
         }
         Ok(self)
