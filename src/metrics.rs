@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::config::Profile;
 use crate::issuer::Refusal;
 use crate::issuer::SystemIssuer;
 use crate::issuer::stats::{Counter, Histogram};
@@ -103,8 +104,11 @@ impl Http {
 
 /// Everything there is to read, as Prometheus reads it.
 #[must_use]
-pub fn render(issuer: &SystemIssuer, http: &Http, profile: &str) -> String {
+pub fn render(issuer: &SystemIssuer, http: &Http, profile: Profile) -> String {
     let mut text = Text::default();
+    if profile == Profile::Snowflake {
+        id_generator(&mut text, issuer);
+    }
     issued(&mut text, issuer);
     served(&mut text, http);
     standing(&mut text, issuer);
@@ -114,8 +118,28 @@ pub fn render(issuer: &SystemIssuer, http: &Http, profile: &str) -> String {
         "Always 1; version and profile of this server.",
     );
     let version = env!("CARGO_PKG_VERSION");
-    text.sample("", &[("version", version), ("profile", profile)], 1);
+    text.sample("", &[("version", version), ("profile", profile.name())], 1);
     text.out
+}
+
+/// The names that the profile `snowflake` is known for.
+fn id_generator(text: &mut Text, issuer: &SystemIssuer) {
+    let stats = issuer.stats();
+    text.prefix = "id_generator_";
+    text.counter(
+        "ids_generated_total",
+        "Total IDs generated",
+        &stats.ids_issued,
+    );
+    text.counter(
+        "sequence_exhausted_total",
+        "Times sequence was exhausted within a millisecond",
+        &stats.sequence_exhausted,
+    );
+    let help = "Worker ID of this instance";
+    text.family("worker_id", Kind::Gauge, help);
+    text.sample("", &[], issuer.machines().first());
+    text.prefix = OURS;
 }
 
 fn issued(text: &mut Text, issuer: &SystemIssuer) {
@@ -221,11 +245,24 @@ enum Kind {
     Histogram,
 }
 
+/// What the names of our own families begin with.
+const OURS: &str = "shardflake_";
+
 /// The text as it grows: families one after the other, each with its samples.
-#[derive(Default)]
 struct Text {
     out: String,
+    prefix: &'static str,
     family: &'static str,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            out: String::new(),
+            prefix: OURS,
+            family: "",
+        }
+    }
 }
 
 impl Text {
@@ -237,15 +274,16 @@ impl Text {
             Kind::Histogram => "histogram",
         };
         self.family = name;
+        let prefix = self.prefix;
         self.put(format_args!(
-            "# HELP shardflake_{name} {help}\n# TYPE shardflake_{name} {kind}\n"
+            "# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}\n"
         ));
     }
 
     /// A sample of the present family. Label values are our own words and need no escaping.
     fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl fmt::Display) {
-        let family = self.family;
-        self.put(format_args!("shardflake_{family}{suffix}"));
+        let (prefix, family) = (self.prefix, self.family);
+        self.put(format_args!("{prefix}{family}{suffix}"));
         let mut before = '{';
         for (name, value) in labels {
             self.put(format_args!("{before}{name}=\"{value}\""));

@@ -126,7 +126,11 @@ impl Server {
             boot_id(),
         );
         Ok(Self {
-            app: Arc::new(App::new(Arc::clone(&issuer), limits(&config))),
+            app: Arc::new(App::new(
+                Arc::clone(&issuer),
+                config.profile,
+                limits(&config),
+            )),
             keeper: spawn_keeper(keeper)?,
             issuer,
             listeners,

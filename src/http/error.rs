@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::negotiation::{Format, QueryError};
 use super::response::Answer;
+use crate::config::Profile;
 use crate::id::encoding::DecodeError;
 use crate::id::layout::Overflow;
 use crate::issuer::Refusal;
@@ -46,7 +47,8 @@ pub(super) enum Error {
 #[derive(Serialize)]
 struct Body<'a> {
     error: &'a str,
-    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
 }
 
 impl Error {
@@ -88,11 +90,11 @@ impl Error {
         )
     }
 
-    /// The answer as JSON.
-    pub(super) fn answer(&self) -> Answer {
+    /// The answer as JSON, with the keys that `profile` documents.
+    pub(super) fn answer(&self, profile: Profile) -> Answer {
         let body = Body {
             error: &self.to_string(),
-            code: self.code(),
+            code: (profile != Profile::Snowflake).then(|| self.code()),
         };
         let body = serde_json::to_vec(&body).expect("texts make JSON");
         self.finish(Answer::new(Format::Json, body))

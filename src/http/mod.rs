@@ -18,14 +18,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::config::Profile;
 use crate::issuer::SystemIssuer;
 use crate::metrics;
 
 pub use bind::{Address, BindError, bind_tcp, bind_unix};
 pub use listener::{Listener, run};
-
-/// The profile whose replies the routes give.
-const PROFILE: &str = "sonyflake";
 
 /// What one client, and all clients together, may ask of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +57,8 @@ impl Default for Limits {
 /// What all connections share.
 pub struct App {
     issuer: Arc<SystemIssuer>,
+    /// Whose documented replies the routes give.
+    profile: Profile,
     metrics: metrics::Http,
     limits: RwLock<Limits>,
     /// Told when there may be room for another connection.
@@ -66,11 +66,12 @@ pub struct App {
 }
 
 impl App {
-    /// A server of `issuer`'s IDs; to be handed to [`run`].
+    /// A server of `issuer`'s IDs with the replies of `profile`; to be handed to [`run`].
     #[must_use]
-    pub fn new(issuer: Arc<SystemIssuer>, limits: Limits) -> Self {
+    pub fn new(issuer: Arc<SystemIssuer>, profile: Profile, limits: Limits) -> Self {
         Self {
             issuer,
+            profile,
             metrics: metrics::Http::default(),
             limits: RwLock::new(limits),
             room: Notify::new(),

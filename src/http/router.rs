@@ -55,7 +55,7 @@ pub(super) async fn answer(
         if error.leaves_unread() {
             context.leave_unread();
         }
-        error.answer()
+        error.answer(context.app.profile)
     });
     let ended = Instant::now();
     context.end(ended);

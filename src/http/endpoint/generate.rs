@@ -3,6 +3,7 @@
 use hyper::Method;
 use hyper::http::request::Parts;
 
+use crate::config::Profile;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{self, ENCODING, FORMAT, Format, Query};
@@ -13,14 +14,24 @@ use crate::issuer::Issued;
 /// The forms that an ID can be had in; the first is the default.
 const OFFERS: [Format; 3] = [Format::Json, Format::Text, Format::Binary];
 
-/// A new ID as a number and as a text, and when its tick began.
+/// `/generate`.
 pub(in crate::http) async fn generate(app: &App, request: &Parts) -> Result<Answer, Error> {
-    one(app, request, number_and_text).await
+    let json = match app.profile {
+        Profile::SnowflakeDc => number,
+        _ => number_and_text,
+    };
+    one(app, request, json).await
 }
 
-/// A new ID as a text, and the machine ID in it.
+/// `/id`.
 pub(in crate::http) async fn id(app: &App, request: &Parts) -> Result<Answer, Error> {
-    one(app, request, text_and_machine).await
+    let json = match app.profile {
+        Profile::Snowflake => text,
+        Profile::SnowflakeNode => number_and_machine,
+        Profile::SnowflakeDc => number,
+        _ => text_and_machine,
+    };
+    one(app, request, json).await
 }
 
 /// Writes an ID as JSON.
@@ -61,6 +72,7 @@ fn head(app: &App, format: Format) -> Result<Answer, Error> {
     }
 }
 
+/// A new ID as a number and as a text, and when its tick began.
 fn number_and_text(layout: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
     let number = Encoding::Decimal.encode(issued.id);
     let text = encoding.encode(issued.id);
@@ -77,6 +89,7 @@ fn number_and_text(layout: &Layout, issued: &Issued, encoding: Encoding) -> Vec<
     ])
 }
 
+/// A new ID as a text, and the machine ID in it.
 fn text_and_machine(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
     let text = encoding.encode(issued.id);
     let mut machine = itoa::Buffer::new();
@@ -88,6 +101,44 @@ fn text_and_machine(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> 
         machine.as_bytes(),
         b"}",
     ])
+}
+
+/// A new ID as a text.
+fn text(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
+    let text = encoding.encode(issued.id);
+    joined([b"{\"id\":\"", text.as_bytes(), b"\"}"])
+}
+
+/// A new ID as a number.
+fn number(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
+    let quote = quote(encoding);
+    let number = encoding.encode(issued.id);
+    joined([b"{\"id\":", quote, number.as_bytes(), quote, b"}"])
+}
+
+/// A new ID as a number, and the machine ID in it.
+fn number_and_machine(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
+    let quote = quote(encoding);
+    let number = encoding.encode(issued.id);
+    let mut machine = itoa::Buffer::new();
+    let machine = machine.format(issued.machine);
+    joined([
+        b"{\"id\":",
+        quote,
+        number.as_bytes(),
+        quote,
+        b",\"machine_id\":",
+        machine.as_bytes(),
+        b"}",
+    ])
+}
+
+/// What stands around an ID where decimal is a number: no other encoding is one.
+const fn quote(encoding: Encoding) -> &'static [u8] {
+    match encoding {
+        Encoding::Decimal => b"",
+        _ => b"\"",
+    }
 }
 
 fn line(id: u64, encoding: Encoding) -> Vec<u8> {
@@ -113,7 +164,7 @@ mod tests {
         machine: 1,
     };
 
-    fn text(bytes: Vec<u8>) -> String {
+    fn exact(bytes: Vec<u8>) -> String {
         assert_eq!(bytes.len(), bytes.capacity());
         String::from_utf8(bytes).unwrap()
     }
@@ -122,19 +173,35 @@ mod tests {
     fn carries_exactly_the_documented_keys() {
         let layout = Layout::SONYFLAKE;
         assert_eq!(
-            text(number_and_text(&layout, &ISSUED, Encoding::Decimal)),
+            exact(number_and_text(&layout, &ISSUED, Encoding::Decimal)),
             r#"{"id":547205677056000001,"id_str":"547205677056000001","timestamp":1735689600}"#
         );
         assert_eq!(
-            text(number_and_text(&layout, &ISSUED, Encoding::Hex)),
+            exact(number_and_text(&layout, &ISSUED, Encoding::Hex)),
             r#"{"id":547205677056000001,"id_str":"079810aa00000001","timestamp":1735689600}"#
         );
         assert_eq!(
-            text(text_and_machine(&layout, &ISSUED, Encoding::Base32)),
+            exact(text_and_machine(&layout, &ISSUED, Encoding::Base32)),
             r#"{"id":"0F60GN8000001","machine_id":1}"#
         );
         assert_eq!(
-            text(line(ISSUED.id, Encoding::Decimal)),
+            exact(text(&layout, &ISSUED, Encoding::Decimal)),
+            r#"{"id":"547205677056000001"}"#
+        );
+        assert_eq!(
+            exact(number(&layout, &ISSUED, Encoding::Decimal)),
+            r#"{"id":547205677056000001}"#
+        );
+        assert_eq!(
+            exact(number_and_machine(&layout, &ISSUED, Encoding::Decimal)),
+            r#"{"id":547205677056000001,"machine_id":1}"#
+        );
+        assert_eq!(
+            exact(number_and_machine(&layout, &ISSUED, Encoding::Base32)),
+            r#"{"id":"0F60GN8000001","machine_id":1}"#
+        );
+        assert_eq!(
+            exact(line(ISSUED.id, Encoding::Decimal)),
             "547205677056000001\n"
         );
     }

@@ -3,6 +3,7 @@
 use hyper::HeaderMap;
 use serde::Serialize;
 
+use crate::config::Profile;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{self, Format};
@@ -29,16 +30,30 @@ struct Clock {
     synchronised: Option<bool>,
 }
 
-/// Whether the shard may issue, in a word; a client that asks for something odd gets text.
+/// Whether the shard may issue, in a word; a client that asks for something odd gets the profile's
+/// usual form.
 pub(in crate::http) fn health(app: &App, headers: &HeaderMap) -> Answer {
-    let offers = [Format::Text, Format::Json];
-    let json = negotiation::preferred(headers, &offers) == Some(Format::Json);
+    let offers = match app.profile {
+        Profile::Snowflake => [Format::Json, Format::Text],
+        _ => [Format::Text, Format::Json],
+    };
+    let format = negotiation::preferred(headers, &offers).unwrap_or(offers[0]);
+    let json = format == Format::Json;
     match app.issuer().health().refusal.map(Error::from) {
-        None if json => Answer::new(Format::Json, r#"{"status":"ok"}"#),
-        None => Answer::new(Format::Text, "OK"),
-        Some(error) if json => error.answer(),
+        None if json => Answer::new(format, healthy(app)),
+        None if app.profile == Profile::SnowflakeNode => Answer::new(format, "ok"),
+        None => Answer::new(format, "OK"),
+        Some(error) if json => error.answer(app.profile),
         Some(error) => error.answer_as_text(),
     }
+}
+
+fn healthy(app: &App) -> String {
+    if app.profile != Profile::Snowflake {
+        return r#"{"status":"ok"}"#.to_owned();
+    }
+    let worker = app.issuer().machines().first();
+    format!(r#"{{"status":"healthy","worker_id":{worker}}}"#)
 }
 
 /// Whether the process gets on; its waiting for the clock is no reason to restart it.

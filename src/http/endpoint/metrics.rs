@@ -1,10 +1,10 @@
 //! `/metrics`.
 
+use crate::http::App;
 use crate::http::response::Answer;
-use crate::http::{App, PROFILE};
 use crate::metrics;
 
 /// Everything that is counted.
 pub(in crate::http) fn metrics(app: &App) -> Answer {
-    Answer::metrics(metrics::render(app.issuer(), &app.metrics, PROFILE))
+    Answer::metrics(metrics::render(app.issuer(), &app.metrics, app.profile))
 }

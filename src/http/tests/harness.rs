@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock, boot_id};
+use crate::config::Profile;
 use crate::http::{App, Limits, Listener, bind_tcp, run};
 use crate::id::layout::Layout;
 use crate::issuer::{Issuer, Keeper, Settings, SystemIssuer};
@@ -131,7 +132,11 @@ impl Server {
         let mut listeners = more();
         listeners.push(tcp);
         let shard = Shard::start();
-        let app = Arc::new(App::new(Arc::clone(&shard.issuer), limits));
+        let app = Arc::new(App::new(
+            Arc::clone(&shard.issuer),
+            Profile::default(),
+            limits,
+        ));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {
             let _ = stopped.await;

@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task;
 
 use shardflake::clock::{Clock, SystemClock, boot_id};
+use shardflake::config::Profile;
 use shardflake::http::{App, Limits, Listener, run as serve};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
@@ -143,7 +144,11 @@ impl Server {
         let socket = directory.path().join("socket");
         let listener = UnixListener::bind(&socket).expect("a socket can be bound");
         let (issuer, keeper) = shard();
-        let app = Arc::new(App::new(Arc::clone(&issuer), Limits::default()));
+        let app = Arc::new(App::new(
+            Arc::clone(&issuer),
+            Profile::default(),
+            Limits::default(),
+        ));
         let inside = runtime.enter();
         let listener = Listener::from_std_unix(listener).expect("a socket can be watched");
         runtime.spawn(serve(vec![listener], app, std::future::pending()));
