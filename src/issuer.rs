@@ -8,6 +8,7 @@
 //! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
 //! has *begun*, which is later while the generator is ahead of a clock that was set back.
 
+mod bulk;
 mod event;
 mod health;
 mod keeper;
@@ -16,6 +17,7 @@ mod published;
 mod refusal;
 mod settings;
 pub mod stats;
+mod time;
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -26,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+pub use bulk::Bulk;
 pub use event::Event;
 pub use health::Health;
 pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
@@ -195,13 +198,14 @@ impl<C: Clock> Issuer<C> {
         let mut boot = begin;
         loop {
             let left = patience.saturating_sub(elapsed(begin, boot));
-            match self.reserve(boot, left) {
+            match self.reserve(boot, left, ONE) {
                 Ok(reservation) => {
                     let end = self.await_tick(&reservation, boot, until).await?;
                     self.stats.issue_wait.record(elapsed(begin, end));
                     return Ok(self.issued(&reservation));
                 }
                 Err(Delay::Refused(refusal)) => return Err(refusal),
+                Err(Delay::Later(tick)) => return Err(self.saturated(boot, tick)),
                 Err(Delay::Bound(bound)) => self.await_bound(bound, elapsed(boot, until)).await?,
                 Err(Delay::NotOpen) => self.await_opening(elapsed(boot, until)).await?,
             }
@@ -209,8 +213,13 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Takes an ID out of the order, of a tick that begins within `patience`.
-    fn reserve(&self, boot: i64, patience: Duration) -> Result<Reservation, Delay> {
+    /// Takes up to `wanted` IDs out of the order, of ticks that begin within `patience`.
+    fn reserve(
+        &self,
+        boot: i64,
+        patience: Duration,
+        wanted: NonZeroU32,
+    ) -> Result<Reservation, Delay> {
         let now = self.wall_tick(boot);
         let Some(next) = self.generator.tick() else {
             return Err(Delay::NotOpen);
@@ -229,16 +238,13 @@ impl<C: Clock> Issuer<C> {
         let horizon = self
             .begun(boot + nanos(patience))
             .min(self.furthest_issue(now));
-        match self.generator.reserve(now, ONE, bound.min(horizon)) {
+        match self.generator.reserve(now, wanted, bound.min(horizon)) {
             Ok(reservation) => {
                 self.count_exhaustion(&reservation, now);
                 Ok(reservation)
             }
             Err(Blocked::Above(tick)) if tick > bound => Err(Delay::Bound(bound)),
-            Err(Blocked::Above(tick)) => Err(Delay::Refused(Refusal::Saturated {
-                deadline: self.settings.deadline,
-                left: self.until_begun(boot, tick),
-            })),
+            Err(Blocked::Above(tick)) => Err(Delay::Later(tick)),
             Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
             Err(Blocked::Closed) => Err(Delay::NotOpen),
         }
@@ -246,10 +252,13 @@ impl<C: Clock> Issuer<C> {
 
     /// The first ID of a tick that has not come yet is taken when the one before is used up.
     fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
-        let tick = reservation.first_tick();
-        let opens = reservation.opens_tick() && tick != self.first.load(Ordering::Relaxed);
-        if opens && tick > now {
-            self.stats.sequence_exhausted.add(1);
+        let opened = reservation.first_tick() + u64::from(!reservation.opens_tick());
+        let first = self.first.load(Ordering::Relaxed);
+        let from = opened.max(now + 1);
+        let from = from + u64::from(from == first);
+        let count = (reservation.last_tick() + 1).saturating_sub(from);
+        if count > 0 {
+            self.stats.sequence_exhausted.add(count);
         }
     }
 
@@ -270,10 +279,7 @@ impl<C: Clock> Issuer<C> {
             }
             // Also when the wake-up came late: whoever asked has given up.
             if boot > until {
-                return Err(Refusal::Saturated {
-                    deadline: self.settings.deadline,
-                    left: self.until_begun(boot, tick),
-                });
+                return Err(self.saturated(boot, tick));
             }
             if tick <= self.begun(boot) {
                 return Ok(boot);
@@ -313,53 +319,18 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// The tick of the wall clock that is followed.
-    #[inline]
-    fn wall_tick(&self, boot: i64) -> u64 {
-        self.tick(boot + self.offset.load(Ordering::Acquire))
-    }
-
-    /// The tick at `logical` nanoseconds since the epoch; the first one before it.
-    #[inline]
-    fn tick(&self, logical: i64) -> u64 {
-        u64::try_from(logical).unwrap_or(0) / self.tick_nanos.unsigned_abs()
-    }
-
-    /// The beginning of `tick` in nanoseconds since the epoch.
-    fn beginning(&self, tick: u64) -> i64 {
-        i64::try_from(tick)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(self.tick_nanos)
-    }
-
-    /// The last tick that has begun: of the wall clock, or of the pace while ahead of it.
-    fn begun(&self, boot: i64) -> u64 {
-        self.wall_tick(boot).max(self.tick(self.pace.at(boot)))
-    }
-
-    /// How long it takes from `boot` until `tick` has begun.
-    fn until_begun(&self, boot: i64, tick: u64) -> Duration {
-        let beginning = self.beginning(tick);
-        let by_wall = beginning.saturating_sub(self.offset.load(Ordering::Acquire));
-        let at = by_wall.min(self.pace.reaches(beginning));
-        Duration::from_nanos(u64::try_from(at.saturating_sub(boot)).unwrap_or(0))
-    }
-
-    /// The last tick that may be issued when the wall clock is at `now`.
-    fn furthest_issue(&self, now: u64) -> u64 {
-        let told = self.settings.continue_ahead.unwrap_or(0);
-        now.saturating_add(self.max_ahead).max(told)
-    }
-
-    fn too_far_ahead(&self, tick: u64, now: u64) -> bool {
-        tick > self.furthest_issue(now)
-    }
-
     fn clock_ahead(&self, tick: u64, now: u64) -> Refusal {
         Refusal::ClockAhead {
             ahead: self.span(tick.saturating_sub(now)),
             limit: self.settings.max_ahead,
             left: self.span(tick.saturating_sub(self.furthest_issue(now))),
+        }
+    }
+
+    fn saturated(&self, boot: i64, tick: u64) -> Refusal {
+        Refusal::Saturated {
+            deadline: self.settings.deadline,
+            left: self.until_begun(boot, tick),
         }
     }
 
@@ -369,10 +340,6 @@ impl<C: Clock> Issuer<C> {
         Refusal::TimeFieldOver {
             end: crate::timestamp::rfc3339(i64::try_from(end).unwrap_or(i64::MAX)),
         }
-    }
-
-    fn span(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
     }
 
     /// Asks the keeper for a higher bound; only the first of many requests wakes it.
@@ -485,6 +452,8 @@ enum Delay {
     Refused(Refusal),
     /// The generator is not open: not yet, or not any more.
     NotOpen,
+    /// The next free ID is of this tick, which is too far off.
+    Later(u64),
     /// The bound, which was this, has to rise first.
     Bound(u64),
 }

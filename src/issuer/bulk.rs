@@ -1,0 +1,102 @@
+//! Many IDs for one request, taken as their ticks come.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Delay, Issuer, Refusal};
+use crate::clock::Clock;
+use crate::id::generator::Run;
+
+/// How far ahead ticks are taken, or one tick if that is longer: enough to make up for a timer that
+/// wakes late, and so little that a single request beside it waits for two ticks or a few
+/// milliseconds.
+const AHEAD: Duration = Duration::from_millis(4);
+
+/// What is left of a request for many IDs.
+#[derive(Debug)]
+pub struct Bulk {
+    /// IDs that have yet to be reserved.
+    left: u32,
+    /// Reserved, some of them of ticks that have yet to begin. What is left here when the request
+    /// ends is burnt.
+    reserved: VecDeque<Run>,
+}
+
+impl Bulk {
+    /// A request for `count` IDs.
+    #[must_use]
+    pub const fn new(count: NonZeroU32) -> Self {
+        Self {
+            left: count.get(),
+            reserved: VecDeque::new(),
+        }
+    }
+
+    /// The next IDs, all of one tick, as soon as that has begun; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the shard may issue no more for now, or for ever; being saturated is no reason.
+    pub async fn next<C: Clock>(&mut self, issuer: &Issuer<C>) -> Result<Option<Run>, Refusal> {
+        loop {
+            let boot = issuer.clock.boottime();
+            let delay = self.reserve(issuer, boot);
+            let Some(tick) = self.reserved.front().map(Run::tick) else {
+                match delay {
+                    None => return Ok(None),
+                    Some(delay) => self.wait(issuer, boot, delay).await?,
+                }
+                continue;
+            };
+            let now = issuer.wall_tick(boot);
+            if issuer.too_far_ahead(tick, now) {
+                return Err(issuer.clock_ahead(tick, now));
+            }
+            if tick <= issuer.begun(boot) {
+                let run = self.reserved.pop_front();
+                let count = run.as_ref().map_or(0, Run::count);
+                issuer.stats.ids_issued.add(u64::from(count));
+                return Ok(run);
+            }
+            sleep(issuer.until_begun(boot, tick)).await;
+        }
+    }
+
+    /// Takes what can be had now of what is left.
+    fn reserve<C: Clock>(&mut self, issuer: &Issuer<C>, boot: i64) -> Option<Delay> {
+        let wanted = NonZeroU32::new(self.left)?;
+        match issuer.reserve(boot, ahead(issuer), wanted) {
+            Ok(reservation) => {
+                self.left -= reservation.count();
+                self.reserved.extend(reservation.runs());
+                None
+            }
+            Err(delay) => Some(delay),
+        }
+    }
+
+    async fn wait<C: Clock>(
+        &self,
+        issuer: &Issuer<C>,
+        boot: i64,
+        delay: Delay,
+    ) -> Result<(), Refusal> {
+        let patience = issuer.settings.deadline;
+        match delay {
+            Delay::Refused(refusal) => Err(refusal),
+            Delay::NotOpen => issuer.await_opening(patience).await,
+            Delay::Bound(bound) => issuer.await_bound(bound, patience).await,
+            Delay::Later(tick) => {
+                let begins = issuer.until_begun(boot, tick);
+                sleep(begins.saturating_sub(ahead(issuer))).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn ahead<C: Clock>(issuer: &Issuer<C>) -> Duration {
+    AHEAD.max(issuer.layout().tick())
+}

@@ -1,0 +1,55 @@
+//! Ticks and times: of the wall clock that is followed, and of the pace while ahead of it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Issuer;
+use crate::clock::Clock;
+
+impl<C: Clock> Issuer<C> {
+    /// The tick of the wall clock that is followed.
+    #[inline]
+    pub(super) fn wall_tick(&self, boot: i64) -> u64 {
+        self.tick(boot + self.offset.load(Ordering::Acquire))
+    }
+
+    /// The tick at `logical` nanoseconds since the epoch; the first one before it.
+    #[inline]
+    pub(super) fn tick(&self, logical: i64) -> u64 {
+        u64::try_from(logical).unwrap_or(0) / self.tick_nanos.unsigned_abs()
+    }
+
+    /// The beginning of `tick` in nanoseconds since the epoch.
+    pub(super) fn beginning(&self, tick: u64) -> i64 {
+        i64::try_from(tick)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(self.tick_nanos)
+    }
+
+    /// The last tick that has begun: of the wall clock, or of the pace while ahead of it.
+    pub(super) fn begun(&self, boot: i64) -> u64 {
+        self.wall_tick(boot).max(self.tick(self.pace.at(boot)))
+    }
+
+    /// How long it takes from `boot` until `tick` has begun.
+    pub(super) fn until_begun(&self, boot: i64, tick: u64) -> Duration {
+        let beginning = self.beginning(tick);
+        let by_wall = beginning.saturating_sub(self.offset.load(Ordering::Acquire));
+        let at = by_wall.min(self.pace.reaches(beginning));
+        Duration::from_nanos(u64::try_from(at.saturating_sub(boot)).unwrap_or(0))
+    }
+
+    /// The last tick that may be issued when the wall clock is at `now`.
+    pub(super) fn furthest_issue(&self, now: u64) -> u64 {
+        let told = self.settings.continue_ahead.unwrap_or(0);
+        now.saturating_add(self.max_ahead).max(told)
+    }
+
+    pub(super) fn too_far_ahead(&self, tick: u64, now: u64) -> bool {
+        tick > self.furthest_issue(now)
+    }
+
+    pub(super) fn span(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
+    }
+}
