@@ -71,6 +71,22 @@ pub struct Run {
     count: u32,
 }
 
+/// IDs of one tick: `first` plus every sum of a multiple of `machine_step` below `machines` and one of
+/// `sequence_step` below `sequences`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    /// The smallest ID.
+    pub first: u64,
+    /// How many machine IDs.
+    pub machines: u64,
+    /// From one machine ID to the next.
+    pub machine_step: u64,
+    /// How many sequence numbers of each.
+    pub sequences: u64,
+    /// From one sequence number to the next.
+    pub sequence_step: u64,
+}
+
 impl Generator {
     /// A generator for the machine IDs of `machines`; closed until [`Generator::open`].
     #[must_use]
@@ -211,6 +227,40 @@ impl Space {
         }
     }
 
+    /// How many IDs follow each other without a gap, and how far it is from the first of them to the
+    /// first of the next such row.
+    fn row_and_jump(&self) -> (u64, u64) {
+        let sequences = u64::from(self.layout.sequences());
+        match self.layout.order() {
+            Order::SequenceMachine => (
+                u64::from(self.machines.count()),
+                u64::from(self.layout.max_machine()) + 1,
+            ),
+            Order::MachineSequence => (sequences, sequences),
+        }
+    }
+
+    fn grid(&self, from: Position, columns: u64, rows: u64) -> Grid {
+        let (_, jump) = self.row_and_jump();
+        let first = self.id(from);
+        match self.layout.order() {
+            Order::SequenceMachine => Grid {
+                first,
+                machines: columns,
+                machine_step: 1,
+                sequences: rows,
+                sequence_step: jump,
+            },
+            Order::MachineSequence => Grid {
+                first,
+                machines: rows,
+                machine_step: jump,
+                sequences: columns,
+                sequence_step: 1,
+            },
+        }
+    }
+
     fn id(&self, at: Position) -> u64 {
         let (sequence, machine) = self.sequence_and_machine(at.ordinal);
         self.layout.pack(at.tick, sequence, machine)
@@ -285,19 +335,35 @@ impl Run {
         self.count
     }
 
+    /// The IDs as at most three grids, in increasing order: the rest of a row, whole rows, and the
+    /// beginning of one.
+    pub fn grids(&self) -> impl Iterator<Item = Grid> {
+        let Self { space, from, count } = *self;
+        let (row, _) = space.row_and_jump();
+        let count = u64::from(count);
+        let head = match from.ordinal % row {
+            0 => 0,
+            column => count.min(row - column),
+        };
+        let whole = (count - head) / row;
+        let tail = count - head - whole * row;
+        let parts = [
+            (0, head, u64::from(head > 0)),
+            (head, row, whole),
+            (count - tail, tail, u64::from(tail > 0)),
+        ];
+        parts
+            .into_iter()
+            .filter(|(_, _, rows)| *rows > 0)
+            .map(move |(skipped, columns, rows)| {
+                let ordinal = from.ordinal + skipped;
+                space.grid(Position { ordinal, ..from }, columns, rows)
+            })
+    }
+
     /// The IDs in increasing order; the next one costs an addition, not a division.
     pub fn ids(&self) -> impl Iterator<Item = u64> {
-        let layout = &self.space.layout;
-        // Within a row the IDs are consecutive; between rows they jump.
-        let (row, jump) = match layout.order() {
-            Order::SequenceMachine => (
-                u64::from(self.space.machines.count()),
-                u64::from(layout.max_machine()) + 1,
-            ),
-            Order::MachineSequence => {
-                (u64::from(layout.sequences()), u64::from(layout.sequences()))
-            }
-        };
+        let (row, jump) = self.space.row_and_jump();
         let mut column = self.from.ordinal % row;
         let mut next = self.space.id(self.from);
         (0..self.count).map(move |_| {
@@ -497,6 +563,33 @@ mod tests {
                     proptest::prop_assert!((now..=ceiling).contains(&fields.time));
                 }
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn grids_hold_what_a_run_holds(
+            order in proptest::sample::select(vec![Layout::SONYFLAKE, Layout::SNOWFLAKE]),
+            skipped in 1..9000u32,
+            count in 1..9000u32,
+            last in 3..9u32,
+        ) {
+            let generator = generator(order, &format!("3-{last}"));
+            generator.open(1);
+            generator.reserve(1, skipped.try_into().unwrap(), 1 << 30).unwrap();
+            let reservation = generator.reserve(1, count.try_into().unwrap(), 1 << 30).unwrap();
+            let mut found = BTreeSet::new();
+            for run in reservation.runs() {
+                for grid in run.grids() {
+                    for (machine, sequence) in (0..grid.machines)
+                        .flat_map(|m| (0..grid.sequences).map(move |s| (m, s)))
+                    {
+                        let id = grid.first + machine * grid.machine_step + sequence * grid.sequence_step;
+                        proptest::prop_assert!(found.insert(id));
+                    }
+                }
+            }
+            proptest::prop_assert!(found.into_iter().eq(ids(&reservation)));
         }
     }
 }

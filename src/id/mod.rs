@@ -2,12 +2,14 @@
 //!
 //! Pure: no I/O, no clock, no logging. Time comes in as a tick number.
 
+mod decimal;
 mod decoded;
 pub mod encoding;
 pub mod generator;
 pub mod layout;
 pub mod range;
 
+pub use decimal::Decimal;
 pub use decoded::Decoded;
 pub use encoding::Encoding;
 pub use generator::Generator;
