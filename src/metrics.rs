@@ -21,7 +21,10 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub enum Route {
     Generate,
     Id,
+    Ids,
+    Ranges,
     Decode,
+    Bounds,
     Health,
     Livez,
     Readyz,
@@ -32,10 +35,13 @@ pub enum Route {
 
 impl Route {
     /// All routes with their labels, in the order of the enum.
-    const LABELS: [(Self, &'static str); 8] = [
+    const LABELS: [(Self, &'static str); 11] = [
         (Self::Generate, "generate"),
         (Self::Id, "id"),
+        (Self::Ids, "ids"),
+        (Self::Ranges, "ranges"),
         (Self::Decode, "decode"),
+        (Self::Bounds, "bounds"),
         (Self::Health, "health"),
         (Self::Livez, "livez"),
         (Self::Readyz, "readyz"),
@@ -45,8 +51,8 @@ impl Route {
 }
 
 /// The status codes that a router answers with, each a series; the last place is for any other.
-const CODES: [&str; 9] = [
-    "200", "400", "404", "405", "406", "408", "413", "503", "other",
+const CODES: [&str; 10] = [
+    "200", "400", "404", "405", "406", "408", "413", "429", "503", "other",
 ];
 
 /// The codes of [`crate::issuer::Refusal`], each a series; the last place is for any other.
@@ -72,7 +78,8 @@ impl Http {
             406 => 4,
             408 => 5,
             413 => 6,
-            503 => 7,
+            429 => 7,
+            503 => 8,
             _ => CODES.len() - 1,
         };
         self.requests[route as usize][code].add(1);
@@ -197,7 +204,7 @@ fn served(text: &mut Text, http: &Http) {
     text.family(
         "http_request_duration_seconds",
         Kind::Histogram,
-        "From a request's head read to its answer made, its wait for a tick included.",
+        "From a request's head read to its answer made, or begun if it is streamed; its wait for a tick included.",
     );
     for ((_, route), histogram) in Route::LABELS.iter().zip(&http.durations) {
         text.histogram(&[("route", route)], histogram);

@@ -186,6 +186,7 @@ fn limits(config: &Config) -> Limits {
         header_bytes: http.header_bytes,
         body_bytes: http.body_bytes,
         connections: http.connections,
+        bulk_replies: http.bulk_replies,
         drain: http.drain,
     }
 }

@@ -1,42 +1,14 @@
 //! `bounds`: the smallest and the largest ID of a time span.
 
 use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use serde::Serialize;
 
 use super::arguments::Bounds;
-use super::decode::begin;
 use super::exit::Failure;
 use super::table;
-use crate::id::Layout;
-
-/// IDs as text: many JSON readers round numbers of this size.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Span {
-    smallest: String,
-    largest: String,
-}
-
-/// Why a span has no bounds.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum SpanError {
-    #[error("--from {from} is not before --to {to}; give the earlier time to --from")]
-    Backwards { from: String, to: String },
-    #[error("--from {from} is before the epoch {epoch}; begin at the epoch or later")]
-    BeforeEpoch { from: String, epoch: String },
-    #[error("--to {to} is beyond the end of the time field, {end}; end there or earlier")]
-    BeyondEnd { to: String, end: String },
-    #[error("no tick of {tick_ms} ms begins between {from} and {to}; widen the span")]
-    NoTick {
-        from: String,
-        to: String,
-        tick_ms: u128,
-    },
-}
+use crate::id::{Layout, Span};
 
 pub(super) fn run(arguments: &Bounds, layout: &Layout, out: &mut dyn Write) -> Result<(), Failure> {
-    let span = span(layout, arguments.from, arguments.to)
+    let span = Span::new(layout, arguments.from, arguments.to)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.json.json {
         let line = serde_json::to_string(&span).map_err(std::io::Error::from)?;
@@ -48,125 +20,4 @@ pub(super) fn run(arguments: &Bounds, layout: &Layout, out: &mut dyn Write) -> R
         &["SMALLEST", "LARGEST"],
         &[vec![span.smallest, span.largest]],
     )?)
-}
-
-/// The bounds of the IDs whose tick begins in [`from`, `to`), on any machine. Spans that touch
-/// share no ID, whether or not they end where a tick does.
-fn span(layout: &Layout, from: SystemTime, to: SystemTime) -> Result<Span, SpanError> {
-    let show = |time| humantime::format_rfc3339(time).to_string();
-    let (shown_from, shown_to) = (show(from), show(to));
-    if from >= to {
-        return Err(SpanError::Backwards {
-            from: shown_from,
-            to: shown_to,
-        });
-    }
-    let epoch = begin(layout, 0);
-    if from < epoch {
-        return Err(SpanError::BeforeEpoch {
-            from: shown_from,
-            epoch: show(epoch),
-        });
-    }
-    let end = begin(layout, layout.max_tick() + 1);
-    if to > end {
-        return Err(SpanError::BeyondEnd {
-            to: shown_to,
-            end: show(end),
-        });
-    }
-    let first = ticks_before(layout, from);
-    let behind = ticks_before(layout, to);
-    if first == behind {
-        return Err(SpanError::NoTick {
-            from: shown_from,
-            to: shown_to,
-            tick_ms: layout.tick().as_millis(),
-        });
-    }
-    let machines = u64::from(layout.max_machine());
-    let sequences = u64::from(layout.sequences() - 1);
-    let id = |tick, sequence, machine| {
-        let id = layout.compose(tick, sequence, machine);
-        id.expect("the span lies within the time field").to_string()
-    };
-    Ok(Span {
-        smallest: id(first, 0, 0),
-        largest: id(behind - 1, sequences, machines),
-    })
-}
-
-/// How many ticks begin before `time`, which is not before the epoch: the first tick not before it.
-fn ticks_before(layout: &Layout, time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = u128::from(layout.epoch_ms()) * 1_000_000;
-    let ticks = since_1970
-        .as_nanos()
-        .saturating_sub(epoch)
-        .div_ceil(u128::from(layout.tick_nanos()));
-    u64::try_from(ticks).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LAYOUT: Layout = Layout::SONYFLAKE;
-
-    fn of(from: &str, to: &str) -> Result<Span, SpanError> {
-        let time = |text| humantime::parse_rfc3339(text).unwrap();
-        span(&LAYOUT, time(from), time(to))
-    }
-
-    #[test]
-    fn golden_span_of_one_tick() {
-        let span = of("2025-01-01T00:00:00Z", "2025-01-01T00:00:00.010Z").unwrap();
-        assert_eq!(span.smallest, "547205677056000000");
-        assert_eq!(span.largest, "547205677072777215");
-    }
-
-    #[test]
-    fn spans_that_touch_share_no_id_and_leave_none_out() {
-        for cut in [
-            "2025-01-01T00:00:01Z",
-            "2025-01-01T00:00:01.003Z",
-            "2025-01-01T00:00:01.000000001Z",
-        ] {
-            let low = of("2025-01-01T00:00:00Z", cut).unwrap();
-            let high = of(cut, "2025-01-01T00:00:02Z").unwrap();
-            let (low, high): (u64, u64) =
-                (low.largest.parse().unwrap(), high.smallest.parse().unwrap());
-            assert_eq!(low + 1, high, "{cut}");
-        }
-    }
-
-    #[test]
-    fn the_whole_time_field_has_bounds() {
-        let end = begin(&LAYOUT, LAYOUT.max_tick() + 1);
-        let whole = span(&LAYOUT, begin(&LAYOUT, 0), end).unwrap();
-        assert_eq!(whole.smallest, "0");
-        assert_eq!(whole.largest, i64::MAX.to_string());
-    }
-
-    #[test]
-    fn refusals_name_the_limit() {
-        let message = |from, to| of(from, to).unwrap_err().to_string();
-        let same = message("2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z");
-        assert!(
-            same.contains("is not before --to 2025-01-01T00:00:00Z"),
-            "{same}"
-        );
-        let early = message("2014-08-31T23:59:59.999Z", "2025-01-01T00:00:00Z");
-        assert!(
-            early.contains("before the epoch 2014-09-01T00:00:00Z"),
-            "{early}"
-        );
-        let late = message("2025-01-01T00:00:00Z", "2400-01-01T00:00:00Z");
-        assert!(
-            late.contains("beyond the end of the time field, 2188-11-"),
-            "{late}"
-        );
-        let none = message("2025-01-01T00:00:00.001Z", "2025-01-01T00:00:00.009Z");
-        assert!(none.contains("no tick of 10 ms"), "{none}");
-    }
 }

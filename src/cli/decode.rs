@@ -1,7 +1,6 @@
 //! `decode`: the fields of IDs.
 
 use std::io::{self, BufRead, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Streams;
 use super::arguments::Decode;
@@ -116,9 +115,4 @@ fn widths(layout: &Layout) -> Vec<usize> {
 fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     Ok(input.read_until(b'\n', line)? > 0)
-}
-
-/// The beginning of `tick`.
-pub(super) fn begin(layout: &Layout, tick: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(layout.unix_ms(tick))
 }

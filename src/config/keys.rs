@@ -25,7 +25,7 @@ pub const PREFIX: &str = "SHARDFLAKE_";
 pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 23] = [
+pub const KEYS: [Key; 24] = [
     Key::new(
         "profile",
         r#""sonyflake""#,
@@ -103,6 +103,11 @@ pub const KEYS: [Key; 23] = [
         "http.connections",
         "16384",
         "most connections at a time, 1 to 1048576",
+    ),
+    Key::new(
+        "http.bulk_replies",
+        "4",
+        "most replies with many IDs at a time, 1 to 1024",
     ),
     Key::new(
         "http.drain",

@@ -349,6 +349,7 @@ fn http(
     let header_bytes = reader.size("http.header_bytes", 8192..=MEBI);
     let body_bytes = reader.size("http.body_bytes", 0..=MEBI);
     let connections = reader.size("http.connections", 1..=MEBI);
+    let bulk_replies = reader.size("http.bulk_replies", 1..=1024);
     let drain = reader.duration("http.drain", s(0)..=s(300));
     Ok(Http {
         listen: listen?,
@@ -358,6 +359,7 @@ fn http(
         header_bytes: header_bytes?,
         body_bytes: body_bytes?,
         connections: connections?,
+        bulk_replies: bulk_replies?,
         drain: drain?,
     })
 }

@@ -74,6 +74,8 @@ pub struct Http {
     pub body_bytes: usize,
     /// The most connections at a time, 1 to 1,048,576.
     pub connections: usize,
+    /// The most replies with many IDs at a time, 1 to 1024.
+    pub bulk_replies: usize,
     /// The longest wait for open requests at shutdown, 0 s to 5 min.
     pub drain: Duration,
 }

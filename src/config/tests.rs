@@ -125,6 +125,7 @@ fn every_variable_reaches_its_key() {
         ("http.header_bytes", "9000"),
         ("http.body_bytes", "0"),
         ("http.connections", "10"),
+        ("http.bulk_replies", "7"),
         ("http.drain", "0s"),
         ("state.dir", "/s"),
         ("state.window", "2s"),

@@ -2,7 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time;
 
+use super::activity::{Activity, Noted};
 use super::{App, Limits, router};
 
 /// How long, and for how many bytes, a client that was refused in the middle of its request is
@@ -21,47 +23,25 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 /// hyper takes no smaller one.
 const MIN_BUFFER: usize = 8 * 1024;
-/// How long a connection may be open without a request when the server stops, and still make one.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// The value of [`Context::idle_since`] while a request is being answered.
-const BUSY: u64 = u64::MAX;
-/// The same before the first request.
-const UNASKED: u64 = BUSY - 1;
 
 /// What the requests of one connection share.
 pub(super) struct Context<'a> {
-    pub(super) app: &'a App,
+    pub(super) app: &'a Arc<App>,
     pub(super) limits: Limits,
-    opened: Instant,
-    /// When the last answer was made, in nanoseconds since `opened`; or [`BUSY`] or [`UNASKED`].
-    idle_since: AtomicU64,
+    pub(super) activity: Arc<Activity>,
     left_unread: AtomicBool,
     ending: AtomicBool,
 }
 
 impl<'a> Context<'a> {
-    fn new(app: &'a App) -> Self {
+    fn new(app: &'a Arc<App>) -> Self {
         Self {
             app,
             limits: app.limits(),
-            opened: Instant::now(),
-            idle_since: AtomicU64::new(UNASKED),
+            activity: Arc::new(Activity::new()),
             left_unread: AtomicBool::new(false),
             ending: AtomicBool::new(false),
         }
-    }
-
-    /// To be called when a request's head has been read.
-    pub(super) fn begin(&self) {
-        self.idle_since.store(BUSY, Ordering::Relaxed);
-    }
-
-    /// To be called when the request's answer has been made.
-    pub(super) fn end(&self, at: Instant) {
-        let nanos = at.duration_since(self.opened).as_nanos();
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        self.idle_since
-            .store(nanos.min(UNASKED - 1), Ordering::Relaxed);
     }
 
     /// To be called when a request is answered without reading all of its body.
@@ -74,34 +54,23 @@ impl<'a> Context<'a> {
         self.ending.load(Ordering::Relaxed)
     }
 
-    /// Until when the first request may come although the server stops; `None` once it has.
-    fn awaited_until(&self) -> Option<Instant> {
-        let unasked = self.idle_since.load(Ordering::Relaxed) == UNASKED;
-        let until = self.opened + FIRST_REQUEST;
-        (unasked && Instant::now() < until).then_some(until)
-    }
-
-    /// When the connection will have been idle for too long, if nothing happens until then.
     fn deadline(&self) -> Instant {
-        let since = match self.idle_since.load(Ordering::Relaxed) {
-            BUSY => Instant::now(),
-            UNASKED => self.opened,
-            nanos => self.opened + Duration::from_nanos(nanos),
-        };
-        since + self.limits.idle_timeout
+        self.activity.deadline(self.limits.idle_timeout)
     }
 }
 
 /// Serves requests until the client or an error ends the connection, it was idle for too long,
 /// or `stopping` changes. A request that is being answered then still gets its answer, and so does
 /// the first one of a client that has only just connected: it was let in, and nobody else hears it.
-pub(super) async fn serve<S>(stream: S, app: &App, stopping: watch::Receiver<()>)
+pub(super) async fn serve<S>(socket: S, app: &Arc<App>, stopping: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let context = Context::new(app);
     let service = service_fn(|request| router::answer(&context, request));
-    let mut connection = builder(&context.limits).serve_connection(TokioIo::new(stream), service);
+    let activity = Arc::clone(&context.activity);
+    let io = TokioIo::new(Noted { socket, activity });
+    let mut connection = builder(&context.limits).serve_connection(io, service);
     let ended = {
         let mut changes = stopping.clone();
         let mut stop = pin!(changes.changed());
@@ -130,7 +99,7 @@ where
                 if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
                     return Poll::Ready(Some(ended));
                 }
-                if let Some(until) = context.awaited_until() {
+                if let Some(until) = context.activity.awaited_until() {
                     alarm.as_mut().reset(until.into());
                     if alarm.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde::Serialize;
 
-use super::negotiation::{Format, QueryError};
+use super::endpoint::MOST;
+use super::negotiation::{Format, QueryError, shorten};
 use super::response::Answer;
 use crate::config::Profile;
+use crate::id::bounds::SpanError;
 use crate::id::encoding::DecodeError;
 use crate::id::layout::Overflow;
 use crate::issuer::Refusal;
@@ -16,7 +18,7 @@ use crate::issuer::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(
-        "no such route; there are /generate, /id, /decode/{{id}}, /health, /livez, /readyz and /metrics"
+        "no such route; there are /generate, /id, /ids/{{count}}, /ranges/{{count}}, /decode/{{id}}, /bounds, /health, /livez, /readyz and /metrics"
     )]
     NotFound,
     #[error("this route has no such method; use one of {allow}")]
@@ -27,6 +29,14 @@ pub(super) enum Error {
     Id(#[from] DecodeError),
     #[error(transparent)]
     Fields(#[from] Overflow),
+    #[error("{seen:?} is no number of IDs; ask for 1 to {MOST}, in decimal digits")]
+    Count { seen: String },
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    #[error(
+        "{limit} replies with many IDs are under way, which is the limit; ask again later, or raise http.bulk_replies"
+    )]
+    TooManyBulk { limit: usize },
     #[error(
         "no form that the Accept header names can be had; accept application/json, text/plain or application/octet-stream"
     )]
@@ -52,11 +62,22 @@ struct Body<'a> {
 }
 
 impl Error {
+    /// What is not a number of IDs.
+    pub(super) fn count(seen: &str) -> Self {
+        Self::Count {
+            seen: shorten(seen),
+        }
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Query(_) | Self::Id(_) | Self::Fields(_) | Self::BodyBroken => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Query(_)
+            | Self::Id(_)
+            | Self::Fields(_)
+            | Self::Count { .. }
+            | Self::Span(_)
+            | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::TooManyBulk { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -71,7 +92,9 @@ impl Error {
         match self {
             Self::NotFound => "not_found",
             Self::Method { .. } => "method_not_allowed",
-            Self::Query(_) => "bad_query",
+            Self::Query(_) | Self::Span(_) => "bad_query",
+            Self::Count { .. } => "bad_count",
+            Self::TooManyBulk { .. } => "too_many_bulk_replies",
             Self::Id(_) | Self::Fields(_) => "bad_id",
             Self::NotAcceptable => "not_acceptable",
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -110,6 +133,7 @@ impl Error {
         let answer = answer.status(self.status());
         match self {
             Self::Method { allow } => answer.allow(allow),
+            Self::TooManyBulk { .. } => answer.retry_after(1),
             Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
             _ if self.leaves_unread() => answer.close(),
             _ => answer,

@@ -2,7 +2,9 @@
 //!
 //! A request takes no lock, and one allocation for its answer's body.
 
+mod activity;
 mod bind;
+mod body;
 mod connection;
 mod endpoint;
 mod error;
@@ -16,7 +18,7 @@ mod tests;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::config::Profile;
 use crate::issuer::SystemIssuer;
@@ -37,6 +39,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The most connections that are open at a time; more wait to be accepted.
     pub connections: usize,
+    /// The most replies with many IDs at a time; more are refused with 429. Only [`App::new`] reads it.
+    pub bulk_replies: usize,
     /// How long open connections have to finish when the server stops. Whoever awaits
     /// [`run`] sees to this one.
     pub drain: Duration,
@@ -49,6 +53,7 @@ impl Default for Limits {
             header_bytes: 8 * 1024,
             body_bytes: 4 * 1024,
             connections: 16_384,
+            bulk_replies: 4,
             drain: Duration::from_secs(5),
         }
     }
@@ -61,6 +66,8 @@ pub struct App {
     profile: Profile,
     metrics: metrics::Http,
     limits: RwLock<Limits>,
+    /// Places for replies with many IDs.
+    bulk: Arc<Semaphore>,
     /// Told when there may be room for another connection.
     room: Notify,
 }
@@ -74,6 +81,7 @@ impl App {
             profile,
             metrics: metrics::Http::default(),
             limits: RwLock::new(limits),
+            bulk: Arc::new(Semaphore::new(limits.bulk_replies)),
             room: Notify::new(),
         }
     }

@@ -32,6 +32,11 @@ pub(super) enum QueryError {
         value: String,
         known: String,
     },
+    #[error("{key} is missing; give it, such as {key}={example}")]
+    Missing {
+        key: &'static str,
+        example: &'static str,
+    },
     #[error("{0} is given more than once; give it once")]
     Repeated(&'static str),
 }
@@ -41,6 +46,9 @@ pub(super) const FORMAT: &str = "format";
 pub(super) const ENCODING: &str = "encoding";
 
 impl Format {
+    /// The forms that IDs can be had in; the first is the default.
+    pub(super) const OF_IDS: [Self; 3] = [Self::Json, Self::Text, Self::Binary];
+
     const ALL: [(&'static str, Self); 3] = [
         ("json", Self::Json),
         ("text", Self::Text),
@@ -120,7 +128,7 @@ fn once<T>(
 }
 
 /// Long enough to recognise what was sent, short enough to send back.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 

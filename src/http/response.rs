@@ -7,18 +7,18 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use super::body::{Content, Stream};
 use super::negotiation::Format;
 use crate::metrics;
 
 /// What hyper is given to send.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Content>;
 
 /// What a request is answered with.
-#[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
     content: HeaderValue,
-    body: Bytes,
+    body: Content,
     /// Whether the same request gets the same answer for ever.
     lasting: bool,
     allow: Option<&'static str>,
@@ -30,6 +30,15 @@ pub(super) struct Answer {
 impl Answer {
     /// A success whose body has the form `format`.
     pub(super) fn new(format: Format, body: impl Into<Bytes>) -> Self {
+        Self::of(format, Content::Whole(Full::new(body.into())))
+    }
+
+    /// A success whose body is sent as it comes.
+    pub(super) fn stream(format: Format, stream: Stream) -> Self {
+        Self::of(format, Content::Stream(Box::new(stream)))
+    }
+
+    fn of(format: Format, body: Content) -> Self {
         let content = match format {
             Format::Json => const { HeaderValue::from_static("application/json") },
             Format::Text => const { HeaderValue::from_static("text/plain; charset=utf-8") },
@@ -38,7 +47,7 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             content,
-            body: body.into(),
+            body,
             lasting: false,
             allow: None,
             retry_after: None,
@@ -111,7 +120,7 @@ impl Answer {
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let mut reply = Response::new(Full::new(self.body));
+        let mut reply = Response::new(self.body);
         *reply.status_mut() = self.status;
         *reply.headers_mut() = headers;
         reply

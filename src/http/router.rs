@@ -15,7 +15,7 @@ use super::response::{Answer, Reply};
 use super::{Limits, endpoint};
 use crate::metrics::Route;
 
-/// Where a path leads; `/decode/` is followed by what is to be decoded.
+/// Where a path leads, and what follows the route in it.
 fn route(path: &str) -> (Route, &str) {
     let route = match path {
         "/generate" => Route::Generate,
@@ -24,14 +24,23 @@ fn route(path: &str) -> (Route, &str) {
         "/livez" => Route::Livez,
         "/readyz" => Route::Readyz,
         "/metrics" => Route::Metrics,
-        _ => {
-            return match path.strip_prefix("/decode/") {
-                Some(id) => (Route::Decode, id),
-                None => (Route::Other, ""),
-            };
-        }
+        "/bounds" => Route::Bounds,
+        _ => return longer(path),
     };
     (route, "")
+}
+
+/// Routes that end in what is asked for.
+fn longer(path: &str) -> (Route, &str) {
+    let routes = [
+        ("/ids/", Route::Ids),
+        ("/ranges/", Route::Ranges),
+        ("/decode/", Route::Decode),
+    ];
+    routes
+        .into_iter()
+        .find_map(|(prefix, route)| Some((route, path.strip_prefix(prefix)?)))
+        .unwrap_or((Route::Other, ""))
 }
 
 /// Answers one request, and counts it.
@@ -40,7 +49,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Reply, Infallible> {
     let begun = Instant::now();
-    context.begin();
+    context.activity.busy();
     let (parts, body) = request.into_parts();
     let (route, rest) = route(parts.uri.path());
     let answered = if body.is_end_stream() {
@@ -61,7 +70,7 @@ pub(super) async fn answer(
         answer = answer.close();
     }
     let ended = Instant::now();
-    context.end(ended);
+    context.activity.waiting(ended);
     let metrics = &context.app.metrics;
     metrics.answered(route, answer.code(), ended - begun);
     Ok(answer.into_reply(parts.headers))
@@ -78,6 +87,9 @@ async fn respond(
     match route {
         Route::Generate => endpoint::generate(app, parts).await,
         Route::Id => endpoint::id(app, parts).await,
+        Route::Ids => endpoint::ids(app, &context.activity, rest, parts).await,
+        Route::Ranges => endpoint::ranges(app, &context.activity, rest, parts).await,
+        Route::Bounds => endpoint::bounds(app, parts.uri.query()),
         Route::Decode => endpoint::decode(app, rest, parts.uri.query()),
         Route::Health => Ok(endpoint::health(app, &parts.headers)),
         Route::Livez => Ok(endpoint::livez(app)),
@@ -90,7 +102,7 @@ async fn respond(
 fn check_method(route: Route, method: &Method) -> Result<(), Error> {
     let (post, allow) = match route {
         Route::Other => return Ok(()),
-        Route::Generate | Route::Id => (true, "GET, HEAD, POST"),
+        Route::Generate | Route::Id | Route::Ids | Route::Ranges => (true, "GET, HEAD, POST"),
         _ => (false, "GET, HEAD"),
     };
     match *method {

@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no logging. Time comes in as a tick number.
 
+pub mod bounds;
 mod decimal;
 mod decoded;
 pub mod encoding;
@@ -9,6 +10,7 @@ pub mod generator;
 pub mod layout;
 pub mod range;
 
+pub use bounds::Span;
 pub use decimal::Decimal;
 pub use decoded::Decoded;
 pub use encoding::Encoding;

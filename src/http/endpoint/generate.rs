@@ -11,9 +11,6 @@ use crate::http::response::Answer;
 use crate::id::{Encoding, Layout};
 use crate::issuer::Issued;
 
-/// The forms that an ID can be had in; the first is the default.
-const OFFERS: [Format; 3] = [Format::Json, Format::Text, Format::Binary];
-
 /// `/generate`.
 pub(in crate::http) async fn generate(app: &App, request: &Parts) -> Result<Answer, Error> {
     let json = match app.profile {
@@ -45,7 +42,7 @@ async fn one(app: &App, request: &Parts, json: Write) -> Result<Answer, Error> {
     };
     let format = query
         .format
-        .or_else(|| negotiation::preferred(&request.headers, &OFFERS))
+        .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
         .ok_or(Error::NotAcceptable)?;
     if request.method == Method::HEAD {
         return head(app, format);
@@ -65,7 +62,7 @@ async fn one(app: &App, request: &Parts, json: Write) -> Result<Answer, Error> {
 }
 
 /// What the request would have been answered with, but for the ID.
-fn head(app: &App, format: Format) -> Result<Answer, Error> {
+pub(super) fn head(app: &App, format: Format) -> Result<Answer, Error> {
     match app.issuer().health().refusal {
         None => Ok(Answer::new(format, Vec::new())),
         Some(refusal) => Err(refusal.into()),

@@ -1,10 +1,14 @@
 //! One file for each kind of answer.
 
+mod bounds;
+mod bulk;
 mod decode;
 mod generate;
 mod health;
 mod metrics;
 
+pub(super) use bounds::bounds;
+pub(super) use bulk::{MOST, ids, ranges};
 pub(super) use decode::decode;
 pub(super) use generate::{generate, id};
 pub(super) use health::{health, livez, readyz};

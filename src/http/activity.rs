@@ -1,0 +1,123 @@
+//! When something last happened on a connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long a connection may be open without a request when the server stops, and still make one.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// The value of [`Activity::since`] while the server has something to do or to wait for.
+const BUSY: u64 = u64::MAX;
+/// The same before the first request.
+const UNASKED: u64 = BUSY - 1;
+
+/// Since when a connection waits for its client.
+pub(super) struct Activity {
+    opened: Instant,
+    /// In nanoseconds since `opened`; or [`BUSY`] or [`UNASKED`].
+    since: AtomicU64,
+    /// Whether every write counts, as it does while a long reply is sent.
+    streaming: AtomicBool,
+}
+
+impl Activity {
+    /// Of a connection that has just opened.
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            since: AtomicU64::new(UNASKED),
+            streaming: AtomicBool::new(false),
+        }
+    }
+
+    /// The client has asked for something, or waits for it.
+    pub(super) fn busy(&self) {
+        self.since.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// A piece of a long reply is to be taken by the client; from now on its taking counts.
+    pub(super) fn streaming(&self) {
+        self.streaming.store(true, Ordering::Relaxed);
+        self.waiting(Instant::now());
+    }
+
+    /// A long reply has ended.
+    pub(super) fn streamed(&self) {
+        self.streaming.store(false, Ordering::Relaxed);
+        self.waiting(Instant::now());
+    }
+
+    /// From `at` on it is for the client to do something.
+    pub(super) fn waiting(&self, at: Instant) {
+        let nanos = at.duration_since(self.opened).as_nanos();
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        self.since.store(nanos.min(UNASKED - 1), Ordering::Relaxed);
+    }
+
+    /// Until when the first request may come although the server stops; `None` once it has.
+    pub(super) fn awaited_until(&self) -> Option<Instant> {
+        let unasked = self.since.load(Ordering::Relaxed) == UNASKED;
+        let until = self.opened + FIRST_REQUEST;
+        (unasked && Instant::now() < until).then_some(until)
+    }
+
+    /// When the client will have done nothing for as long as `patience`, if nothing happens until
+    /// then.
+    pub(super) fn deadline(&self, patience: Duration) -> Instant {
+        let since = match self.since.load(Ordering::Relaxed) {
+            BUSY => Instant::now(),
+            UNASKED => self.opened,
+            nanos => self.opened + Duration::from_nanos(nanos),
+        };
+        since + patience
+    }
+
+    fn wrote(&self) {
+        if self.streaming.load(Ordering::Relaxed) && self.since.load(Ordering::Relaxed) != BUSY {
+            self.waiting(Instant::now());
+        }
+    }
+}
+
+/// A connection's socket, which notes what its client takes.
+pub(super) struct Noted<S> {
+    pub(super) socket: S,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.activity.wrote();
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,56 @@
+//! `/bounds`: the smallest and the largest ID of a time span.
+
+use std::time::SystemTime;
+
+use percent_encoding::percent_decode_str;
+
+use crate::config::value::rfc3339;
+use crate::http::App;
+use crate::http::error::Error;
+use crate::http::negotiation::{Format, QueryError, shorten};
+use crate::http::response::Answer;
+use crate::id::Span;
+
+/// The bounds of the IDs from `from`, included, to `to`, excluded.
+pub(in crate::http) fn bounds(app: &App, query: Option<&str>) -> Result<Answer, Error> {
+    let mut from = None;
+    let mut to = None;
+    for pair in query.unwrap_or_default().split('&') {
+        let (key, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, place) = match key {
+            "" => continue,
+            "from" => ("from", &mut from),
+            "to" => ("to", &mut to),
+            _ => return Err(unknown(key).into()),
+        };
+        if place.replace(time(name, text)?).is_some() {
+            return Err(QueryError::Repeated(name).into());
+        }
+    }
+    let missing = |key| QueryError::Missing {
+        key,
+        example: "2025-01-01T00:00:00Z",
+    };
+    let from = from.ok_or_else(|| missing("from"))?;
+    let to = to.ok_or_else(|| missing("to"))?;
+    let span = Span::new(app.issuer().layout(), from, to)?;
+    let body = serde_json::to_vec(&span).expect("texts make JSON");
+    Ok(Answer::new(Format::Json, body).lasting())
+}
+
+fn unknown(key: &str) -> QueryError {
+    QueryError::Key {
+        key: shorten(key),
+        known: "from or to".to_owned(),
+    }
+}
+
+/// Clients may write a colon as `%3A`.
+fn time(key: &'static str, text: &str) -> Result<SystemTime, QueryError> {
+    let text = percent_decode_str(text).decode_utf8_lossy();
+    rfc3339(&text).map_err(|_| QueryError::Value {
+        key,
+        value: shorten(&text),
+        known: "RFC 3339 in UTC, such as 2025-01-01T00:00:00Z".to_owned(),
+    })
+}
