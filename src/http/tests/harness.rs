@@ -1,7 +1,7 @@
 //! A running server, and a client that writes what it is told and reads what comes.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -20,8 +20,12 @@ use crate::mark::rules::{Policy, Settlement};
 use crate::mark::slot::{Holder, Moment};
 use crate::mark::{Author, Claim, Directory, MarkError};
 
+const CUT_OFF: &str = "cut off in a reply's body";
+
 /// How long a test waits for what must come, before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// A shard that serves, over a state directory of its own.
 struct Shard {
@@ -31,12 +35,11 @@ struct Shard {
 }
 
 impl Shard {
-    fn start() -> Self {
+    fn start(layout: Layout, machines: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let layout = Layout::SONYFLAKE;
         let settings = Settings {
             layout,
-            machines: "1".parse().unwrap(),
+            machines: machines.parse().unwrap(),
             max_ahead: Settings::MAX_AHEAD,
             window: Settings::WINDOW,
             deadline: Settings::DEADLINE,
@@ -50,7 +53,7 @@ impl Shard {
         let directory = Directory::new(state.path());
         // A mark of long ago, so that there is nothing to wait for.
         let long_ago = Settlement {
-            own_bound: layout.tick_at(SystemClock.realtime()).unwrap() - 6000,
+            own_bound: layout.tick_at(SystemClock.realtime()).unwrap() - layout.ticks(MINUTE),
             fresh: true,
             left_over: Vec::new(),
             left_over_bound: 0,
@@ -116,8 +119,22 @@ impl Server {
         Self::start_with(limits, Vec::new)
     }
 
+    /// Starts a server of `profile` that owns `machines`.
+    pub(super) fn of(profile: Profile, machines: &str, limits: Limits) -> Self {
+        Self::open(profile, machines, limits, Vec::new)
+    }
+
     /// Starts a server that listens on what `more` opens too.
     pub(super) fn start_with(limits: Limits, more: impl FnOnce() -> Vec<Listener>) -> Self {
+        Self::open(Profile::default(), "1", limits, more)
+    }
+
+    fn open(
+        profile: Profile,
+        machines: &str,
+        limits: Limits,
+        more: impl FnOnce() -> Vec<Listener>,
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -131,12 +148,8 @@ impl Server {
         let address = listening.local_addr().unwrap();
         let mut listeners = more();
         listeners.push(tcp);
-        let shard = Shard::start();
-        let app = Arc::new(App::new(
-            Arc::clone(&shard.issuer),
-            Profile::default(),
-            limits,
-        ));
+        let shard = Shard::start(profile.layout(), machines);
+        let app = Arc::new(App::new(Arc::clone(&shard.issuer), profile, limits));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {
             let _ = stopped.await;
@@ -190,6 +203,15 @@ impl Server {
                 "{} connections are open, not {count}",
                 self.app.connections()
             );
+            thread::yield_now();
+        }
+    }
+
+    /// Looks again and again until `done`.
+    pub(super) fn until(&self, mut done: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < PATIENCE, "it does not come");
             thread::yield_now();
         }
     }
@@ -272,8 +294,32 @@ impl<S: Read + Write> Client<S> {
         std::iter::from_fn(|| self.next("GET")).collect()
     }
 
+    /// Waits until the first bytes of a reply have come.
+    pub(super) fn peek(&mut self) {
+        assert!(
+            !self.read.is_empty() || self.more(),
+            "closed without a reply"
+        );
+    }
+
     /// The next reply; `None` if the server closed before its first byte.
     fn next(&mut self, method: &str) -> Option<Reply> {
+        let mut reply = self.next_head()?;
+        reply.body = match reply.header("content-length") {
+            _ if method == "HEAD" => Vec::new(),
+            Some(length) => self.take(length.parse().unwrap()).expect(CUT_OFF),
+            None if reply.header("transfer-encoding").is_some() => self.chunks().expect(CUT_OFF),
+            None => Vec::new(),
+        };
+        Some(reply)
+    }
+
+    /// The head of the next reply, whose body is still to come.
+    pub(super) fn head(&mut self) -> Reply {
+        self.next_head().expect("closed without a reply")
+    }
+
+    fn next_head(&mut self) -> Option<Reply> {
         let end = loop {
             let end = self.read.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -287,30 +333,50 @@ impl<S: Read + Write> Client<S> {
         let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-        let headers: HashMap<_, _> = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        let status = status.parse().unwrap();
-        let length = match headers.get("content-length") {
-            Some(length) if method != "HEAD" => length.parse().unwrap(),
-            _ => 0,
-        };
-        while self.read.len() < length {
-            assert!(self.more(), "cut off in a reply's body");
-        }
-        let body = self.read.drain(..length).collect();
         Some(Reply {
-            status,
-            headers,
-            body,
+            status: status.parse().unwrap(),
+            headers: lines
+                .filter_map(|line| line.split_once(": "))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: Vec::new(),
         })
+    }
+
+    /// A chunked body; `None` if the connection ends before it does.
+    pub(super) fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match self.read.windows(2).position(|two| two == b"\r\n") {
+                    Some(end) => break end + 2,
+                    None => self.more().then_some(())?,
+                }
+            };
+            let line = String::from_utf8(self.take(end)?).unwrap();
+            let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+            body.extend(self.take(length)?);
+            assert_eq!(self.take(2)?, b"\r\n");
+            if length == 0 {
+                return Some(body);
+            }
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.read.len() < length {
+            self.more().then_some(())?;
+        }
+        Some(self.read.drain(..length).collect())
     }
 
     /// Reads once; false at the end.
     fn more(&mut self) -> bool {
-        let mut buffer = [0; 4096];
-        let read = self.stream.read(&mut buffer).expect("the reply comes");
+        let mut buffer = [0; 65_536];
+        let read = match self.stream.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            read => read.expect("the reply comes"),
+        };
         self.read.extend_from_slice(&buffer[..read]);
         read > 0
     }

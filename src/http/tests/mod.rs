@@ -1,6 +1,8 @@
 //! Whole connections over real sockets.
 
+mod bulk;
 mod harness;
 mod hostile;
 mod lifecycle;
+mod profiles;
 mod replies;
