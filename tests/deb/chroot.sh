@@ -95,6 +95,7 @@ chroot_with_a_number() {
 }
 
 chroot_without_sysusers() {
+  # shellcheck disable=SC2016 # The inner shell expands it.
   within sh -c 'mv "$(command -v systemd-sysusers)" /root'
   succeeds dpkg --install /root/old.deb
   succeeds getent passwd shardflake
