@@ -60,6 +60,13 @@ journal_has_fields() {
     fail "no record tells that it serves"
 }
 
+catalogue_explains() {
+  inside journalctl --update-catalog
+  grep -q 'Shard 1 issues IDs' <<<"$(
+    inside journalctl --no-pager -x -u "$unit" MESSAGE_ID=282ad63331d247b1a1657b9bc04387ff
+  )" || fail "journalctl -x does not explain"
+}
+
 was_reloaded() {
   told . SHARD_ID=1 MESSAGE_ID=486a6c5e42ea444ab5c0c5bad7cd60a3
 }

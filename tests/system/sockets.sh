@@ -15,6 +15,20 @@ passed_sockets_serve() {
   told 'sockets that the service manager passed' SHARD_ID=1 || fail "the journal does not say so"
 }
 
+has_given_up() {
+  [[ $(unit=shardflake.socket property Result) == trigger-limit-hit ]]
+}
+
+# Whoever waits for an answer would start it again and again.
+socket_without_a_number_gives_up() {
+  inside systemctl start shardflake.socket || fail "the socket unit did not start"
+  [[ $(status_of /generate) == 000 ]] || fail "/generate: $(status_of /generate)"
+  wait_until 20 has_given_up || fail "it goes on: $(unit=shardflake.socket property Result)"
+  [[ $(property ExecMainStatus) == 78 ]] || fail "exit status: $(property ExecMainStatus)"
+  inside systemctl stop shardflake.socket "$unit"
+  inside systemctl reset-failed shardflake.socket "$unit"
+}
+
 # binary_is FILE: whether the main process runs these very bytes.
 binary_is() {
   inside cmp -s "/proc/$(property MainPID)/exe" "$1"
