@@ -8,6 +8,7 @@ mod faults;
 mod layers;
 mod life;
 mod paths;
+mod profiles;
 mod refusals;
 mod server;
 mod service;

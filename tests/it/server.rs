@@ -60,15 +60,20 @@ impl Home {
 
     /// Makes the state directory, and such a mark in it.
     pub(crate) fn make_mark(&self, shard: &str) {
+        self.make_mark_of(Layout::SONYFLAKE, shard);
+    }
+
+    /// The same for another layout.
+    pub(crate) fn make_mark_of(&self, layout: Layout, shard: &str) {
         std::fs::create_dir(self.state()).unwrap();
-        let layout = Layout::SONYFLAKE;
         let author = Author {
             layout,
             holder: Holder::default(),
             moment: Moment::default(),
         };
         let minute_ago = Settlement {
-            own_bound: tick_now() - 6000,
+            own_bound: layout.tick_at(SystemClock.realtime()).unwrap()
+                - layout.ticks(Duration::from_secs(60)),
             fresh: true,
             left_over: Vec::new(),
             left_over_bound: 0,
@@ -250,10 +255,16 @@ impl Drop for Server {
 
 /// Without what the environment of the tests might tell a server. Not an empty environment: the
 /// measuring of coverage is told where to write by a variable.
-fn undisturbed(command: &mut Command) -> &mut Command {
+pub(crate) fn undisturbed(command: &mut Command) -> &mut Command {
     [
         "SHARD_ID",
         "SERVICE_PORT",
+        "WORKER_ID",
+        "WORKERS",
+        "MACHINE_ID",
+        "DATACENTER_ID",
+        "POD_NAME",
+        "PORT",
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
         "LISTEN_FDS",
@@ -334,15 +345,39 @@ impl<S: Read + Write> Client<S> {
             }
         }
         let lower = head.to_lowercase();
-        let length = lower.split_once("content-length: ").unwrap().1;
-        let length = length.lines().next().unwrap().parse().unwrap();
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
+        let body = match lower.split_once("content-length: ") {
+            Some((_, length)) => self.bytes(length.lines().next().unwrap().parse().unwrap())?,
+            None => self.chunks()?,
+        };
         Ok(Reply {
             status: head[9..12].parse().unwrap(),
             head: lower,
             body: String::from_utf8(body).unwrap(),
         })
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    fn bytes(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A chunked body.
+    fn chunks(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            let length =
+                usize::from_str_radix(line.trim_end(), 16).map_err(std::io::Error::other)?;
+            body.extend(self.bytes(length)?);
+            self.bytes(2)?;
+            if length == 0 {
+                return Ok(body);
+            }
+        }
     }
 }
 
