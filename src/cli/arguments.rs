@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Flags;
 use crate::config::value::rfc3339;
 use crate::id::Encoding;
+use crate::id::encoding::DecodeError;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 70 bug, 74 input or output failed, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 not healthy, 70 bug, 74 input or output failed, \
 75 the lock is held, 78 configuration or state that an operator must decide on";
 
 /// Unique 64-bit, time-ordered IDs that never repeat, served over HTTP
@@ -64,6 +65,8 @@ pub enum Command {
     Layouts(Layouts),
     /// Check the configuration, and show every value and where it comes from
     CheckConfig(Json),
+    /// Ask the running server of this configuration for its health; exits with 69 if it may not issue
+    Health,
     /// Look after the marks in the state directory
     #[command(subcommand)]
     State(StateCommand),
@@ -136,13 +139,25 @@ pub struct Layouts {
 #[derive(Debug, Clone, Subcommand)]
 pub enum StateCommand {
     /// Make the mark of a new shard, so that its first start need not wait; never replaces one
-    Init(Json),
+    Init(Init),
     /// Show the marks and who holds them
     Show(Json),
     /// Accept a mark that was restored or copied, and raise it above the present
     Adopt(Json),
     /// Let a running server believe its clock although it looks wrong
     AcceptClock(AcceptClock),
+}
+
+/// Flags of `state init`.
+#[derive(Debug, Clone, Args)]
+pub struct Init {
+    /// Begin above this ID (decimal), such as the last one of a server that this one replaces; raises
+    /// the mark if it is there already
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub above: Option<u64>,
+    /// What to print.
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// Flags of `state accept-clock`.
@@ -189,6 +204,10 @@ impl Common {
             ..Flags::default()
         }
     }
+}
+
+fn id(text: &str) -> Result<u64, DecodeError> {
+    Encoding::Decimal.decode(text)
 }
 
 fn encodings() -> impl TypedValueParser<Value = Encoding> {

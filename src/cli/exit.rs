@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | 0 | done, or stopped as asked | – |
 //! | 64 | the command line, or an ID or time on it, is wrong | does not restart |
+//! | 69 | `health`: the server may not issue, or cannot be reached | – |
 //! | 70 | a bug in this program | restarts |
 //! | 74 | input or output failed; at shutdown: the exact mark could not be written | restarts |
 //! | 75 | for now only: a lock or an address is in use, no room for the state directory | restarts |
@@ -27,6 +28,8 @@ pub enum Exit {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
+    /// The server may not issue, or cannot be reached.
+    Unavailable = 69,
     /// A bug.
     Bug = 70,
     /// Input or output failed; at shutdown, the exact mark could not be written.
@@ -50,6 +53,16 @@ pub enum Failure {
     /// A state command was refused.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// No server answers.
+    #[error(
+        "no server answers at {address}: {source}; check that it runs with the same configuration"
+    )]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Reading or writing a stream failed.
     #[error("input or output failed: {0}; check where the output goes")]
     Io(#[from] io::Error),
@@ -73,6 +86,7 @@ impl From<&Failure> for Exit {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Usage(_) => Self::Usage,
+            Failure::Unreachable { .. } => Self::Unavailable,
             Failure::Config(_) => Self::Config,
             Failure::State(error) => Self::from(error),
             Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Ok,
@@ -106,7 +120,7 @@ impl From<&state::Error> for Exit {
             state::Error::NoShard | state::Error::NothingToAdopt { .. } => Self::Config,
             state::Error::Directory(error) => error.into(),
             state::Error::Mark(error) => error.into(),
-            state::Error::Past { .. } => Self::Usage,
+            state::Error::Past { .. } | state::Error::Ahead { .. } => Self::Usage,
         }
     }
 }

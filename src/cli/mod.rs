@@ -5,6 +5,7 @@ mod bounds;
 mod check;
 mod decode;
 pub mod exit;
+mod health;
 mod layouts;
 mod manual;
 pub mod state;
@@ -117,6 +118,7 @@ fn dispatch(
             warn(&warnings, streams.err)?;
             Ok(Exit::Ok)
         }
+        Some(Command::Health) => health::run(&Config::load(&flags, environment)?, streams.out),
         Some(Command::State(command)) => state::run(command, &flags, environment, streams),
         Some(Command::Completions { shell }) => {
             manual::completions(*shell, streams.out)?;

@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::arguments::{AcceptClock, StateCommand};
+use super::arguments::{AcceptClock, Init, StateCommand};
 use super::{Exit, Failure, Streams, warn};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Environment, Flags, Upkeep};
+use crate::id::Layout;
 use crate::id::range::MachineRange;
 use crate::issuer::{ACCEPT_CLOCK, accepted_until};
 use crate::mark::rules::{self, Now, Policy, Seen, Verdict, mark_name};
@@ -44,6 +45,18 @@ pub enum Error {
         directory: String,
         /// The machine IDs.
         shard: MachineRange,
+    },
+    /// The ID for `init --above` is not of the past.
+    #[error(
+        "ID {id} would be of {time}, and the clock reads {clock}: check that profile, epoch and layout are those of the server that issued it"
+    )]
+    Ahead {
+        /// The ID.
+        id: u64,
+        /// What it says that its time is.
+        time: String,
+        /// What the clock reads.
+        clock: String,
     },
     /// The moment for `accept-clock` is over.
     #[error("--until {until} is past, the clock reads {clock}: name a moment to come")]
@@ -85,7 +98,9 @@ pub(super) fn run(
     let upkeep = Upkeep::load(flags, environment)?;
     warn(&upkeep.warnings, streams.err)?;
     match command {
-        StateCommand::Init(json) => init(&upkeep, json.json, streams.out)?,
+        StateCommand::Init(Init { above, json }) => {
+            init(&upkeep, *above, json.json, streams.out)?;
+        }
         StateCommand::Show(json) => show(&upkeep, json.json, streams.out)?,
         StateCommand::Adopt(json) => adopt(&upkeep, json.json, streams.out)?,
         StateCommand::AcceptClock(AcceptClock { until, json }) => {
@@ -95,7 +110,13 @@ pub(super) fn run(
     Ok(Exit::Ok)
 }
 
-fn init(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn init(
+    upkeep: &Upkeep,
+    above: Option<u64>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let above = above.map(|id| tick_of(&upkeep.layout, id)).transpose()?;
     let mut upkeep = upkeep.clone();
     // That a mark may be made is what the command says.
     upkeep.state.create = true;
@@ -124,6 +145,15 @@ fn init(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure>
         }
     }
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
+    if let Some(tick) = above {
+        let raised = raise(claim, &policy, tick)?;
+        let what = if created.is_some() {
+            "created"
+        } else {
+            "raised"
+        };
+        return done(&policy, &name, what, raised, json, out);
+    }
     match created {
         Some(bound) => done(&policy, &name, "created", bound, json, out),
         None if json => Ok(writeln!(
@@ -136,6 +166,34 @@ fn init(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure>
             "{name} is there already; nothing was changed"
         )?),
     }
+}
+
+/// The tick of an ID that another server has issued. Any machine's: what counts is its time.
+fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
+    // The most that a server's clock may have been ahead of this one's.
+    const TOLERANCE: i64 = 24 * 3600 * 1_000_000_000;
+    let tick = id >> (layout.sequence_bits() + layout.machine_bits());
+    let clock = SystemClock.realtime();
+    if layout
+        .tick_at(clock + TOLERANCE)
+        .is_none_or(|last| tick > last)
+    {
+        return Err(Error::Ahead {
+            id,
+            time: bound_time(layout.unix_ms(tick)),
+            clock: rfc3339_nanos(clock),
+        });
+    }
+    Ok(tick)
+}
+
+/// Raises the mark to `tick`, unless it is there already; the bound that it has then.
+fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<u64, Error> {
+    let author = state::author(policy.layout);
+    let moment = author.moment.clone();
+    let mut record = claim.into_record(author)?;
+    record.extend(tick, moment)?;
+    Ok(record.bound())
 }
 
 fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {

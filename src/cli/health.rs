@@ -1,0 +1,81 @@
+//! `health`: asks the server of this configuration whether it may issue, for supervisors without a
+//! shell or an HTTP client.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::exit::{Exit, Failure};
+use crate::config::{Config, Listen};
+
+/// How long the server may take for each step.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// More than any answer of `/health` has.
+const MOST: u64 = 64 * 1024;
+
+/// Prints what `/health` says; the exit code tells whether that is well.
+pub(super) fn run(config: &Config, out: &mut dyn Write) -> Result<Exit, Failure> {
+    // The others lead to the same shard.
+    let address = &config.http.listen[0];
+    let answer = ask(address).map_err(|source| Failure::Unreachable {
+        address: address.to_string(),
+        source,
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    writeln!(out, "{}", body.trim_end())?;
+    let well = head.split(' ').nth(1) == Some("200");
+    Ok(if well { Exit::Ok } else { Exit::Unavailable })
+}
+
+fn ask(address: &Listen) -> io::Result<String> {
+    match address {
+        Listen::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(&reachable(*address), PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            exchange(stream)
+        }
+        Listen::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            exchange(stream)
+        }
+    }
+}
+
+fn exchange(mut stream: impl Read + Write) -> io::Result<String> {
+    stream.write_all(
+        b"GET /health HTTP/1.1\r\nhost: localhost\r\naccept: text/plain\r\nconnection: close\r\n\r\n",
+    )?;
+    let mut answer = String::new();
+    stream.take(MOST).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// An address to connect to, where all of this host's are listened on.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_are_reached_at_the_loopback() {
+        for (listen, reached) in [
+            ("0.0.0.0:7001", "127.0.0.1:7001"),
+            ("[::]:80", "[::1]:80"),
+            ("10.0.0.7:7001", "10.0.0.7:7001"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), reached);
+        }
+    }
+}
