@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# The image: a base with systemd, and the package installed in it.
+# Needs steps.sh, conf.sh, lxc.sh, need.sh and debian.sh.
+# shellcheck disable=SC2154 # They set conf, client, made, image and pool.
+
+# An instance that is only there while something is made.
+temporary=
+
+# Files of this run.
+scratch=
+
+# make_image PACKAGE_SCRIPT: publishes the image, unless it is there.
+make_image() {
+  if has image show "$image"; then
+    is_made image get-property "$image" ||
+      die "the image $image was not made by this script" "another CONTAINER_NAME in build.conf"
+    if [[ $rebuild == false ]]; then
+      note "$image is there: $(lx image get-property "$image" shardflake.package)"
+      return
+    fi
+  fi
+  step "the package" make_package
+  step "the base image" make_base
+  step "the image $image" publish_image
+}
+
+make_package() {
+  package=${conf[PACKAGE]}
+  if [[ -z $package && $dry_run == true ]]; then
+    note "would run: build/deb.sh"
+    return
+  fi
+  if [[ -z $package ]]; then
+    build/deb.sh >"$scratch/deb.log" 2>&1 || {
+      tail -n 20 "$scratch/deb.log" >&2
+      die "build/deb.sh failed"
+    }
+    package=$(tail -n 1 "$scratch/deb.log")
+  fi
+  [[ -f $package ]] || die "there is no package $package"
+  note "${package##*/}, $(du -k "$package" | cut -f 1) kB"
+}
+
+# Sets `base` to an image to start from.
+make_base() {
+  base=${conf[IMAGE_SOURCE]}
+  if [[ $base != debootstrap ]]; then
+    note "$base"
+    return
+  fi
+  base=${conf[CONTAINER_NAME]}-base-$debian_recipe
+  if has image show "$base"; then
+    note "$base is there"
+    return
+  fi
+  if [[ $dry_run == true ]]; then
+    note "would make a Debian 12 by debootstrap, and import it as $base"
+    return
+  fi
+  make_tree
+  import_tree
+  note "$base: Debian 12, $(du -sm "$tree" | cut -f 1) MB"
+}
+
+make_tree() {
+  local status=0
+  debian_tree "${conf[DEBIAN_MIRROR]}" || status=$?
+  ((status != 3)) ||
+    die "this host's apt knows no Debian 12" "a mirror as DEBIAN_MIRROR in build.conf, or an IMAGE_SOURCE"
+  ((status == 0)) || die "debootstrap failed"
+}
+
+# Without a host name of its own every instance has the one that it was given.
+import_tree() {
+  local network=$scratch/added/etc/systemd/network/eth0.network
+  mkdir -p "${network%/*}"
+  printf '[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n' >"$network"
+  printf 'architecture: %s\ncreation_date: %s\nproperties:\n  description: Debian 12\n  %s: "true"\n' \
+    "$(uname -m)" "$(date +%s)" "$made" >"$scratch/metadata.yaml"
+  tar -C "$scratch" -cf "$scratch/metadata.tar" metadata.yaml
+  tar -C "$tree" --numeric-owner --xattrs --exclude=./etc/hostname -cf "$scratch/root.tar" .
+  tar -C "$scratch/added" --owner=0 --group=0 --mode=u=rw,go=r -rf "$scratch/root.tar" \
+    ./etc/systemd/network/eth0.network
+  change lx image import "$scratch/metadata.tar" "$scratch/root.tar" --alias "$base" "$made=true"
+  rm "$scratch/root.tar"
+}
+
+# start_idle IMAGE NAME FLAG…: an instance in which nothing runs, to work in.
+start_idle() {
+  local from=$1 name=$2
+  shift 2
+  remove_instance "$name"
+  ! instance_exists "$name" || die "an instance $name is in the way that this script did not make"
+  change lx init "$from" "$name" --no-profiles "$@" \
+    --config "$made=true" --config raw.lxc="lxc.init.cmd = /bin/sleep infinity"
+  change lx start "$name"
+}
+
+publish_image() {
+  local before after name
+  if [[ $dry_run == true ]]; then
+    note "would install the package in $base and publish it as $image"
+    return
+  fi
+  start_idle "$base" "$temporary" --storage "$pool"
+  before=$(root_kilobytes)
+  change lx file push --quiet "$package" "$temporary/root/shardflake.deb"
+  change lx exec "$temporary" -- env DEBIAN_FRONTEND=noninteractive dpkg --install /root/shardflake.deb
+  # shellcheck disable=SC2016 # dpkg-query replaces the names, not the shell.
+  name=$(lx exec "$temporary" -- dpkg-query --show --showformat='${Package} ${Version}' shardflake)
+  clean_instance
+  after=$(root_kilobytes)
+  change lx stop --force "$temporary"
+  change lx publish "$temporary" --alias "$image" --compression "$(compression)" \
+    "$made=true" shardflake.package="$name" shardflake.added_kb="$((after - before))" \
+    description="$name on Debian 12"
+  remove_instance "$temporary"
+  note "$name adds $(((after - before + 1023) / 1024)) MB to the base image"
+}
+
+# What must not be the same in every instance, and what only takes room.
+clean_instance() {
+  change lx exec "$temporary" -- sh -euc '
+    rm -f /root/shardflake.deb /var/lib/systemd/random-seed /var/lib/dbus/machine-id
+    rm -rf /var/log/journal/* /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+    : >/etc/machine-id
+    if [ -e /etc/systemd/network/eth0.network ]; then systemctl --quiet enable systemd-networkd; fi'
+}
+
+# What the root file system of the temporary instance holds.
+root_kilobytes() {
+  lx exec "$temporary" -- du -skx / | cut -f 1
+}
+
+compression() {
+  if command -v zstd >/dev/null; then echo zstd; else echo gzip; fi
+}

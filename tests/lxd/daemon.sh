@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# An LXD for the tests: the host's own where one runs, else one that is brought up here and taken
+# down again. Needs part.sh, need.sh and wait.sh.
+
+# Whether the daemon is ours.
+own_lxd=false
+lxd_home=
+# Processes, by which the daemon is restarted and taken down.
+lxd_space=
+lxd_pid=
+
+lxd_packages=(lxd lxd-client lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
+
+# lxd_up FOLDER: an LXD that answers `lxc`, with a bridge.
+lxd_up() {
+  if lxc info >/dev/null 2>&1; then
+    echo "using the LXD that runs here"
+    return
+  fi
+  need_packages "${lxd_packages[@]}"
+  if [[ -d /run/systemd/system ]]; then
+    systemctl start lxd.socket
+  else
+    lxd_start_own "$1"
+  fi
+  [[ -d /sys/class/net/lxdbr0 ]] || lxc network create lxdbr0 ipv4.address=198.18.71.1/24 ipv6.address=none >/dev/null
+}
+
+# Where systemd is not PID 1: in a mount namespace of its own, with an empty /run and the host's
+# control groups, so that limits hold.
+lxd_start_own() {
+  lxd_home=$1
+  own_lxd=true
+  mkdir -p "$lxd_home" /var/lib/lxcfs
+  # One that the host itself runs must not be met.
+  export LXD_DIR=$lxd_home
+  unshare --mount --propagation private "$PWD/tests/lxd/space" "$lxd_home" \
+    </dev/null >"$lxd_home/space.log" 2>&1 &
+  lxd_space=$!
+  wait_until 10 test -e "$lxd_home/ready"
+  lxd_daemon
+}
+
+# Starts the daemon in its namespace, and waits until it answers.
+lxd_daemon() {
+  nsenter --mount="/proc/$lxd_space/ns/mnt" "$PWD/tests/lxd/space" --daemon "$lxd_home" \
+    </dev/null >>"$lxd_home/lxd.out" 2>&1 &
+  lxd_pid=$!
+  lxd waitready --timeout=30
+}
+
+# Restarts the daemon; instances go on meanwhile.
+lxd_restart() {
+  kill -TERM "$lxd_pid"
+  wait "$lxd_pid" || true
+  lxd_daemon
+}
+
+# Takes down what lxd_up brought up. Instances are gone by then.
+lxd_down() {
+  [[ $own_lxd == true ]] || return 0
+  lxc network delete lxdbr0 >/dev/null 2>&1 || true
+  kill -TERM "$lxd_pid" 2>/dev/null || true
+  wait "$lxd_pid" 2>/dev/null || true
+  # Takes lxcfs along, and with the last process of the namespace its mounts go.
+  kill -TERM "$lxd_space" 2>/dev/null || true
+  wait "$lxd_space" 2>/dev/null || true
+  own_lxd=false
+}
