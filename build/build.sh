@@ -89,17 +89,24 @@ main() {
   trap cleanup EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  step_count=6
-  [[ $start == false ]] || step_count=8
+  step_count=7
+  [[ $start == false ]] || step_count=9
   step "configuration" configure
   step "prerequisites" check_prerequisites
   mkdir -p "$(cache_dir)"
   scratch=$(mktemp -d -p "$(cache_dir)" build.XXXXXXXX)
   temporary=${conf[CONTAINER_NAME]}-build
   step "storage pool $pool" make_pool
-  step "image $image" make_image
-  step "marks" make_marks
+  step "volume $marks" make_marks
+  step "image $image" find_image
+  if [[ $image_wanted == true ]]; then
+    step_count=$((step_count + 3))
+    step "package" make_package
+    step "base image" make_base
+    step "publish $image" publish_image
+  fi
   step "profile $profile" make_profile
+  step "marks of shards ${conf[SHARD_NUMBERS]:-(none)}" prepare_marks
   if [[ $start == true ]]; then
     step "default instance $image" launch_shard "$image" 0 "${conf[SERVICE_PORT]}"
     step "serving" wait_for_shard "$image" "${conf[SERVICE_PORT]}"

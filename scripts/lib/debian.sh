@@ -5,7 +5,7 @@
 debian_suite=bookworm
 # udev and what is after it: for containers with a network.
 debian_packages=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl
-debian_packages+=,udev,netbase,ca-certificates,systemd-resolved
+debian_packages+=,udev,netbase,ca-certificates
 # To be changed with anything else that debian_tree does.
 debian_recipe=2
 

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The image: a base with systemd, and the package installed in it.
+# shellcheck disable=SC2016 # What instances run, expands there.
 # Needs steps.sh, conf.sh, lxc.sh, need.sh and debian.sh.
-# shellcheck disable=SC2154 # They set conf, client, made, image and pool.
+# shellcheck disable=SC2154 # They set conf, client, made, bridge, image and pool.
 
 # An instance that is only there while something is made.
 temporary=
@@ -9,19 +10,22 @@ temporary=
 # Files of this run.
 scratch=
 
-# make_image PACKAGE_SCRIPT: publishes the image, unless it is there.
-make_image() {
-  if has image show "$image"; then
-    is_made image get-property "$image" ||
-      die "the image $image was not made by this script" "another CONTAINER_NAME in build.conf"
-    if [[ $rebuild == false ]]; then
-      note "$image is there: $(lx image get-property "$image" shardflake.package)"
-      return
-    fi
+# shellcheck disable=SC2034 # The caller reads image_wanted.
+# Sets `image_wanted`: whether the image has to be made.
+find_image() {
+  image_wanted=true
+  if ! has image show "$image"; then
+    note "has to be made"
+    return
   fi
-  step "the package" make_package
-  step "the base image" make_base
-  step "the image $image" publish_image
+  is_made image get-property "$image" ||
+    die "the image $image was not made by this script" "another CONTAINER_NAME in build.conf"
+  if [[ $rebuild == true ]]; then
+    note "is made anew"
+    return
+  fi
+  image_wanted=false
+  note "is there: $(lx image get-property "$image" shardflake.package)"
 }
 
 make_package() {
@@ -72,15 +76,10 @@ make_tree() {
 
 # Without a host name of its own every instance has the one that it was given.
 import_tree() {
-  local network=$scratch/added/etc/systemd/network/eth0.network
-  mkdir -p "${network%/*}"
-  printf '[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n' >"$network"
   printf 'architecture: %s\ncreation_date: %s\nproperties:\n  description: Debian 12\n  %s: "true"\n' \
     "$(uname -m)" "$(date +%s)" "$made" >"$scratch/metadata.yaml"
   tar -C "$scratch" -cf "$scratch/metadata.tar" metadata.yaml
   tar -C "$tree" --numeric-owner --xattrs --exclude=./etc/hostname -cf "$scratch/root.tar" .
-  tar -C "$scratch/added" --owner=0 --group=0 --mode=u=rw,go=r -rf "$scratch/root.tar" \
-    ./etc/systemd/network/eth0.network
   change lx image import "$scratch/metadata.tar" "$scratch/root.tar" --alias "$base" "$made=true"
   rm "$scratch/root.tar"
 }
@@ -103,13 +102,15 @@ publish_image() {
     return
   fi
   start_idle "$base" "$temporary" --storage "$pool"
+  equip_base
   before=$(root_kilobytes)
   change lx file push --quiet "$package" "$temporary/root/shardflake.deb"
   change lx exec "$temporary" -- env DEBIAN_FRONTEND=noninteractive dpkg --install /root/shardflake.deb
   # shellcheck disable=SC2016 # dpkg-query replaces the names, not the shell.
   name=$(lx exec "$temporary" -- dpkg-query --show --showformat='${Package} ${Version}' shardflake)
-  clean_instance
   after=$(root_kilobytes)
+  enable_service
+  clean_instance
   change lx stop --force "$temporary"
   change lx publish "$temporary" --alias "$image" --compression "$(compression)" \
     "$made=true" shardflake.package="$name" shardflake.added_kb="$((after - before))" \
@@ -123,8 +124,27 @@ clean_instance() {
   change lx exec "$temporary" -- sh -euc '
     rm -f /root/shardflake.deb /var/lib/systemd/random-seed /var/lib/dbus/machine-id
     rm -rf /var/log/journal/* /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
-    : >/etc/machine-id
-    if [ -e /etc/systemd/network/eth0.network ]; then systemctl --quiet enable systemd-networkd; fi'
+    : >/etc/machine-id'
+}
+
+# Instances are to serve at boot, as soon as they have a number; until then the unit keeps quiet.
+enable_service() {
+  change lx exec "$temporary" -- systemctl --quiet enable shardflake.service
+}
+
+# What a Debian from debootstrap lacks in a container, and what only delays it there.
+equip_base() {
+  [[ ${conf[IMAGE_SOURCE]} == debootstrap ]] || return 0
+  change lx exec "$temporary" -- sh -euc '
+    printf "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n" >/etc/systemd/network/eth0.network
+    printf "nameserver %s\n" "$1" >/etc/resolv.conf
+    systemctl --quiet enable systemd-networkd.service
+    systemctl --quiet mask e2scrub_reap.service systemd-modules-load.service' sh "$(bridge_address)"
+}
+
+# The name server of instances is the bridge's.
+bridge_address() {
+  ip -4 -oneline address show dev "$bridge" | sed -n 's|.* inet \([0-9.]*\)/.*|\1|p' | head -n 1
 }
 
 # What the root file system of the temporary instance holds.

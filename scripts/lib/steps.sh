@@ -37,7 +37,7 @@ die() {
 change() {
   local said
   if [[ $dry_run == true ]]; then
-    note "would run: $*"
+    note "would run: ${*/#lx/$client}"
     return
   fi
   said=$("$@" 2>&1) || {

@@ -37,14 +37,14 @@ make_marks() {
   if has storage volume show "$pool" "$marks"; then
     is_made storage volume get "$pool" "$marks" ||
       die "the volume $marks in $pool was not made by this script" "another CONTAINER_NAME in build.conf"
+    note "$marks is there"
   else
     change lx storage volume create "$pool" "$marks" "$made=true"
-    note "$marks: a volume for the marks of all shards, without a quota"
+    note "for the marks of all shards, without a quota"
   fi
   if [[ $dry_run == false && -n $(lx storage volume get "$pool" "$marks" size) ]]; then
     change lx storage volume unset "$pool" "$marks" size
   fi
-  prepare_marks
 }
 
 # Makes the marks of the shards to come, once: each first start would else wait six seconds.
