@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Builds the Debian package and prints its path as the last line; all else goes to standard error.
+#
+#   build/deb.sh [--arch amd64|arm64] [--binary PATH] [--changelog PATH]
+#
+#   --arch       what it is for; this host's own unless said
+#   --binary     packages this program instead of building one
+#   --changelog  another changelog, and so another version: for tests of upgrades
+#
+# Twice the same source gives twice the same bytes: the date is the changelog's.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/lib/need.sh
+exec 3>&1 >&2
+
+arch=
+binary=
+changelog=packaging/debian/changelog
+out=target/debian
+
+# Without what it needs, nothing is built.
+skip() {
+  die "$1"
+}
+
+die() {
+  printf 'build/deb.sh: %s\n' "$1"
+  exit 1
+}
+
+usage() {
+  echo "usage: build/deb.sh [--arch amd64|arm64] [--binary PATH] [--changelog PATH]"
+  exit 64
+}
+
+arguments() {
+  while (($#)); do
+    (($# >= 2)) || usage
+    case "$1" in
+      --arch) arch=$2 ;;
+      --binary) binary=$2 ;;
+      --changelog) changelog=$2 ;;
+      *) usage ;;
+    esac
+    shift 2
+  done
+  [[ -z $binary || -x $binary ]] || die "$binary is not a program"
+  [[ -r $changelog ]] || die "$changelog cannot be read"
+}
+
+tools() {
+  need_commands dpkg-dev dpkg-buildpackage dpkg-parsechangelog dpkg-architecture
+  need_packages debhelper
+  if ! command -v cargo >/dev/null; then
+    PATH=${HOME:-/root}/.cargo/bin:$PATH
+    command -v cargo >/dev/null || die "cargo is not installed; see https://rustup.rs"
+  fi
+}
+
+# Sets `version` and the date of everything.
+read_changelog() {
+  local crate
+  version=$(dpkg-parsechangelog -l "$changelog" -S Version)
+  SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l "$changelog" -S Timestamp)
+  export SOURCE_DATE_EPOCH
+  crate=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | sed -n 1p)
+  [[ $changelog != packaging/debian/changelog || $version == "$crate" ]] ||
+    die "$changelog begins with version $version, Cargo.toml has $crate: write an entry for it"
+}
+
+# Sets `triple` for the architecture, and what its linker needs.
+target() {
+  local host
+  host=$(dpkg --print-architecture)
+  arch=${arch:-$host}
+  case "$arch" in
+    amd64) triple=x86_64-unknown-linux-gnu ;;
+    arm64) triple=aarch64-unknown-linux-gnu ;;
+    *) die "packages are made for amd64 and arm64, not for $arch" ;;
+  esac
+  foreign=
+  [[ $arch != "$host" ]] || return 0
+  foreign=$arch
+  cross_tools
+}
+
+# A linker and the standard library for another architecture.
+cross_tools() {
+  local gnu
+  gnu=$(dpkg-architecture -a "$arch" -q DEB_HOST_GNU_TYPE 2>/dev/null)
+  need_packages "gcc-${gnu//_/-}" "libc6-dev-$arch-cross"
+  export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$triple")_LINKER=$gnu-gcc"
+  [[ -d $(rustc --print sysroot)/lib/rustlib/$triple/lib ]] ||
+    { command -v rustup >/dev/null && rustup target add "$triple"; } ||
+    die "this Rust has no standard library for $triple, and rustup could not add it; build on $arch itself, or on a host with that target"
+}
+
+# build TRIPLE: prints where the program is. In a folder of its own: the date is built in, and would
+# make every other release build start anew.
+build() {
+  local cargo_home=${CARGO_HOME:-${HOME:-/root}/.cargo}
+  CARGO_TARGET_DIR=$out/cargo \
+    RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$PWD=/shardflake" \
+    cargo build --release --locked --bin shardflake --target "$1"
+  built=$out/cargo/$1/release/shardflake
+}
+
+# Sets `binary` to what is packaged, and `speaker` to the same for this host, which tells its own
+# manual pages and completions.
+programs() {
+  local built
+  if [[ -z $binary ]]; then
+    build "$triple"
+    binary=$built
+  fi
+  speaker=$binary
+  [[ -n $foreign ]] || return 0
+  build "$(rustc -vV | sed -n 's/^host: //p')"
+  speaker=$built
+}
+
+# Lays out in `stage` what packaging/debian/rules expects.
+lay_out() {
+  local unit
+  rm -rf "$out/stage-$arch"
+  mkdir -p "$stage"/{bin,etc,man,completions,sysusers}
+  cp -r packaging/debian "$stage/debian"
+  cp "$changelog" "$stage/debian/changelog"
+  install -m 755 "$binary" "$stage/bin/shardflake"
+  cp packaging/etc/*.toml "$stage/etc"
+  cp packaging/etc/shardflake.default "$stage/debian/shardflake.default"
+  for unit in systemd/*.service systemd/*.socket systemd/*.tmpfiles.conf; do
+    [[ ! -e $unit ]] || cp "$unit" "$stage/debian/$(basename "${unit%.conf}")"
+  done
+  for unit in systemd/*.d; do
+    [[ ! -d $unit ]] || cp -r -t "$stage" --parents "$unit"
+  done
+  [[ ! -d $stage/systemd ]] || mv "$stage/systemd" "$stage/drop-ins"
+  cp systemd/shardflake.sysusers.conf "$stage/sysusers/shardflake.conf"
+  manual_pages
+  completions
+  crates >"$stage/crates.txt"
+}
+
+# Those that are kept in the repository, that of the program (8), and one for each command (1).
+manual_pages() {
+  local command page
+  cp packaging/man/*.[158] "$stage/man"
+  # It refers to the pages of its commands as if they were in its own section.
+  "$speaker" man | sed 's/^\(shardflake\\-[a-z\\-]*\)(8)$/\1(1)/' >"$stage/man/shardflake.8"
+  sed -n 's/^shardflake\\-\([a-z\\-]*\)(1)$/\1/p' "$stage/man/shardflake.8" | tr -d \\\\ |
+    while read -r command; do
+      page=shardflake-$command
+      # What lies below a command has no page of its own.
+      "$speaker" man "$command" |
+        sed "s/^shardflake\\\\-${command//-/\\\\\\\\-}\\\\-\\(.*\\)(1)\$/\\1/" >"$stage/man/$page.1"
+    done
+}
+
+completions() {
+  "$speaker" completions bash >"$stage/completions/shardflake"
+  "$speaker" completions zsh >"$stage/completions/_shardflake"
+  "$speaker" completions fish >"$stage/completions/shardflake.fish"
+}
+
+# What the program is made of, with the notices that its licenses ask to be passed on.
+crates() {
+  local crate name version license sources folder file
+  cargo fetch --quiet --locked --target "$triple"
+  sources=$(echo "${CARGO_HOME:-${HOME:-/root}/.cargo}"/registry/src/*/)
+  echo "The libraries that shardflake is made of. Each is used under MIT where it may be."
+  cargo tree --locked --offline --target "$triple" --edges normal,no-proc-macro --prefix none \
+    --format '{p} {l}' | sed 's/ (\*)$//' | LC_ALL=C sort -u | while read -r name version license; do
+    [[ $name != shardflake ]] || continue
+    printf '\n=== %s %s: %s\n\n' "$name" "${version#v}" "$license"
+    for folder in $sources; do
+      crate=$folder$name-${version#v}
+      for file in "$crate"/LICENSE-MIT* "$crate"/LICENSE* "$crate"/license*; do
+        [[ ! -f $file ]] || {
+          tr -d '\r' <"$file"
+          break 2
+        }
+      done
+    done
+  done
+}
+
+package() {
+  local flags=(--build=binary --no-sign)
+  [[ -z $foreign ]] || flags+=("--host-arch=$foreign")
+  (cd "$stage" && dpkg-buildpackage "${flags[@]}")
+  mv "$out/stage-$arch/$deb" "$out/$deb"
+}
+
+arguments "$@"
+tools
+read_changelog
+target
+programs
+stage=$out/stage-$arch/shardflake-$version
+deb=shardflake_${version}_$arch.deb
+lay_out
+package
+printf '%s\n' "$out/$deb" >&3
