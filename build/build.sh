@@ -98,6 +98,7 @@ main() {
   temporary=${conf[CONTAINER_NAME]}-build
   step "storage pool $pool" make_pool
   step "volume $marks" make_marks
+  step "profile $profile" make_profile
   step "image $image" find_image
   if [[ $image_wanted == true ]]; then
     step_count=$((step_count + 3))
@@ -105,7 +106,6 @@ main() {
     step "base image" make_base
     step "publish $image" publish_image
   fi
-  step "profile $profile" make_profile
   step "marks of shards ${conf[SHARD_NUMBERS]:-(none)}" prepare_marks
   if [[ $start == true ]]; then
     step "default instance $image" launch_shard "$image" 0 "${conf[SERVICE_PORT]}"

@@ -2,7 +2,10 @@
 # The image: a base with systemd, and the package installed in it.
 # shellcheck disable=SC2016 # What instances run, expands there.
 # Needs steps.sh, conf.sh, lxc.sh, need.sh and debian.sh.
-# shellcheck disable=SC2154 # They set conf, client, made, bridge, image and pool.
+# shellcheck disable=SC2154 # They set conf, client, made, bridge, image, pool and profile.
+
+# The image that gets replaced, if any.
+replaced=
 
 # An instance that is only there while something is made.
 temporary=
@@ -21,6 +24,7 @@ find_image() {
   is_made image get-property "$image" ||
     die "the image $image was not made by this script" "another CONTAINER_NAME in build.conf"
   if [[ $rebuild == true ]]; then
+    replaced=$(lx image info "$image" | sed -n 's/^Fingerprint: //p')
     note "is made anew"
     return
   fi
@@ -116,6 +120,9 @@ publish_image() {
     "$made=true" shardflake.package="$name" shardflake.added_kb="$((after - before))" \
     description="$name on Debian 12"
   remove_instance "$temporary"
+  [[ -z $replaced ]] || change lx image delete "$replaced"
+  # So that `lxc launch` alone makes a shard, too.
+  lx image show "$image" | sed "s/^- default\$/- $profile/" | "$client" image edit "$image"
   note "$name adds $(((after - before + 1023) / 1024)) MB to the base image"
 }
 
