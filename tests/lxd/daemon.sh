@@ -65,5 +65,8 @@ lxd_down() {
   # Takes lxcfs along, and with the last process of the namespace its mounts go.
   kill -TERM "$lxd_space" 2>/dev/null || true
   wait "$lxd_space" 2>/dev/null || true
+  # What the daemon leaves; only where it is empty, that is, nobody else's.
+  [[ $(nft list table inet lxd 2>/dev/null) != $'table inet lxd {\n}' ]] || nft delete table inet lxd
+  rmdir /sys/fs/cgroup/lxc.pivot /sys/fs/cgroup/*/lxc.pivot 2>/dev/null || true
   own_lxd=false
 }
