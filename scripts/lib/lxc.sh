@@ -49,9 +49,9 @@ instance_state() {
   lx list "^$1\$" --format csv --columns s
 }
 
-# remove_instance NAME: one of ours.
+# remove_instance NAME: one of ours. LXD refuses for a moment what it is still busy with.
 remove_instance() {
-  ! instance_is_made "$1" || lx delete --force "$1" >/dev/null
+  ! instance_is_made "$1" || wait_until 20 has delete --force "$1"
 }
 
 # Where the daemon keeps its files.

@@ -27,7 +27,9 @@ case_of() {
   fi
   printf '  FAILED  %s\n' "${1//_/ }"
   bad=$((bad + 1))
-  lxc list || true
+  lxc list --format csv --columns ns || true
+  # So that the next case finds what it expects.
+  lxc delete --force sf-alone sf-copy >/dev/null 2>&1 || true
 }
 
 # Things of the same names that are not the tests' own must not get lost.

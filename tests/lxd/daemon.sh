@@ -7,7 +7,6 @@ own_lxd=false
 lxd_home=
 # Processes, by which the daemon is restarted and taken down.
 lxd_space=
-lxd_pid=
 
 lxd_packages=(lxd lxd-client lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
 
@@ -45,23 +44,34 @@ lxd_start_own() {
 lxd_daemon() {
   nsenter --mount="/proc/$lxd_space/ns/mnt" "$PWD/tests/lxd/space" --daemon "$lxd_home" \
     </dev/null >>"$lxd_home/lxd.out" 2>&1 &
-  lxd_pid=$!
+  # In a file, as a case that restarts it runs in a shell of its own.
+  echo "$!" >"$lxd_home/pid"
   lxd waitready --timeout=30
 }
 
 # Restarts the daemon; instances go on meanwhile.
 lxd_restart() {
-  kill -TERM "$lxd_pid"
-  wait "$lxd_pid" || true
+  lxd_end
   lxd_daemon
+}
+
+lxd_end() {
+  local pid
+  pid=$(<"$lxd_home/pid")
+  kill -TERM "$pid" 2>/dev/null || true
+  wait_until 30 is_gone "$pid"
+}
+
+# Ended, also if nobody has waited for it yet.
+is_gone() {
+  ! readlink "/proc/$1/exe" >/dev/null
 }
 
 # Takes down what lxd_up brought up. Instances are gone by then.
 lxd_down() {
   [[ $own_lxd == true ]] || return 0
   lxc network delete lxdbr0 >/dev/null 2>&1 || true
-  kill -TERM "$lxd_pid" 2>/dev/null || true
-  wait "$lxd_pid" 2>/dev/null || true
+  lxd_end || true
   # Takes lxcfs along, and with the last process of the namespace its mounts go.
   kill -TERM "$lxd_space" 2>/dev/null || true
   wait "$lxd_space" 2>/dev/null || true

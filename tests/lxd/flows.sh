@@ -5,9 +5,9 @@
 transcript=packaging/doc/lxc-transcript.md
 
 flow_before_boot() {
-  lxc init shardflake-v1 shardflake-shard1
+  lxc init shardflake-v1 shardflake-shard1 >/dev/null
   lxc config set shardflake-shard1 environment.SHARD_ID=1
-  lxc start shardflake-shard1
+  lxc start shardflake-shard1 >/dev/null
   boot_of shardflake-shard1
   serving shardflake-shard1
   # Nothing more is needed, and asking for it does no harm.
@@ -18,7 +18,7 @@ flow_before_boot() {
 
 flow_after_boot() {
   local id
-  lxc launch shardflake-v1 shardflake-shard1
+  lxc launch shardflake-v1 shardflake-shard1 >/dev/null
   boot_of shardflake-shard1
   [[ $(property shardflake-shard1 ActiveState) == inactive ]] ||
     fail "without a number: $(property shardflake-shard1 ActiveState)"

@@ -11,10 +11,10 @@ copy_is_refused() {
   # Else LXD itself refuses: the port of the host is taken.
   lxc config device remove sf-copy http >/dev/null
   lxc start sf-copy
-  wait_until 60 said sf-copy 'held by' || fail "the copy is not refused: $(journal sf-copy | tail -n 5)"
+  wait_until 60 said sf-copy 'is in use in' || fail "the copy is not refused: $(journal sf-copy | tail -n 5)"
   said sf-copy 'shardflake-shard1' || fail "the holder is not named: $(journal sf-copy | tail -n 5)"
   if serves_inside sf-copy; then fail "the copy serves"; fi
-  journal sf-copy | grep -F 'held by' | head -n 1 | sed 's/^/    /'
+  journal sf-copy | grep -F 'is in use in' | head -n 1 | sed 's/^/    /'
   larger shardflake-shard1 "$id"
   id=$(id_of shardflake-shard1)
   # Once the original is gone, the copy is the shard: above all that was issued.
