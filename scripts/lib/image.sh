@@ -135,8 +135,13 @@ clean_instance() {
 }
 
 # Instances are to serve at boot, as soon as they have a number; until then the unit keeps quiet.
+# And they are to start it on a full root, too: systemd makes folders in /tmp for the sandbox.
 enable_service() {
   change lx exec "$temporary" -- systemctl --quiet enable shardflake.service
+  change lx exec "$temporary" -- sh -euc '
+    for folder in /tmp /var/tmp; do
+      echo "tmpfs $folder tmpfs mode=1777,nosuid,nodev,size=10% 0 0" >>/etc/fstab
+    done'
 }
 
 # What a Debian from debootstrap lacks in a container, and what only delays it there.

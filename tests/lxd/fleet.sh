@@ -62,7 +62,7 @@ quota_is_enforced() {
   fi
   [[ $said == *"quota exceeded"* ]] || fail "$said"
   id=$(id_of "$name")
-  in_instance "$name" systemctl restart shardflake || { source /tmp/lx/q.sh; in_instance "$name" rm /root/large; lxc config device remove "$name" root; fail "no restart on a full root"; }
+  in_instance "$name" systemctl restart shardflake || fail "no restart on a full root"
   serving "$name"
   larger "$name" "$id"
   in_instance "$name" rm /root/large

@@ -80,7 +80,13 @@ sources_that_disagree() {
 # tell COMMAND: runs it, and writes it and what it prints into the transcript.
 tell() {
   printf '$ %s\n' "$1" >>"$scratch/transcript"
-  bash -c "$1" >>"$scratch/transcript" 2>&1 </dev/null || fail "failed: $1"
+  bash -c "$1" 2>&1 </dev/null | as_seen >>"$scratch/transcript"
+  ((PIPESTATUS[0] == 0)) || fail "failed: $1"
+}
+
+# Without what the client wipes away again.
+as_seen() {
+  sed -e 's/.*\r *//' -e '/^$/d' -e 's/[[:space:]]*$//'
 }
 
 # text LINE…: what is said in between.
@@ -126,7 +132,7 @@ transcript_is_current() {
 compare_transcript() {
   if [[ $write_transcript == true ]]; then
     mkdir -p "${transcript%/*}"
-    sed 's/[[:space:]]*$//' "$scratch/transcript" >"$transcript"
+    cp "$scratch/transcript" "$transcript"
     return
   fi
   diff <(grep '^[$]' "$transcript") <(grep '^[$]' "$scratch/transcript") ||
