@@ -95,28 +95,25 @@ cross_tools() {
     die "this Rust has no standard library for $triple, and rustup could not add it; build on $arch itself, or on a host with that target"
 }
 
-# build TRIPLE: prints where the program is. In a folder of its own: the date is built in, and would
-# make every other release build start anew.
+# In a folder of its own: the date is built in, and would make every other release build start anew.
 build() {
   local cargo_home=${CARGO_HOME:-${HOME:-/root}/.cargo}
   CARGO_TARGET_DIR=$out/cargo \
     RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$PWD=/shardflake" \
-    cargo build --release --locked --bin shardflake --target "$1"
-  built=$out/cargo/$1/release/shardflake
+    cargo build --release --locked --bin shardflake --target "$triple"
 }
 
 # Sets `binary` to what is packaged, and `speaker` to the same for this host, which tells its own
 # manual pages and completions.
 programs() {
-  local built
   if [[ -z $binary ]]; then
-    build "$triple"
-    binary=$built
+    build
+    binary=$out/cargo/$triple/release/shardflake
   fi
   speaker=$binary
   [[ -n $foreign ]] || return 0
-  build "$(rustc -vV | sed -n 's/^host: //p')"
-  speaker=$built
+  cargo build --locked --bin shardflake
+  speaker=target/debug/shardflake
 }
 
 # Lays out in `stage` what packaging/debian/rules expects.

@@ -11,6 +11,7 @@
 mod event;
 mod health;
 mod keeper;
+mod opening;
 mod published;
 mod refusal;
 mod settings;
@@ -202,6 +203,7 @@ impl<C: Clock> Issuer<C> {
                 }
                 Err(Delay::Refused(refusal)) => return Err(refusal),
                 Err(Delay::Bound(bound)) => self.await_bound(bound, elapsed(boot, until)).await?,
+                Err(Delay::NotOpen) => self.await_opening(elapsed(boot, until)).await?,
             }
             boot = self.clock.boottime();
         }
@@ -211,7 +213,7 @@ impl<C: Clock> Issuer<C> {
     fn reserve(&self, boot: i64, patience: Duration) -> Result<Reservation, Delay> {
         let now = self.wall_tick(boot);
         let Some(next) = self.generator.tick() else {
-            return Err(Delay::Refused(self.refusal_of_phase()));
+            return Err(Delay::NotOpen);
         };
         if next > now {
             // What was not used while ahead of the wall clock is not made up for.
@@ -238,7 +240,7 @@ impl<C: Clock> Issuer<C> {
                 left: self.until_begun(boot, tick),
             })),
             Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
-            Err(_) => Err(Delay::Refused(self.refusal_of_phase())),
+            Err(Blocked::Closed) => Err(Delay::NotOpen),
         }
     }
 
@@ -481,6 +483,8 @@ impl<C: Clock> Issuer<C> {
 /// Why nothing was reserved at once.
 enum Delay {
     Refused(Refusal),
+    /// The generator is not open: not yet, or not any more.
+    NotOpen,
     /// The bound, which was this, has to rise first.
     Bound(u64),
 }

@@ -6,7 +6,7 @@ debian_suite=bookworm
 # udev and what is after it: for containers with a network.
 debian_packages=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl
 debian_packages+=,udev,netbase,ca-certificates
-# To be changed with anything else that debian_tree does.
+# To be changed with anything else that bootstrap_debian does.
 debian_recipe=2
 
 # Prints where the host's own apt gets Debian 12 from; nothing if it does not.
@@ -16,12 +16,12 @@ debian_mirror() {
     'Created-By: Packages' 'Origin: Debian' "Codename: $debian_suite" 'Component: main' | sed -n 1p
 }
 
-# What debian_tree is making; to be removed by the caller's trap.
+# What bootstrap_debian is making; to be removed by the caller's trap.
 tree_part=
 
-# debian_tree [MIRROR]: sets `tree` to the folder of the Debian. Without a mirror, the one that the
+# bootstrap_debian [MIRROR]: sets `tree` to the folder of the Debian. Without a mirror, the one that the
 # host's apt uses; 3 if that knows none.
-debian_tree() {
+bootstrap_debian() {
   local key mirror=${1:-} proxy
   key=$(sha256sum <<<"$debian_suite $debian_packages $debian_recipe $(dpkg --print-architecture)")
   tree="$(cache_dir)/debian-${key:0:16}"

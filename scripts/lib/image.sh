@@ -72,7 +72,7 @@ make_base() {
 
 make_tree() {
   local status=0
-  debian_tree "${conf[DEBIAN_MIRROR]}" || status=$?
+  bootstrap_debian "${conf[DEBIAN_MIRROR]}" || status=$?
   ((status != 3)) ||
     die "this host's apt knows no Debian 12" "a mirror as DEBIAN_MIRROR in build.conf, or an IMAGE_SOURCE"
   ((status == 0)) || die "debootstrap failed"

@@ -5,10 +5,10 @@
 source scripts/lib/debian.sh
 
 # Sets `tree` to a pristine Debian 12; where the host's apt knows none, the part is skipped.
-pristine_tree() {
+debian_tree() {
   local status=0
   # shellcheck disable=SC2119 # The mirror of the host is meant.
-  debian_tree || status=$?
+  bootstrap_debian || status=$?
   ((status != 3)) || skip "this host's apt knows no Debian 12 to boot"
   return "$status"
 }

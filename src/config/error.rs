@@ -195,6 +195,16 @@ pub enum ValueError {
         "{0:?} is not an address to listen on; write an IP address and a port such as \"127.0.0.1:7001\" or \"[::1]:7001\" (\"0.0.0.0:7001\" for all), or \"unix:/path\""
     )]
     Address(String),
+    /// No port is left after the shard number was added.
+    #[error(
+        "{address:?} with N = {shard}, the shard number, is not a port; write a port and N that add up to 1 to 65535, or a port without \"+N\""
+    )]
+    ShardPort {
+        /// The address with `+N`.
+        address: String,
+        /// The first machine ID.
+        shard: u32,
+    },
     /// Not a path for a Unix socket.
     #[error(
         "{0:?} is not a path for a Unix socket; write an absolute path to a file, of at most 107 bytes, such as \"unix:/run/shardflake/shardflake.sock\""

@@ -25,6 +25,23 @@ impl Listen {
     pub const fn all_addresses(port: u16) -> Self {
         Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
     }
+
+    /// Reads an address as [`FromStr`] does, and such with a port that ends in `+N`: there `shard` is
+    /// added, so that servers of one configuration listen on ports of their own.
+    pub(super) fn of_shard(text: &str, shard: u32) -> Result<Self, ValueError> {
+        let base = text.strip_suffix("+N").map(str::parse);
+        let Some(Ok(Self::Tcp(mut address))) = base else {
+            // A path may end like that as well.
+            return text.parse();
+        };
+        let port = u32::from(address.port()).saturating_add(shard);
+        let port = u16::try_from(port).ok().filter(|_| address.port() != 0);
+        address.set_port(port.ok_or_else(|| ValueError::ShardPort {
+            address: text.to_owned(),
+            shard,
+        })?);
+        Ok(Self::Tcp(address))
+    }
 }
 
 impl FromStr for Listen {
@@ -64,6 +81,34 @@ impl fmt::Display for Listen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn adds_the_shard_to_a_port() {
+        for (text, written) in [
+            ("127.0.0.1:7000+N", "127.0.0.1:7016"),
+            ("[::1]:65519+N", "[::1]:65535"),
+            ("127.0.0.1:7000", "127.0.0.1:7000"),
+            ("/run/a+N", "unix:/run/a+N"),
+            ("unix:/run/1:7000+N", "unix:/run/1:7000+N"),
+        ] {
+            assert_eq!(Listen::of_shard(text, 16).unwrap().to_string(), written);
+        }
+        for text in ["[::1]:65520+N", "127.0.0.1:0+N"] {
+            let address = text.to_owned();
+            let error = ValueError::ShardPort { address, shard: 16 };
+            assert_eq!(Listen::of_shard(text, 16), Err(error));
+        }
+        for text in [
+            "127.0.0.1:+N",
+            "127.0.0.1+N",
+            "+N",
+            "127.0.0.1:7000+n",
+            "127.0.0.1:7000+1",
+        ] {
+            let error = ValueError::Address(text.to_owned());
+            assert_eq!(Listen::of_shard(text, 16), Err(error));
+        }
+    }
 
     #[test]
     fn reads_addresses_and_paths() {

@@ -201,7 +201,7 @@ impl Gathered {
         Sections {
             layout,
             shard,
-            http: http(reader, spans),
+            http: http(reader, spans, shard),
             state: state(reader, spans, &chosen_file(flags, environment), environment),
             clock: clock(reader, spans),
         }
@@ -268,7 +268,7 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
 fn overridden_port(bare: &Layer, above: [&Layer; 2], profile: Profile) -> Option<String> {
     let port = bare.find("http.listen")?;
     let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
-    if value::listen(&winner.kind).ok() == value::listen(&port.kind).ok() {
+    if value::listen(&winner.kind, 0).ok() == value::listen(&port.kind, 0).ok() {
         return None;
     }
     Some(format!(
@@ -325,9 +325,19 @@ fn shard(
     source.and(id)
 }
 
-fn http(reader: &mut Reader, spans: Spans) -> Result<Http, Refused> {
+fn http(
+    reader: &mut Reader,
+    spans: Spans,
+    shard: Result<Option<MachineRange>, Refused>,
+) -> Result<Http, Refused> {
     let s = Duration::from_secs;
-    let listen = reader.required("http.listen", value::listen, |list| value::show_list(list));
+    // Without a number nothing listens: whoever needs one has refused already.
+    let first = shard.ok().flatten().map_or(0, |shard| shard.first());
+    let listen = reader.required(
+        "http.listen",
+        |kind| value::listen(kind, first),
+        |list| value::show_list(list),
+    );
     let workers = workers(reader);
     let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
     // The HTTP library takes no buffer below 8,192 bytes.

@@ -199,10 +199,11 @@ fn list(kind: &ValueKind) -> Read<Vec<&str>> {
     }
 }
 
-pub(super) fn listen(kind: &ValueKind) -> Read<Vec<Listen>> {
+/// Addresses to listen on, for the server that owns the machine IDs from `shard` on.
+pub(super) fn listen(kind: &ValueKind, shard: u32) -> Read<Vec<Listen>> {
     let addresses: Vec<Listen> = list(kind)?
         .into_iter()
-        .map(str::parse)
+        .map(|text| Listen::of_shard(text, shard))
         .collect::<Read<_>>()?;
     let fixed = |address: &Listen| !matches!(address, Listen::Tcp(tcp) if tcp.port() == 0);
     let twice = addresses
@@ -409,20 +410,29 @@ mod tests {
     #[test]
     fn lists_are_arrays_or_have_commas() {
         let both = [Listen::all_addresses(1), Listen::Unix("/s".into())];
-        assert_eq!(listen(&"0.0.0.0:1, unix:/s".into()).unwrap(), both);
+        assert_eq!(listen(&"0.0.0.0:1, unix:/s".into(), 0).unwrap(), both);
         let array = ValueKind::Array(vec!["0.0.0.0:1".into(), "/s".into()]);
-        assert_eq!(listen(&array).unwrap(), both);
-        assert!(listen(&"127.0.0.1:0,127.0.0.1:0".into()).is_ok());
-        assert!(matches!(listen(&7001i64.into()), Err(ValueError::List(_))));
+        assert_eq!(listen(&array, 0).unwrap(), both);
+        assert!(listen(&"127.0.0.1:0,127.0.0.1:0".into(), 0).is_ok());
+        assert!(matches!(
+            listen(&7001i64.into(), 0),
+            Err(ValueError::List(_))
+        ));
         let mixed = ValueKind::Array(vec!["/s".into(), 1i64.into()]);
-        assert_eq!(listen(&mixed), Err(ValueError::List("[\"/s\", 1]".into())));
+        assert_eq!(
+            listen(&mixed, 0),
+            Err(ValueError::List("[\"/s\", 1]".into()))
+        );
         for kind in [ValueKind::Array(Vec::new()), text_value("/s,unix:/s")] {
-            assert_eq!(listen(&kind), Err(ValueError::Addresses(seen(&kind))));
+            assert_eq!(listen(&kind, 0), Err(ValueError::Addresses(seen(&kind))));
         }
         assert_eq!(
-            listen(&"/s,".into()),
+            listen(&"/s,".into(), 0),
             Err(ValueError::Address(String::new()))
         );
+        let same = text_value("[::1]:2,[::1]:1+N");
+        assert!(listen(&same, 0).is_ok());
+        assert_eq!(listen(&same, 1), Err(ValueError::Addresses(seen(&same))));
     }
 
     #[test]

@@ -21,17 +21,22 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 /// hyper takes no smaller one.
 const MIN_BUFFER: usize = 8 * 1024;
+/// How long a connection may be open without a request when the server stops, and still make one.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// The value of [`Context::idle_since`] while a request is being answered.
 const BUSY: u64 = u64::MAX;
+/// The same before the first request.
+const UNASKED: u64 = BUSY - 1;
 
 /// What the requests of one connection share.
 pub(super) struct Context<'a> {
     pub(super) app: &'a App,
     pub(super) limits: Limits,
     opened: Instant,
-    /// When the last answer was made, in nanoseconds since `opened`; or [`BUSY`].
+    /// When the last answer was made, in nanoseconds since `opened`; or [`BUSY`] or [`UNASKED`].
     idle_since: AtomicU64,
     left_unread: AtomicBool,
+    ending: AtomicBool,
 }
 
 impl<'a> Context<'a> {
@@ -40,8 +45,9 @@ impl<'a> Context<'a> {
             app,
             limits: app.limits(),
             opened: Instant::now(),
-            idle_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(UNASKED),
             left_unread: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -53,8 +59,9 @@ impl<'a> Context<'a> {
     /// To be called when the request's answer has been made.
     pub(super) fn end(&self, at: Instant) {
         let nanos = at.duration_since(self.opened).as_nanos();
-        let nanos = u64::try_from(nanos).unwrap_or(BUSY - 1);
-        self.idle_since.store(nanos, Ordering::Relaxed);
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        self.idle_since
+            .store(nanos.min(UNASKED - 1), Ordering::Relaxed);
     }
 
     /// To be called when a request is answered without reading all of its body.
@@ -62,10 +69,23 @@ impl<'a> Context<'a> {
         self.left_unread.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the server stops, so that an answer is the connection's last.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Until when the first request may come although the server stops; `None` once it has.
+    fn awaited_until(&self) -> Option<Instant> {
+        let unasked = self.idle_since.load(Ordering::Relaxed) == UNASKED;
+        let until = self.opened + FIRST_REQUEST;
+        (unasked && Instant::now() < until).then_some(until)
+    }
+
     /// When the connection will have been idle for too long, if nothing happens until then.
     fn deadline(&self) -> Instant {
         let since = match self.idle_since.load(Ordering::Relaxed) {
             BUSY => Instant::now(),
+            UNASKED => self.opened,
             nanos => self.opened + Duration::from_nanos(nanos),
         };
         since + self.limits.idle_timeout
@@ -73,7 +93,8 @@ impl<'a> Context<'a> {
 }
 
 /// Serves requests until the client or an error ends the connection, it was idle for too long,
-/// or `stopping` changes. A request that is being answered then still gets its answer.
+/// or `stopping` changes. A request that is being answered then still gets its answer, and so does
+/// the first one of a client that has only just connected: it was let in, and nobody else hears it.
 pub(super) async fn serve<S>(stream: S, app: &App, stopping: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -104,6 +125,17 @@ where
                 let _ = stop.as_mut().poll(cx);
             }
             if stopping.has_changed().unwrap_or(true) {
+                context.ending.store(true, Ordering::Relaxed);
+                // What has come already counts as asked before the stop.
+                if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                    return Poll::Ready(Some(ended));
+                }
+                if let Some(until) = context.awaited_until() {
+                    alarm.as_mut().reset(until.into());
+                    if alarm.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
                 Pin::new(&mut connection).graceful_shutdown();
             }
             Pin::new(&mut connection).poll(cx).map(Some)

@@ -93,7 +93,8 @@ impl Listener {
 }
 
 /// Serves `app` on all `listeners` until `shutdown` completes; then accepts no more, and returns
-/// when every open connection has finished its request. An idle connection closes at once.
+/// when every open connection has finished its request. An idle connection closes at once, and one
+/// that has not asked yet a moment later.
 pub async fn run(listeners: Vec<Listener>, app: Arc<App>, shutdown: impl Future<Output = ()>) {
     let (stop, stopping) = watch::channel(());
     tokio::select! {

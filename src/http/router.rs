@@ -51,12 +51,15 @@ pub(super) async fn answer(
             Err(error) => Err(error),
         }
     };
-    let answer = answered.unwrap_or_else(|error| {
+    let mut answer = answered.unwrap_or_else(|error| {
         if error.leaves_unread() {
             context.leave_unread();
         }
         error.answer()
     });
+    if context.is_ending() {
+        answer = answer.close();
+    }
     let ended = Instant::now();
     context.end(ended);
     let metrics = &context.app.metrics;

@@ -3,6 +3,8 @@
 //! Time is tokio's paused clock: it moves on when every task waits, so a test takes no real time.
 #![expect(clippy::similar_names, reason = "an issuer issues what is issued")]
 
+mod opening;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -11,3 +11,4 @@ mod paths;
 mod refusals;
 mod server;
 mod service;
+mod units;

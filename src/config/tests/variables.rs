@@ -59,6 +59,26 @@ fn a_bare_port_listens_on_all_addresses_unless_addresses_are_named() {
 }
 
 #[test]
+fn servers_of_one_configuration_get_ports_by_their_numbers() {
+    let listen = "127.0.0.1:7000+N,/run/shardflake/N.sock";
+    let of = |id| [("SHARDFLAKE_HTTP__LISTEN", listen), ("SHARD_ID", id)];
+    for (id, port) in [("0", 7000), ("3", 7003), ("16-31", 7016), ("58535", 65535)] {
+        assert_eq!(
+            value::show_list(&load(&of(id)).unwrap().http.listen),
+            format!("[\"127.0.0.1:{port}\", \"unix:/run/shardflake/N.sock\"]")
+        );
+    }
+    problem(
+        &of("58536"),
+        &[
+            "http.listen",
+            "\"127.0.0.1:7000+N\" with N = 58536",
+            "65535",
+        ],
+    );
+}
+
+#[test]
 fn the_state_directory_falls_back_in_order() {
     let all = [
         ("SHARD_ID", "1"),

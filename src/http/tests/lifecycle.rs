@@ -173,3 +173,23 @@ fn stopping_closes_the_idle_and_finishes_the_busy() {
     server.ended();
     drop(untouched);
 }
+
+#[test]
+fn stopping_answers_who_has_just_connected() {
+    let mut server = Server::start(Limits::default());
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/health").status, 200);
+    let mut early = server.connect();
+    server.await_connections(2);
+    server.stop();
+    // Its end tells that the stop has begun.
+    assert!(idle.replies().is_empty());
+    early.send("GET /generate HTTP/1.1\r\n\r\n");
+    let reply = early.reply();
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (200, Some("close"))
+    );
+    assert!(early.replies().is_empty());
+    server.ended();
+}
