@@ -39,6 +39,7 @@ make_package() {
     return
   fi
   if [[ -z $package ]]; then
+    note "building it: about two minutes, the first time"
     build/deb.sh >"$scratch/deb.log" 2>&1 || {
       tail -n 20 "$scratch/deb.log" >&2
       die "build/deb.sh failed"
@@ -65,6 +66,7 @@ make_base() {
     note "would make a Debian 12 by debootstrap, and import it as $base"
     return
   fi
+  note "a Debian 12 by debootstrap: about a minute, the first time"
   make_tree
   import_tree
   note "$base: Debian 12, $(du -sm "$tree" | cut -f 1) MB"

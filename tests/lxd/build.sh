@@ -6,9 +6,9 @@ missing_prerequisites_stop() {
   local before said
   before=$(everything)
   if said=$(start_default "$(configuration 'NETWORK="nobridge0"')" 2>&1); then fail "went on: $said"; fi
-  grep -qF 'lxc network create nobridge0' <<<"$said" || fail "no fix is told: $said"
-  if said=$(LXD_DIR=$scratch/none start_default 2>&1); then fail "went on without a daemon"; fi
-  grep -qF 'a running daemon behind lxc' <<<"$said" || fail "$said"
+  grep -qF "$SHARDFLAKE_CLIENT network create nobridge0" <<<"$said" || fail "no fix is told: $said"
+  if said=$(LXD_DIR=$scratch/none INCUS_DIR=$scratch/none INCUS_SOCKET=$scratch/none/s start_default 2>&1); then fail "went on without a daemon"; fi
+  grep -qF "a running daemon behind $SHARDFLAKE_CLIENT" <<<"$said" || fail "$said"
   [[ $(everything) == "$before" ]] || fail "something was made: $(everything)"
 }
 
@@ -16,7 +16,7 @@ dry_run_changes_nothing() {
   local before said
   before=$(everything)
   said=$(start_default --dry-run) || fail "$said"
-  grep -qF 'would run: lxc storage create shardflake btrfs' <<<"$said" || fail "does not tell: $said"
+  grep -qF "would run: $SHARDFLAKE_CLIENT storage create shardflake btrfs" <<<"$said" || fail "does not tell: $said"
   grep -qF 'would launch shardflake-v1' <<<"$said" || fail "does not tell: $said"
   [[ $(everything) == "$before" ]] || fail "something was made: $(everything)"
 }
@@ -97,7 +97,7 @@ image_of_an_image_server() {
   local file
   [[ $own_lxd == true ]] || fail "not on an LXD that others use"
   # The list of servers is not to be the user's own. The first call with a new one says hello.
-  export LXD_CONF=$scratch/client
+  export LXD_CONF=$scratch/client INCUS_CONF=$scratch/client
   lxc remote list >/dev/null 2>&1
   lxc config set core.https_address 127.0.0.1:8443
   lxc remote add sf-server https://127.0.0.1:8443 --public --accept-certificate >/dev/null

@@ -1,28 +1,47 @@
 # shellcheck shell=bash
 # An LXD for the tests: the host's own where one runs, else one that is brought up here and taken
-# down again. Needs part.sh, need.sh and wait.sh.
+# down again. SHARDFLAKE_CLIENT=incus: an Incus. Needs part.sh, need.sh and wait.sh.
+
+export SHARDFLAKE_CLIENT=${SHARDFLAKE_CLIENT:-lxc}
 
 # Whether the daemon is ours.
 own_lxd=false
 lxd_home=
-# Processes, by which the daemon is restarted and taken down.
+# The process that holds the daemon's mount namespace.
 lxd_space=
 
-lxd_packages=(lxd lxd-client lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
+case $SHARDFLAKE_CLIENT in
+  lxc)
+    product=lxd
+    daemon=lxd
+    lxd_packages=(lxd lxd-client lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
+    ;;
+  incus)
+    product=incus
+    daemon=incusd
+    lxd_packages=(incus-base lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
+    # So that the cases read the same.
+    lxc() {
+      incus "$@"
+    }
+    ;;
+esac
+bridge=${product}br0
 
-# lxd_up FOLDER: an LXD that answers `lxc`, with a bridge.
+# lxd_up FOLDER: a daemon that answers, with a bridge.
 lxd_up() {
   if lxc info >/dev/null 2>&1; then
-    echo "using the LXD that runs here"
+    echo "using the daemon that runs here"
     return
   fi
   need_packages "${lxd_packages[@]}"
   if [[ -d /run/systemd/system ]]; then
-    systemctl start lxd.socket
+    systemctl start "$product.socket"
   else
     lxd_start_own "$1"
   fi
-  [[ -d /sys/class/net/lxdbr0 ]] || lxc network create lxdbr0 ipv4.address=198.18.71.1/24 ipv6.address=none >/dev/null
+  [[ -d /sys/class/net/$bridge ]] ||
+    lxc network create "$bridge" ipv4.address=198.18.71.1/24 ipv6.address=none >/dev/null
 }
 
 # Where systemd is not PID 1: in a mount namespace of its own, with an empty /run and the host's
@@ -32,7 +51,7 @@ lxd_start_own() {
   own_lxd=true
   mkdir -p "$lxd_home" /var/lib/lxcfs
   # One that the host itself runs must not be met.
-  export LXD_DIR=$lxd_home
+  export LXD_DIR=$lxd_home INCUS_DIR=$lxd_home INCUS_SOCKET=$lxd_home/unix.socket
   unshare --mount --propagation private "$PWD/tests/lxd/space" "$lxd_home" \
     </dev/null >"$lxd_home/space.log" 2>&1 &
   lxd_space=$!
@@ -42,11 +61,11 @@ lxd_start_own() {
 
 # Starts the daemon in its namespace, and waits until it answers.
 lxd_daemon() {
-  nsenter --mount="/proc/$lxd_space/ns/mnt" "$PWD/tests/lxd/space" --daemon "$lxd_home" \
+  nsenter --mount="/proc/$lxd_space/ns/mnt" "$PWD/tests/lxd/space" --daemon "$lxd_home" "$daemon" \
     </dev/null >>"$lxd_home/lxd.out" 2>&1 &
   # In a file, as a case that restarts it runs in a shell of its own.
   echo "$!" >"$lxd_home/pid"
-  lxd waitready --timeout=30
+  "$daemon" waitready --timeout=30
 }
 
 # Restarts the daemon; instances go on meanwhile.
@@ -70,13 +89,14 @@ is_gone() {
 # Takes down what lxd_up brought up. Instances are gone by then.
 lxd_down() {
   [[ $own_lxd == true ]] || return 0
-  lxc network delete lxdbr0 >/dev/null 2>&1 || true
+  lxc network delete "$bridge" >/dev/null 2>&1 || true
   lxd_end || true
   # Takes lxcfs along, and with the last process of the namespace its mounts go.
   kill -TERM "$lxd_space" 2>/dev/null || true
   wait "$lxd_space" 2>/dev/null || true
   # What the daemon leaves; only where it is empty, that is, nobody else's.
-  [[ $(nft list table inet lxd 2>/dev/null) != $'table inet lxd {\n}' ]] || nft delete table inet lxd
+  [[ $(nft list table inet "$product" 2>/dev/null) != "table inet $product {"$'\n}' ]] ||
+    nft delete table inet "$product"
   rmdir /sys/fs/cgroup/lxc.pivot /sys/fs/cgroup/*/lxc.pivot 2>/dev/null || true
   own_lxd=false
 }
