@@ -106,7 +106,7 @@ boot_of() {
 
 # property NAME PROPERTY: of its service.
 property() {
-  in_instance "$1" systemctl show --value --property="$2" shardflake
+  in_instance "$1" systemctl show --value --property="$2" shardflake 2>/dev/null
 }
 
 # journal NAME: what its service said.

@@ -19,6 +19,8 @@ case $SHARDFLAKE_CLIENT in
   incus)
     product=incus
     daemon=incusd
+    # Where Debian has it.
+    PATH+=:/usr/libexec/incus
     lxd_packages=(incus-base lxcfs dnsmasq-base nftables iptables uidmap btrfs-progs squashfs-tools)
     # So that the cases read the same.
     lxc() {

@@ -7,10 +7,10 @@
 copy_is_refused() {
   local id
   id=$(id_of shardflake-shard1)
-  lxc copy shardflake-shard1 sf-copy --instance-only
+  lxc copy shardflake-shard1 sf-copy --instance-only >/dev/null
   # Else LXD itself refuses: the port of the host is taken.
   lxc config device remove sf-copy http >/dev/null
-  lxc start sf-copy
+  lxc start sf-copy >/dev/null
   wait_until 60 said sf-copy 'is in use in' || fail "the copy is not refused: $(journal sf-copy | tail -n 5)"
   said sf-copy 'shardflake-shard1' || fail "the holder is not named: $(journal sf-copy | tail -n 5)"
   if serves_inside sf-copy; then fail "the copy serves"; fi
@@ -32,7 +32,7 @@ copy_is_refused() {
 launch_alone() {
   lxc init shardflake-v1 "$1" --config "environment.SHARD_ID=$2" >/dev/null
   lxc config device add "$1" marks none >/dev/null
-  lxc start "$1"
+  lxc start "$1" >/dev/null
   serving "$1"
 }
 
@@ -40,9 +40,9 @@ copy_without_volume_is_refused() {
   local id
   launch_alone sf-alone 40
   id=$(id_of sf-alone)
-  lxc copy sf-alone sf-copy --instance-only
+  lxc copy sf-alone sf-copy --instance-only >/dev/null
   larger sf-alone "$id"
-  lxc start sf-copy
+  lxc start sf-copy >/dev/null
   is_refused_as_copy sf-copy
   # Nor once the original is stopped: what that issued since, no mark of the copy tells.
   lxc stop sf-alone
@@ -61,22 +61,35 @@ has_ended() {
   [[ $(property "$1" ActiveState) == failed ]]
 }
 
+# snapshot NAME, and restore NAME: to what it was then.
+snapshot() {
+  if [[ $SHARDFLAKE_CLIENT == incus ]]; then set -- create "$1"; fi
+  lxc snapshot "$@" before
+}
+
+restore() {
+  if [[ $SHARDFLAKE_CLIENT == incus ]]; then
+    lxc snapshot restore "$1" before
+  else
+    lxc restore "$1" before
+  fi
+}
+
 restore_with_volume() {
   local id name=shardflake-shard2
-  lxc snapshot "$name" before
+  snapshot "$name"
   id=$(id_of "$name")
-  lxc restore "$name" before
+  restore "$name"
   serving "$name"
   larger "$name" "$id"
-  lxc delete "$name/before"
 }
 
 restore_without_volume() {
   local id adopt
   launch_alone sf-alone 41
-  lxc snapshot sf-alone before
+  snapshot sf-alone
   id=$(id_of sf-alone)
-  lxc restore sf-alone before
+  restore sf-alone
   is_refused_as_copy sf-alone
   # Exactly what it says is to be done.
   # shellcheck disable=SC2016 # Quotes of Markdown.
