@@ -1,8 +1,13 @@
 # shellcheck shell=bash
 # An LXD for the tests: the host's own where one runs, else one that is brought up here and taken
-# down again. SHARDFLAKE_CLIENT=incus: an Incus. Needs part.sh, need.sh and wait.sh.
+# down again. The same with Incus where only that is installed, or with SHARDFLAKE_CLIENT=incus.
+# Needs part.sh, need.sh and wait.sh.
 
-export SHARDFLAKE_CLIENT=${SHARDFLAKE_CLIENT:-lxc}
+if [[ -z ${SHARDFLAKE_CLIENT:-} ]]; then
+  SHARDFLAKE_CLIENT=lxc
+  command -v lxc >/dev/null || ! command -v incus >/dev/null || SHARDFLAKE_CLIENT=incus
+fi
+export SHARDFLAKE_CLIENT
 
 # Whether the daemon is ours.
 own_lxd=false
