@@ -135,6 +135,7 @@ lay_out() {
   done
   [[ ! -d $stage/systemd ]] || mv "$stage/systemd" "$stage/drop-ins"
   cp systemd/shardflake.sysusers.conf "$stage/sysusers/shardflake.conf"
+  cp systemd/shardflake.catalog "$stage"
   manual_pages
   completions
   crates >"$stage/crates.txt"
@@ -183,9 +184,23 @@ crates() {
   done
 }
 
+# What dpkg-shlibdeps cannot know of another architecture's libraries, whose packages are not
+# installed here: which ones they are in, and from which version the program can use them.
+foreign_libraries() {
+  local glibc
+  glibc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -n 1)
+  printf '%s\n' "libc 6 libc6 (>= ${glibc#GLIBC_})" "libm 6 libc6 (>= ${glibc#GLIBC_})" \
+    "ld-linux-aarch64 1 libc6 (>= ${glibc#GLIBC_})" "libgcc_s 1 libgcc-s1 (>= 4.2)" \
+    >"$stage/debian/shlibs.local"
+  export SHLIBDEPS=-l/usr/${triple/-unknown/}/lib
+}
+
 package() {
   local flags=(--build=binary --no-sign)
-  [[ -z $foreign ]] || flags+=("--host-arch=$foreign")
+  if [[ -n $foreign ]]; then
+    foreign_libraries
+    flags+=("--host-arch=$foreign")
+  fi
   (cd "$stage" && dpkg-buildpackage "${flags[@]}")
   mv "$out/stage-$arch/$deb" "$out/$deb"
 }

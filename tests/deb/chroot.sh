@@ -61,12 +61,17 @@ chroot_installs() {
 }
 
 chroot_changes() {
+  local instance=$root/etc/systemd/system/multi-user.target.wants/shardflake@7.service
   succeeds dpkg --install /root/new.deb
   succeeds dpkg --install /root/old.deb
   succeeds dpkg --remove shardflake
   [[ -f $root/etc/default/shardflake ]] || fail "removing took the configuration"
+  # Who has instances needs no other number.
+  ln -s /usr/lib/systemd/system/shardflake@.service "$instance"
   succeeds dpkg --install /root/old.deb
+  if grep -q 'not started' "$scratch/said"; then fail "$(<"$scratch/said")"; fi
   succeeds dpkg --purge shardflake
+  [[ ! -L $instance ]] || fail "an instance is still enabled"
   [[ ! -e $root/etc/default/shardflake && ! -e $root/etc/shardflake ]] || fail "the configuration is still there"
   # Nothing was ever in it.
   [[ ! -e $root/var/lib/shardflake ]] || fail "the empty state directory is still there"

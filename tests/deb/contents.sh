@@ -30,7 +30,7 @@ files_are_there() {
   # Debian 12 has them in /lib, later ones in /usr/lib.
   units=usr/lib/systemd/system
   [[ -d $scratch/contents/$units ]] || units=lib/systemd/system
-  wanted=(usr/bin/shardflake usr/lib/sysusers.d/shardflake.conf
+  wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
     usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
     usr/share/doc/shardflake/examples/shardflake.example.toml)
   while read -r unit; do

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # What the caller sets, and what its functions read.
 # Cases of upgrades and downgrades: what runs is restarted, and nothing else is started.
-# Needs ask.sh; `root` and `scratch` are its caller's, and the functions that they use.
+# Needs ask.sh and sockets.sh of tests/system; `root` and `scratch` are its caller's, and the functions
+# that they use.
 
 upgrade_cases() {
   case_of "an upgrade restarts it, keeps changed files, takes new ones; IDs grow" upgrade_restarts
@@ -12,6 +13,7 @@ upgrade_cases() {
   case_of "what is masked is left alone" masked_is_left_alone
   case_of "policy-rc.d is obeyed" policy_is_obeyed
   case_of "an open socket stays open" socket_stays_open
+  case_of "1,000 requests a second meanwhile, one connection each: none fails, no ID twice" upgrades_under_load
 }
 
 # restarted_by COMMAND…: fails unless it gives the unit another process.
@@ -123,6 +125,25 @@ socket_stays_open() {
   [[ $(socket_property ActiveState) == active && $(socket_property ActiveEnterTimestampMonotonic) == "$since" ]] ||
     fail "the socket was closed meanwhile"
   take_larger
+}
+
+upgrades_under_load() {
+  local said
+  # Its own unit, so that a signal to it, its result and its output are systemd's to keep.
+  inside systemd-run --quiet --unit=paced -p LimitNOFILE=65536 \
+    -p StandardOutput=file:/var/tmp/paced -p StandardError=file:/var/tmp/paced-failures \
+    -p RemainAfterExit=yes /usr/local/bin/paced 127.0.0.1:7001 1000
+  wait_until 20 asked_at_least 1000 || fail "there is no load"
+  restarted_by other_version
+  wait_until 20 asked_at_least 500 || fail "no load after the first change"
+  restarted_by other_version
+  wait_until 20 asked_at_least 500 || fail "no load after the second change"
+  inside systemctl kill --kill-who=main --signal=TERM paced.service
+  wait_until 30 load_is_over || fail "the load does not end"
+  said=$(unit=paced.service property ExecMainStatus)
+  sed 's/^/    /' "$root/var/tmp/paced" "$root/var/tmp/paced-failures"
+  [[ $said == 0 ]] || fail "requests failed"
+  inside systemctl stop paced.service
   inside systemctl stop shardflake.socket "$unit"
   inside systemctl start "$unit"
 }

@@ -29,6 +29,23 @@ fn every_kind_of_record_has_a_row() {
 }
 
 #[test]
+fn the_manual_page_tells_every_code_and_record() {
+    let page = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/packaging/man/shardflake.service.8"
+    ))
+    .unwrap();
+    for code in Refusal::CODES {
+        let entry = format!("\n.B {code}\n");
+        assert!(code == "other" || page.contains(&entry), "{code}");
+    }
+    for kind in Kind::ALL {
+        let row = format!("\n{}\t", kind.message_id());
+        assert!(page.contains(&row), "{kind:?}");
+    }
+}
+
+#[test]
 fn every_proof_names_a_command_that_is_there() {
     let readme = readme();
     let (_, section) = readme.split_once("## How we know\n").unwrap();
