@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Builds the Debian package and prints its path as the last line; all else goes to standard error.
 #
-#   build/deb.sh [--arch amd64|arm64] [--binary PATH] [--changelog PATH]
+#   build/deb.sh [--arch amd64|arm64] [--binary PATH]
 #
-#   --arch       what it is for; this host's own unless said
-#   --binary     packages this program instead of building one
-#   --changelog  another changelog, and so another version: for tests of upgrades
+#   --arch    what it is for; this host's own unless said
+#   --binary  packages this program instead of building one
 #
 # Twice the same source gives twice the same bytes: the date is the changelog's.
 set -euo pipefail
@@ -29,7 +28,7 @@ die() {
 }
 
 usage() {
-  echo "usage: build/deb.sh [--arch amd64|arm64] [--binary PATH] [--changelog PATH]"
+  echo "usage: build/deb.sh [--arch amd64|arm64] [--binary PATH]"
   exit 64
 }
 
@@ -39,13 +38,11 @@ arguments() {
     case "$1" in
       --arch) arch=$2 ;;
       --binary) binary=$2 ;;
-      --changelog) changelog=$2 ;;
       *) usage ;;
     esac
     shift 2
   done
   [[ -z $binary || -x $binary ]] || die "$binary is not a program"
-  [[ -r $changelog ]] || die "$changelog cannot be read"
 }
 
 tools() {
@@ -64,7 +61,7 @@ read_changelog() {
   SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l "$changelog" -S Timestamp)
   export SOURCE_DATE_EPOCH
   crate=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | sed -n 1p)
-  [[ $changelog != packaging/debian/changelog || $version == "$crate" ]] ||
+  [[ $version == "$crate" ]] ||
     die "$changelog begins with version $version, Cargo.toml has $crate: write an entry for it"
 }
 
@@ -122,7 +119,6 @@ lay_out() {
   rm -rf "$out/stage-$arch"
   mkdir -p "$stage"/{bin,etc,lxc,man,completions,sysusers}
   cp -r packaging/debian "$stage/debian"
-  cp "$changelog" "$stage/debian/changelog"
   install -m 755 "$binary" "$stage/bin/shardflake"
   cp packaging/etc/*.toml "$stage/etc"
   install -m 755 packaging/lxc/lxc-number "$stage/lxc"

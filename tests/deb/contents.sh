@@ -26,15 +26,12 @@ lintian_is_silent() {
 }
 
 files_are_there() {
-  local path unit units wanted owners
-  # Debian 12 has them in /lib, later ones in /usr/lib.
-  units=usr/lib/systemd/system
-  [[ -d $scratch/contents/$units ]] || units=lib/systemd/system
+  local path unit wanted owners
   wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
     usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
     usr/share/doc/shardflake/examples/shardflake.example.toml)
   while read -r unit; do
-    wanted+=("$units/$unit")
+    wanted+=("usr/lib/systemd/system/$unit")
   done < <(cd systemd && find . -name '*.service' -o -name '*.socket' -o -path './*.d/*.conf')
   for path in "${wanted[@]}"; do
     [[ -f $scratch/contents/$path ]] || fail "/$path is missing"
@@ -44,6 +41,8 @@ files_are_there() {
   if grep -qv '^\s*#\|^$' "$scratch/contents/etc/default/shardflake"; then
     fail "/etc/default/shardflake sets something"
   fi
+  # Aliased to /usr/lib: dpkg would not know that they are the same.
+  [[ ! -e $scratch/contents/lib ]] || fail "there is something in /lib"
   owners=$(dpkg-deb --contents "$package" | awk '$2 != "root/root" || $1 ~ /^.....w|^........w/' | grep -v '^l' || true)
   [[ -z $owners ]] || fail "not root's alone: $owners"
   needs_little
