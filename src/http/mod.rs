@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::issuer::SystemIssuer;
 use crate::metrics;
 
-pub use bind::{Address, BindError, bind_tcp, bind_unix};
+pub use bind::{Address, BindError, SocketFile, bind_tcp, bind_unix};
 pub use listener::{Listener, run};
 
 /// The profile whose replies the routes give.
