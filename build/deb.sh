@@ -117,10 +117,11 @@ programs() {
 lay_out() {
   local unit
   rm -rf "$out/stage-$arch"
-  mkdir -p "$stage"/{bin,etc,man,completions,sysusers}
+  mkdir -p "$stage"/{bin,etc,lxc,man,completions,sysusers}
   cp -r packaging/debian "$stage/debian"
   install -m 755 "$binary" "$stage/bin/shardflake"
   cp packaging/etc/*.toml "$stage/etc"
+  install -m 755 packaging/lxc/lxc-number "$stage/lxc"
   cp packaging/etc/shardflake.default "$stage/debian/shardflake.default"
   for unit in systemd/*.service systemd/*.socket systemd/*.tmpfiles.conf; do
     [[ ! -e $unit ]] || cp "$unit" "$stage/debian/$(basename "${unit%.conf}")"

@@ -2,46 +2,15 @@
 # A Debian 12 that boots in a container, also where systemd is not PID 1.
 # Needs part.sh, need.sh and wait.sh.
 
-nspawn_suite=bookworm
-nspawn_packages=systemd,systemd-sysv,dbus,libnss-systemd,iproute2,procps,curl
-# To be changed with anything else that debian_tree does.
-nspawn_recipe=1
+source scripts/lib/debian.sh
 
-# Prints where the host's own apt gets Debian 12 from; nothing if it does not.
-debian_mirror() {
-  # shellcheck disable=SC2016 # apt-get replaces the name, not the shell.
-  apt-get indextargets --format '$(REPO_URI)' \
-    'Created-By: Packages' 'Origin: Debian' "Codename: $nspawn_suite" 'Component: main' | sed -n 1p
-}
-
-# What debian_tree is making; to be removed by the caller's trap.
-tree_part=
-
-# Sets `tree` to the folder of a pristine Debian 12, made once and kept.
+# Sets `tree` to a pristine Debian 12; where the host's apt knows none, the part is skipped.
 debian_tree() {
-  local key mirror proxy
-  key=$(sha256sum <<<"$nspawn_suite $nspawn_packages $nspawn_recipe $(dpkg --print-architecture)")
-  tree="$(cache_dir)/debian-${key:0:16}"
-  [[ ! -d $tree ]] || return 0
-  mirror=$(debian_mirror)
-  # Without package lists apt does not tell.
-  [[ -n $mirror ]] || { apt-get update -qq && mirror=$(debian_mirror); } || true
-  [[ -n $mirror ]] || skip "this host's apt knows no Debian 12 ($nspawn_suite) to boot"
-  proxy=$(apt-config dump --format '%v' Acquire::http::Proxy)
-  mkdir -p "$(cache_dir)"
-  tree_part=$(mktemp -d -p "$(cache_dir)" debian.XXXXXXXX)
-  # In a mount namespace of its own, so that no mount of debootstrap's can be left over.
-  if ! http_proxy=${proxy:-${http_proxy:-}} unshare --mount --propagation private \
-    debootstrap --variant=minbase --include="$nspawn_packages" \
-    "$nspawn_suite" "$tree_part/root" "$mirror" >"$tree_part/log" 2>&1; then
-    tail -n 20 "$tree_part/log"
-    return 1
-  fi
-  rm -f "$tree_part"/root/var/cache/apt/archives/*.deb
-  # Empty: every boot of a copy draws its own.
-  : >"$tree_part/root/etc/machine-id"
-  # Somebody else may have made it meanwhile.
-  mv -T "$tree_part/root" "$tree" || [[ -d $tree ]]
+  local status=0
+  # shellcheck disable=SC2119 # The mirror of the host is meant.
+  bootstrap_debian || status=$?
+  ((status != 3)) || skip "this host's apt knows no Debian 12 to boot"
+  return "$status"
 }
 
 # In a mount namespace of its own: an empty /run and a pure cgroup2 tree, as systemd-nspawn wants.

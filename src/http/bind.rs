@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
@@ -120,8 +120,41 @@ pub fn bind_unix(path: &Path) -> Result<Listener, BindError> {
     let failed = |error| BindError::new(Address::Unix(path.to_owned()), error);
     clear(path)?;
     let listener = UnixListener::bind(path).map_err(failed)?;
+    let file = SocketFile::of(path).map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-    Ok(Listener::Unix(listener))
+    Ok(Listener::Unix(listener, Some(file)))
+}
+
+/// The file of a socket that this process has made; dropped, it is removed, unless another process has
+/// put its own there.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Its device and inode.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            // Where it cannot be removed, the next process that binds there replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// Removes a socket file that nobody answers on.
@@ -174,8 +207,16 @@ mod tests {
         assert_eq!(mode & 0o777, SOCKET_MODE);
         assert!(bind_unix(&path).unwrap_err().is_in_use());
         drop(first);
+        assert!(!path.exists());
+        // The standard library's leaves its file behind, as a process that is killed does.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        bind_unix(&path).unwrap();
+        let mine = bind_unix(&path).unwrap();
+        fs::rename(&path, directory.path().join("other")).unwrap();
+        let others = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(mine);
+        assert!(path.exists(), "another process's socket was removed");
+        drop(others);
 
         let file = directory.path().join("file");
         fs::write(&file, "kept").unwrap();

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
+use super::bind::SocketFile;
 use super::{App, connection};
 use crate::logging::{self, Kind};
 
@@ -27,8 +28,8 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub enum Listener {
     /// On an IP address and port.
     Tcp(TcpListener),
-    /// On a path.
-    Unix(UnixListener),
+    /// On a path, with the file if this process has made it.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 impl fmt::Display for Listener {
@@ -38,7 +39,7 @@ impl fmt::Display for Listener {
                 Ok(address) => address.fmt(f),
                 Err(_) => f.write_str("a TCP socket"),
             },
-            Self::Unix(listener) => {
+            Self::Unix(listener, _) => {
                 let address = listener.local_addr().ok();
                 let path = address.as_ref().and_then(|address| address.as_pathname());
                 match path {
@@ -77,7 +78,7 @@ impl Listener {
     /// Outside a Tokio runtime.
     pub fn from_std_unix(listener: StdUnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        UnixListener::from_std(listener).map(Self::Unix)
+        UnixListener::from_std(listener).map(|listener| Self::Unix(listener, None))
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
@@ -85,7 +86,7 @@ impl Listener {
             Self::Tcp(listener) => listener
                 .poll_accept(cx)
                 .map_ok(|(stream, _)| Stream::Tcp(stream)),
-            Self::Unix(listener) => listener
+            Self::Unix(listener, _) => listener
                 .poll_accept(cx)
                 .map_ok(|(stream, _)| Stream::Unix(stream)),
         }
