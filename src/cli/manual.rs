@@ -21,6 +21,10 @@ Done, or stopped as asked.
 .B 64
 The command line, or an ID or time on it, is wrong.
 .TP
+.B 69
+.BR health :
+the server may not issue, or cannot be reached.
+.TP
 .B 70
 A bug in this program.
 .TP
@@ -28,7 +32,7 @@ A bug in this program.
 Input or output failed; at shutdown, the exact mark could not be written.
 .TP
 .B 75
-Another process holds the lock.
+For now only: another process holds the lock or the address, or there is no room for the state directory.
 .TP
 .B 78
 The configuration, or state that an operator must decide on.

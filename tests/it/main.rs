@@ -7,6 +7,7 @@ mod faketime;
 mod faults;
 mod layers;
 mod life;
+mod migration;
 mod paths;
 mod profiles;
 mod refusals;
