@@ -74,6 +74,45 @@ fn a_used_up_tick_leads_into_the_next_up_to_the_ceiling() {
 }
 
 #[test]
+fn a_reservation_that_ends_with_its_tick_lies_in_no_other() {
+    let generator = generator(Layout::SONYFLAKE, "1");
+    assert!(generator.open(0));
+    let whole = NonZeroU32::new(256).unwrap();
+    let reservation = generator.reserve(10, whole, 11).unwrap();
+    assert_eq!(reservation.last_tick(), 10);
+    assert_eq!(reservation.runs().count(), 1);
+}
+
+#[test]
+fn a_reservation_from_the_middle_of_a_tick_is_cut_at_its_end() {
+    let generator = generator(Layout::SONYFLAKE, "1");
+    assert!(generator.open(0));
+    let first = generator.reserve(10, ONE, 11).unwrap();
+    assert!(first.opens_tick());
+    let many = NonZeroU32::new(300).unwrap();
+    let rest = generator.reserve(10, many, 11).unwrap();
+    assert!(!rest.opens_tick());
+    let runs: Vec<_> = rest.runs().map(|run| (run.tick(), run.count())).collect();
+    assert_eq!(runs, [(10, 255), (11, 45)]);
+}
+
+#[test]
+fn every_id_tells_its_machine() {
+    for (layout, machines) in [
+        (Layout::SONYFLAKE, [3, 4, 5, 3]),
+        // 4096 sequence numbers before the next machine ID.
+        (Layout::SNOWFLAKE, [3, 3, 3, 3]),
+    ] {
+        let generator = generator(layout, "3-5");
+        assert!(generator.open(1));
+        for machine in machines {
+            let reservation = generator.reserve(1, ONE, 1).unwrap();
+            assert_eq!(reservation.first_machine(), machine);
+        }
+    }
+}
+
+#[test]
 fn the_time_field_ends_and_never_wraps() {
     let generator = generator(Layout::SONYFLAKE, "1");
     let last = Layout::SONYFLAKE.max_tick();

@@ -43,6 +43,48 @@ fn every_order_puts_each_field_where_its_document_says() {
 }
 
 #[test]
+fn a_layout_tells_what_it_is_made_of() {
+    let layout = Layout::SNOWFLAKE_DC;
+    let bits = (
+        layout.time_bits(),
+        layout.sequence_bits(),
+        layout.machine_bits(),
+        layout.datacenter_bits(),
+    );
+    assert_eq!(bits, (41, 12, 10, 5));
+    assert_eq!(layout.order(), Order::MachineSequence);
+    assert_eq!(layout.tick(), Duration::from_millis(1));
+    assert_eq!(layout.tick_nanos(), 1_000_000);
+    assert_eq!(layout.epoch_ms(), 1_288_834_974_657);
+    assert_eq!(layout.max_tick(), (1 << 41) - 1);
+    assert_eq!(layout.sequences(), 4096);
+    assert_eq!(layout.max_machine(), 1023);
+    assert_eq!(layout.unix_ms(1), 1_288_834_974_658);
+    assert_eq!(Layout::SONYFLAKE.tick_nanos(), 10_000_000);
+}
+
+#[test]
+fn a_layout_is_known_by_its_name_or_described() {
+    for (name, layout) in PRESETS {
+        assert_eq!(layout.preset_name(), Some(name));
+    }
+    assert_eq!(Layout::SONYFLAKE.with_epoch_ms(7).preset_name(), None);
+    let told = |layout: Layout| layout.with_epoch_ms(7).to_string();
+    assert_eq!(
+        told(Layout::SONYFLAKE),
+        "39 bits of 10 ms, 8 sequence, 16 machine, epoch 7 ms"
+    );
+    assert_eq!(
+        told(Layout::SNOWFLAKE),
+        "41 bits of 1 ms, 10 machine, 12 sequence, epoch 7 ms"
+    );
+    assert_eq!(
+        told(Layout::SNOWFLAKE_DC),
+        "41 bits of 1 ms, 5 datacenter, 5 machine, 12 sequence, epoch 7 ms"
+    );
+}
+
+#[test]
 fn values_are_refused_not_masked() {
     let layout = Layout::SONYFLAKE;
     for (tick, sequence, machine, field) in [
