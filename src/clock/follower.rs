@@ -100,9 +100,9 @@ impl Follower {
             self.pending = None;
             return (Verdict::Followed, None);
         }
-        if step < 0 {
+        if step.is_negative() {
             self.follow(boot, observed);
-            return (Verdict::Followed, Some(Step::Back(duration(-step))));
+            return (Verdict::Followed, Some(Step::Back(duration(step))));
         }
         let told = accept_until.is_some_and(|until| boot + observed <= until);
         if told || observed - self.settled <= SMALL {
@@ -151,6 +151,7 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The length of a step, whichever way it went.
 fn duration(nanos: i64) -> Duration {
     Duration::from_nanos(nanos.unsigned_abs())
 }
@@ -165,8 +166,8 @@ mod tests {
         Follower::new(0, 0)
     }
 
-    fn secs(seconds: i64) -> Duration {
-        duration(seconds * SECOND)
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
@@ -177,6 +178,10 @@ mod tests {
             (Verdict::Followed, None)
         );
         assert_eq!(follower.offset(), 0);
+        assert_eq!(
+            follower.observe(SECOND, NOISE, None).1,
+            Some(Step::Forward(Duration::from_millis(1)))
+        );
     }
 
     #[test]
@@ -251,17 +256,45 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_moves_by_a_second_is_another_one() {
+        for (moved, left) in [
+            (SECOND - 1, 10),
+            (SECOND, 30),
+            (1 - SECOND, 10),
+            (-SECOND, 30),
+        ] {
+            let mut follower = at_zero();
+            follower.observe(0, 600 * SECOND, None);
+            let (verdict, news) = follower.observe(20 * SECOND, 600 * SECOND + moved, None);
+            assert!(
+                matches!(verdict, Verdict::Pending { left: found, .. } if found == secs(left)),
+                "{moved}: {verdict:?}"
+            );
+            assert_eq!(news.is_some(), left == 30, "{moved}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_the_most_that_time_alone_makes_believed() {
+        let (verdict, _) = at_zero().observe(0, DAY, None);
+        assert_eq!(
+            verdict,
+            Verdict::Pending {
+                step: secs(86_400),
+                left: secs(864)
+            }
+        );
+        let (verdict, _) = at_zero().observe(0, DAY + 1, None);
+        assert!(matches!(verdict, Verdict::Alarm { .. }), "{verdict:?}");
+    }
+
+    #[test]
     fn more_than_a_day_waits_for_an_operator() {
         let mut follower = at_zero();
         let step = DAY + SECOND;
         for boot in [0, 1000 * SECOND, 100 * DAY] {
             let (verdict, _) = follower.observe(boot, step, None);
-            assert_eq!(
-                verdict,
-                Verdict::Alarm {
-                    step: duration(step)
-                }
-            );
+            assert_eq!(verdict, Verdict::Alarm { step: secs(86_401) });
         }
         let boot = 100 * DAY;
         let (verdict, _) = follower.observe(boot, step, Some(boot + step - 1));

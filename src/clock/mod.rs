@@ -45,3 +45,69 @@ pub trait Clock: Send + Sync + 'static {
         best.1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Readings in the order in which they are taken: of the boot clock, the wall clock, the boot
+    /// clock, and so on. Panics when more are taken.
+    struct Readings(Mutex<Vec<i64>>);
+
+    impl Readings {
+        /// One try for each: the boot clock's reading, how long it took, the wall clock's reading.
+        fn of(tries: &[(i64, i64, i64)]) -> Self {
+            let readings = tries
+                .iter()
+                .rev()
+                .flat_map(|(boot, took, wall)| [boot + took, *wall, *boot]);
+            Self(Mutex::new(readings.collect()))
+        }
+
+        fn next(&self) -> i64 {
+            self.0.lock().unwrap().pop().expect("one reading too many")
+        }
+    }
+
+    impl Clock for Readings {
+        fn boottime(&self) -> i64 {
+            self.next()
+        }
+
+        fn realtime(&self) -> i64 {
+            self.next()
+        }
+
+        fn synchronised(&self) -> Option<bool> {
+            None
+        }
+    }
+
+    #[test]
+    fn two_clocks_read_at_all_but_one_moment_need_one_try() {
+        let clock = Readings::of(&[(70_000, 4_999, 900_000)]);
+        assert_eq!(clock.offset(), 900_000 - 70_000 - 2_499);
+        assert_eq!(clock.0.lock().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_try_that_took_too_long_is_followed_by_another() {
+        let clock = Readings::of(&[(70_000, 5_000, 900_000), (90_000, 10, 950_000)]);
+        assert_eq!(clock.offset(), 950_000 - 90_000 - 5);
+    }
+
+    #[test]
+    fn the_first_of_the_shortest_of_five_tries_counts() {
+        let clock = Readings::of(&[
+            (10_000, 9_000, 100_000),
+            (30_000, 6_000, 200_000),
+            (50_000, 7_000, 300_000),
+            (70_000, 6_000, 400_000),
+            (90_000, 8_000, 500_000),
+        ]);
+        assert_eq!(clock.offset(), 200_000 - 30_000 - 3_000);
+        assert_eq!(clock.0.lock().unwrap().len(), 0);
+    }
+}

@@ -83,6 +83,16 @@ mod tests {
         assert_eq!(pace.at(0), 50);
         pace.cap(0, 30);
         assert_eq!(pace.at(0), 30);
+        pace.cap(100, 110);
+        assert_eq!(pace.at(100), 110);
+    }
+
+    #[test]
+    fn rises_within_ten_nanoseconds_too() {
+        let pace = Pace::idle();
+        pace.raise(0, 0);
+        let heights: Vec<_> = (0..=12).map(|boot| pace.at(boot)).collect();
+        assert_eq!(heights, [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 10]);
     }
 
     #[test]

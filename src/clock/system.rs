@@ -62,6 +62,27 @@ mod tests {
     }
 
     #[test]
+    fn both_clocks_are_the_kernels() {
+        let kernel = |clock| {
+            let time = clock_gettime(clock).unwrap();
+            i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec())
+        };
+        let clock = SystemClock;
+        for (id, reading) in [
+            (
+                ClockId::CLOCK_BOOTTIME,
+                SystemClock::boottime as fn(&_) -> _,
+            ),
+            (ClockId::CLOCK_REALTIME, SystemClock::realtime),
+        ] {
+            let before = kernel(id);
+            let read = i128::from(reading(&clock));
+            assert!((before..=kernel(id)).contains(&read), "{id:?}");
+        }
+        assert_eq!(clock.synchronised(), syscall::clock_synchronised());
+    }
+
+    #[test]
     fn a_boot_has_an_id() {
         assert_ne!(boot_id().0, [0; 16]);
         assert_eq!(boot_id(), boot_id());

@@ -198,6 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn encodings_have_the_names_that_users_write() {
+        assert_eq!(Encoding::named("decimal"), Some(Encoding::Decimal));
+        assert_eq!(Encoding::named("hex"), Some(Encoding::Hex));
+        assert_eq!(Encoding::named("base32"), Some(Encoding::Base32));
+        assert_eq!(Encoding::named("Hex"), None);
+    }
+
+    #[test]
+    fn texts_are_equal_when_they_read_the_same() {
+        let one = Encoding::Decimal.encode(1);
+        assert_eq!(one, Encoding::Decimal.encode(1));
+        assert_ne!(one, Encoding::Decimal.encode(2));
+        assert_ne!(one, Encoding::Hex.encode(1));
+        assert_eq!(format!("{one:?} {one:>3}"), "\"1\"   1");
+    }
+
+    #[test]
     fn refuses_what_is_not_an_id() {
         for text in [
             "",

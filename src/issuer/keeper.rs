@@ -4,18 +4,21 @@
 //! It is a state machine that is stepped, so that a simulation can step it too; [`Keeper::run`]
 //! steps it on a thread of its own. Nothing else in the process touches the state directory.
 
+mod clock;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use super::{Event, Issuer, Phase, nanos};
-use crate::clock::{Clock, Follower, SECOND, Verdict};
-use crate::mark::rules::{self, Now, Policy, Seen, View};
-use crate::mark::slot::{BootId, Moment};
-use crate::mark::storage::{File, Storage};
+use crate::clock::{Clock, Verdict};
+use crate::mark::rules::{self, Policy};
+use crate::mark::slot::BootId;
+use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, MarkError, Record};
-use crate::timestamp;
+
+pub use clock::{ACCEPT_CLOCK, accepted_until};
 
 /// How long a lock that somebody else holds is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -29,10 +32,6 @@ const ROUND: Duration = Duration::from_millis(250);
 const IDLE_ROUND: Duration = Duration::from_secs(1);
 /// A shard that issued nothing for this long is not in use, and its bound is left alone.
 const IDLE: Duration = Duration::from_secs(60);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// The file that `state accept-clock` leaves: one moment in RFC 3339.
-pub const ACCEPT_CLOCK: &str = "accept-clock";
 
 /// Keeps the mark of one issuer.
 pub struct Keeper<S: Storage, C> {
@@ -372,71 +371,6 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Ok(())
     }
 
-    /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
-    /// measured from the mark's offset; any other clock is taken as it is, for the rules to judge:
-    /// one that is mended late must find a shard that serves.
-    fn follow_clock(&mut self, view: &View) {
-        let clock = &self.issuer.clock;
-        let (boot, offset) = (clock.boottime(), clock.offset());
-        let mut cold = self.issuer.cold();
-        cold.accept_until = accepted_until(&self.storage);
-        let known = cold.follower.as_ref().map(Follower::offset);
-        let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
-        if let (Some((_, was)), Some(known)) = (trusted, known)
-            && known - was > SECOND
-        {
-            // It has stood, and is followed now.
-            trusted = Some((boot, known));
-            self.trusted = trusted;
-        }
-        match trusted.filter(|(_, trusted)| offset - trusted > SECOND) {
-            Some((_, trusted)) if known == Some(trusted) => {}
-            Some((since, trusted)) => cold.follower = Some(Follower::new(since, trusted)),
-            None => cold.follower = Some(Follower::new(boot, offset)),
-        }
-        drop(cold);
-        self.issuer.observe_clock();
-    }
-
-    /// The newest moment that the marks tell of this boot, and the clock's offset then.
-    fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<(i64, i64)> {
-        view.overlapping
-            .iter()
-            .flat_map(Seen::valid)
-            .map(|slot| slot.written)
-            .filter(|written| written.boot_id == self.boot_id && written.boot <= boot)
-            .max_by_key(|written| written.boot)
-            .map(|written| (written.boot, written.wall - written.boot))
-    }
-
-    fn now(&self) -> Now {
-        let cold = self.issuer.cold();
-        let doubted = match cold.verdict {
-            Verdict::Followed => None,
-            Verdict::Pending { step, left } => Some((step, Some(left))),
-            Verdict::Alarm { step } => Some((step, None)),
-        };
-        let accept_until = cold.accept_until;
-        let clock = &self.issuer.clock;
-        let offset = cold.follower.as_ref().map_or(0, Follower::offset);
-        Now {
-            wall: clock.boottime() + offset,
-            doubted,
-            synchronised: clock.synchronised(),
-            accept_until,
-        }
-    }
-
-    fn moment(&self) -> Moment {
-        let boot = self.issuer.clock.boottime();
-        let offset = self.issuer.offset.load(Ordering::Acquire) + self.issuer.epoch_nanos;
-        Moment {
-            wall: boot + offset,
-            boot,
-            boot_id: self.boot_id,
-        }
-    }
-
     /// Changes the phase, and tells of it unless it is the kind of phase that it was.
     fn enter(&self, phase: Phase, event: &Event) {
         let known = self.issuer.cold().phase.clone();
@@ -450,23 +384,4 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             self.issuer.tell(event);
         }
     }
-
-    fn warn_of_end(&mut self) {
-        let issuer = &self.issuer;
-        let now = issuer.wall_tick(issuer.clock.boottime());
-        let left = issuer.span(issuer.layout().max_tick().saturating_sub(now));
-        if left < YEAR && !self.warned_of_end {
-            self.warned_of_end = true;
-            self.issuer.tell(&Event::TimeFieldEnding(left));
-        }
-    }
-}
-
-/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970.
-pub fn accepted_until(storage: &impl Storage) -> Option<i64> {
-    let file = storage.open(ACCEPT_CLOCK).ok()??;
-    let mut bytes = [0; 64];
-    let read = file.read_at(&mut bytes, 0).ok()?;
-    let text = str::from_utf8(&bytes[..read]).ok()?;
-    timestamp::parse_rfc3339(text.trim()).map(|ms| ms.saturating_mul(1_000_000))
 }

@@ -155,15 +155,15 @@ impl Storage for Directory {
 impl File for fs::File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
-        while filled < buffer.len() {
+        loop {
             match FileExt::read_at(self, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
+                // The file ends, or the buffer is full.
+                Ok(0) => return Ok(filled),
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(filled)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -280,14 +280,48 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_the_file_system_is_told() {
+        let (_keep, directory) = directory();
+        fs::create_dir(directory.path().join("folder")).unwrap();
+        assert!(directory.remove("folder").is_err());
+        assert!(directory.remove("none").is_ok());
+        let folder = fs::File::open(directory.path().join("folder")).unwrap();
+        assert!(File::read_at(&folder, &mut [0; 16], 0).is_err());
+        let nowhere = Directory::new("/nowhere/at/all");
+        assert!(nowhere.sync().is_err());
+        assert!(nowhere.file_system().is_err());
+        // What cannot be flushed says so.
+        let null = fs::File::open("/dev/null").unwrap();
+        assert!(File::sync_data(&null).is_err());
+    }
+
+    #[test]
     fn file_systems_are_told_apart() {
         let of = |magic| classify(FsType(magic));
-        assert_eq!(of(0x6969), FileSystem::Network("nfs"));
-        assert_eq!(of(0x6573_5546), FileSystem::Network("fuse"));
-        assert_eq!(of(0x0102_1994), FileSystem::Volatile("tmpfs"));
+        for (magic, name) in [
+            (0x6969, "nfs"),
+            (0xff53_4d42, "cifs"),
+            (0xfe53_4d42, "smb2"),
+            (0x517b, "smb"),
+            (0x6573_5546, "fuse"),
+            (0x00c3_6400, "ceph"),
+            (0x0102_1997, "9p"),
+            (0x5346_414f, "afs"),
+            (0x0bd0_0bd0, "lustre"),
+            (0x0116_1970, "gfs2"),
+            (0x7461_636f, "ocfs2"),
+        ] {
+            assert_eq!(of(magic), FileSystem::Network(name));
+        }
+        for (magic, name) in [
+            (0x0102_1994, "tmpfs"),
+            (0x8584_58f6, "ramfs"),
+            (0x794c_7630, "overlay"),
+        ] {
+            assert_eq!(of(magic), FileSystem::Volatile(name));
+        }
         assert_eq!(of(0x9123_683e), FileSystem::Local);
         let (_keep, directory) = directory();
         assert!(directory.file_system().is_ok());
-        assert!(Directory::new("/nowhere/at/all").file_system().is_err());
     }
 }

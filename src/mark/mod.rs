@@ -78,15 +78,6 @@ impl MarkError {
         }
     }
 
-    /// Whether trying again later may help without anybody doing anything here.
-    #[must_use]
-    pub const fn passes(&self) -> bool {
-        matches!(
-            self,
-            Self::Held { .. } | Self::Busy { .. } | Self::Wait(_) | Self::Io { .. }
-        )
-    }
-
     /// Whether the file system has no room, which it may get while the shard is up.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -68,7 +68,7 @@ fn claim(path: &Path, range: &str) -> Result<Claim<Directory>, MarkError> {
 fn start(path: &Path, policy: &Policy, now: &Now) -> Result<(u64, Record<Directory>), MarkError> {
     let mut claim = claim(path, &policy.range.to_string())?;
     let mut fresh = None;
-    loop {
+    for _ in 0..10 {
         let at = Now {
             wall: now.wall + fresh.map_or(0, |_| 10 * SECOND),
             ..*now
@@ -83,6 +83,7 @@ fn start(path: &Path, policy: &Policy, now: &Now) -> Result<(u64, Record<Directo
             }
         }
     }
+    panic!("there is always something to settle");
 }
 
 fn settlement(view: &View, policy: &Policy, now: &Now) -> Option<Settlement> {
@@ -170,34 +171,6 @@ fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
 }
 
 #[test]
-fn a_start_begins_above_the_bound_at_once_if_it_may_be_made_up() {
-    let state = tempfile::tempdir().unwrap();
-    let present = tick(NOW);
-    leave(state.path(), "1", present + M - 1);
-    let (first, record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
-    assert_eq!(first, present + M);
-    record.finish(present + M, Moment::default()).unwrap();
-    let wait = wait(state.path(), &policy("1"), &now(NOW));
-    assert_eq!(wait.code(), "clock_behind_mark");
-    assert_eq!(wait.left(), Some(Duration::from_millis(10)));
-    assert!(wait.to_string().contains("--continue-ahead"), "{wait}");
-}
-
-#[test]
-fn an_operator_may_continue_ahead_until_the_bound_passes_the_moment() {
-    let state = tempfile::tempdir().unwrap();
-    let bound = tick(NOW) + 1_000_000;
-    leave(state.path(), "1", bound);
-    let with = |until| Policy {
-        continue_ahead: Some(until),
-        ..policy("1")
-    };
-    wait(state.path(), &with(bound - 1), &now(NOW));
-    let (first, _) = start(state.path(), &with(bound), &now(NOW)).unwrap();
-    assert_eq!(first, bound + 1);
-}
-
-#[test]
 fn nothing_is_written_while_a_start_waits_or_refuses() {
     let state = tempfile::tempdir().unwrap();
     wait(state.path(), &policy("1"), &now(BUILT - 1));
@@ -207,67 +180,6 @@ fn nothing_is_written_while_a_start_waits_or_refuses() {
     wait(state.path(), &policy("20"), &now(NOW));
     assert_eq!(marks(state.path()), ["16-31.mark"]);
     assert_eq!(fs::read(state.path().join("16-31.mark")).unwrap(), before);
-}
-
-#[test]
-fn another_range_takes_over_the_bound_and_leaves_none_behind() {
-    let state = tempfile::tempdir().unwrap();
-    let bound = tick(NOW) + 77;
-    leave(state.path(), "16-31", bound);
-    let (first, record) = start(state.path(), &policy("20-23"), &now(NOW)).unwrap();
-    assert_eq!(first, bound + 1);
-    assert_eq!(
-        marks(state.path()),
-        ["16-19.mark", "20-23.mark", "24-31.mark"]
-    );
-    for name in ["16-19.mark", "24-31.mark"] {
-        assert_eq!(read(state.path(), name)[0].bound, bound);
-    }
-    record.finish(bound + 5, Moment::default()).unwrap();
-    // And back again: the highest of the parts holds, machine IDs without a mark add theirs.
-    let (first, _record) = start(state.path(), &policy("16-31"), &now(NOW)).unwrap();
-    assert_eq!(first, bound + 6);
-    assert_eq!(marks(state.path()), ["16-31.mark"]);
-}
-
-#[test]
-fn a_range_that_is_partly_new_is_above_both() {
-    let state = tempfile::tempdir().unwrap();
-    leave(state.path(), "1", tick(NOW));
-    let (first, _record) = start(state.path(), &policy("1-2"), &now(NOW)).unwrap();
-    assert_eq!(first, tick(NOW) + Q + 1);
-    assert_eq!(marks(state.path()), ["1-2.mark"]);
-}
-
-#[test]
-fn an_interrupted_settlement_is_taken_up() {
-    // As it is left when a start of 20-23 dies before it removes 16-31.mark.
-    let state = tempfile::tempdir().unwrap();
-    let aside = tempfile::tempdir().unwrap();
-    let bound = tick(NOW) + 50;
-    leave(state.path(), "16-31", bound);
-    fs::rename(state.path().join("16-31.mark"), aside.path().join("kept")).unwrap();
-    leave(state.path(), "20-23", bound + 9);
-    fs::rename(aside.path().join("kept"), state.path().join("16-31.mark")).unwrap();
-    let (first, _record) = start(state.path(), &policy("17"), &now(NOW)).unwrap();
-    assert_eq!(first, bound + 10);
-    assert_eq!(marks(state.path()), ["16.mark", "17.mark", "18-31.mark"]);
-    assert_eq!(read(state.path(), "18-31.mark")[0].bound, bound + 9);
-}
-
-#[test]
-fn overlapping_ranges_exclude_each_other_and_the_refusal_names_the_holder() {
-    let state = tempfile::tempdir().unwrap();
-    let (_, _held) = start(state.path(), &policy("16-31"), &now(NOW)).unwrap();
-    let text = claim(state.path(), "31-40")
-        .map(drop)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.contains("host here, pid 7, started 2027-01-15T08:00:00"),
-        "{text}"
-    );
-    assert!(claim(state.path(), "32").is_ok());
 }
 
 #[test]
@@ -420,99 +332,6 @@ fn adopting_mends_a_damaged_mark_and_nothing_else() {
 }
 
 #[test]
-fn no_mark_is_made_where_a_volume_must_be_mounted() {
-    let state = tempfile::tempdir().unwrap();
-    let strict = Policy {
-        create: false,
-        ..policy("5-6")
-    };
-    let refused = refusal(state.path(), &strict);
-    assert!(refused.to_string().contains("machine ID 5-6"), "{refused}");
-    leave(state.path(), "5", tick(NOW));
-    let refused = refusal(state.path(), &strict);
-    assert!(refused.to_string().contains("machine ID 6 "), "{refused}");
-}
-
-#[test]
-fn an_implausible_clock_is_waited_for_unless_accepted() {
-    let state = tempfile::tempdir().unwrap();
-    let day = 86_400 * SECOND;
-    let accept = |wall| Now {
-        accept_until: Some(wall),
-        ..now(wall)
-    };
-    // A new mark: before the build, or twenty years after it.
-    for wall in [BUILT - 1, BUILT + 20 * 366 * day] {
-        let wait = wait(state.path(), &policy("1"), &now(wall));
-        assert_eq!(wait.code(), "clock_implausible");
-        assert!(wait.to_string().contains("state accept-clock"), "{wait}");
-    }
-    let early = wait(state.path(), &policy("1"), &accept(0));
-    assert!(matches!(early, Wait::BeforeEpoch { .. }));
-    assert!(early.to_string().contains("correct `epoch`"), "{early}");
-    // A mark of last year.
-    leave(state.path(), "1", tick(NOW));
-    let late = NOW + 366 * day;
-    assert!(matches!(
-        wait(state.path(), &policy("1"), &now(late)),
-        Wait::TooLate { .. }
-    ));
-    assert!(start(state.path(), &policy("1"), &now(NOW + 364 * day)).is_ok());
-    assert!(start(state.path(), &policy("1"), &accept(late)).is_ok());
-}
-
-#[test]
-fn a_clock_that_was_set_forward_or_is_not_synchronised_is_waited_for() {
-    let state = tempfile::tempdir().unwrap();
-    leave(state.path(), "1", tick(NOW));
-    let doubted = |left| Now {
-        doubted: Some((Duration::from_secs(3600), left)),
-        ..now(NOW)
-    };
-    let pending = wait(
-        state.path(),
-        &policy("1"),
-        &doubted(Some(Duration::from_secs(36))),
-    );
-    assert_eq!(pending.left(), Some(Duration::from_secs(36)));
-    let alarm = wait(state.path(), &policy("1"), &doubted(None));
-    assert!(matches!(alarm, Wait::SteppedFar { .. }));
-
-    let strict = Policy {
-        require_sync: true,
-        ..policy("1")
-    };
-    for synchronised in [Some(false), None] {
-        let now = Now {
-            synchronised,
-            ..now(NOW)
-        };
-        assert_eq!(
-            wait(state.path(), &strict, &now).code(),
-            "clock_unsynchronised"
-        );
-        assert!(start(state.path(), &policy("1"), &now).is_ok());
-    }
-}
-
-#[test]
-fn the_end_of_the_time_field_is_waited_out_for_ever() {
-    let state = tempfile::tempdir().unwrap();
-    let last = Layout::SONYFLAKE.max_tick();
-    leave(state.path(), "1", last);
-    assert_eq!(
-        wait(state.path(), &policy("1"), &now(NOW)).code(),
-        "time_field_over"
-    );
-    let after = i64::try_from(Layout::SONYFLAKE.unix_ms(last + 1)).unwrap() * 1_000_000;
-    let fresh = tempfile::tempdir().unwrap();
-    assert_eq!(
-        wait(fresh.path(), &policy("1"), &now(after)).code(),
-        "time_field_over"
-    );
-}
-
-#[test]
 fn a_bound_is_never_lowered_while_running_and_exact_at_the_end() {
     let state = tempfile::tempdir().unwrap();
     let bound = tick(NOW) + 3;
@@ -554,5 +373,9 @@ fn a_directory_that_cannot_be_used_says_what_to_do() {
     }
 }
 
+mod claims;
+mod clocks;
 mod failing;
+mod limits;
 mod messages;
+mod ranges;

@@ -1,6 +1,6 @@
 //! Failed writes and flushes, on a storage that fails on demand and remembers what is durable.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +15,10 @@ struct Disk {
     /// Every write and flush, as `w0`, `w1` (the slot) or `f`.
     calls: Vec<&'static str>,
     fail: Vec<usize>,
+    /// How often the names in the directory were flushed.
+    names_flushed: usize,
+    /// How many files were closed that held a lock.
+    let_go: usize,
 }
 
 #[derive(Clone)]
@@ -26,6 +30,15 @@ struct Faulty {
 struct FaultyFile {
     real: RefCell<fs::File>,
     disk: Arc<Mutex<Disk>>,
+    locked: Cell<bool>,
+}
+
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        if self.locked.get() {
+            self.disk.lock().unwrap().let_go += 1;
+        }
+    }
 }
 
 impl Disk {
@@ -71,6 +84,7 @@ impl Storage for Faulty {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.disk.lock().unwrap().names_flushed += 1;
         self.real.sync()
     }
 }
@@ -80,6 +94,7 @@ impl Faulty {
         FaultyFile {
             real: RefCell::new(real),
             disk: Arc::clone(&self.disk),
+            locked: Cell::new(false),
         }
     }
 }
@@ -111,7 +126,9 @@ impl File for FaultyFile {
     }
 
     fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
-        File::lock_bytes(&*self.real.borrow(), start, len)
+        let locked = File::lock_bytes(&*self.real.borrow(), start, len)?;
+        self.locked.set(self.locked.get() || locked);
+        Ok(locked)
     }
 
     fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
@@ -123,14 +140,20 @@ impl File for FaultyFile {
     }
 }
 
-/// A record over a faulty disk whose calls are counted from here on.
-fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+/// A claim over a faulty disk.
+fn claim(state: &Path) -> (Claim<Faulty>, Arc<Mutex<Disk>>) {
     let disk = Arc::default();
     let storage = Faulty {
         real: Directory::new(state),
         disk: Arc::clone(&disk),
     };
-    let mut claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
+    let claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
+    (claim, disk)
+}
+
+/// A record over a faulty disk whose calls are counted from here on.
+fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+    let (mut claim, disk) = claim(state);
     let policy = policy("1");
     claim
         .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
@@ -138,6 +161,7 @@ fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
     let record = claim.into_record(author()).unwrap();
     let mut locked = disk.lock().unwrap();
     locked.calls.clear();
+    locked.names_flushed = 0;
     locked.fail = fail.to_vec();
     drop(locked);
     (record, disk)
@@ -195,4 +219,57 @@ fn a_failed_exact_mark_leaves_the_bound_in_force() {
         let bounds = disk.lock().unwrap().valid_bounds();
         assert!(bounds.iter().all(|bound| *bound >= old + 40), "{bounds:?}");
     }
+}
+
+#[test]
+fn a_slot_that_cannot_be_read_is_written_first() {
+    for (bad, order) in [(0, ["w0", "f", "w1", "f"]), (1, ["w1", "f", "w0", "f"])] {
+        let state = tempfile::tempdir().unwrap();
+        leave(state.path(), "1", tick(NOW));
+        damage(state.path(), "1.mark", bad);
+        let (mut adopting, disk) = claim(state.path());
+        adopting.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap();
+        assert_eq!(disk.lock().unwrap().calls, order, "adopted, slot {bad}");
+
+        damage(state.path(), "1.mark", bad);
+        drop(adopting);
+        let (claim, disk) = claim(state.path());
+        let mut record = claim.into_record(author()).unwrap();
+        record.extend(tick(NOW) + 99, Moment::default()).unwrap();
+        assert_eq!(disk.lock().unwrap().calls, order, "extended, slot {bad}");
+    }
+}
+
+#[test]
+fn the_marks_name_is_flushed_once_before_its_first_bound_counts() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut record, disk) = record(state.path(), &[]);
+    for more in 1..4 {
+        let bound = record.bound() + more;
+        record.extend(bound, Moment::default()).unwrap();
+        assert_eq!(disk.lock().unwrap().names_flushed, 1);
+    }
+}
+
+#[test]
+fn names_are_flushed_before_old_ones_go_and_after() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1-2", tick(NOW));
+    let (mut claim, disk) = claim(state.path());
+    let policy = policy("1");
+    claim
+        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
+        .unwrap();
+    assert_eq!(marks(state.path()), ["1.mark", "2.mark"]);
+    assert_eq!(disk.lock().unwrap().names_flushed, 2);
+}
+
+#[test]
+fn looking_again_keeps_the_locks_on_the_marks() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    let (mut claim, disk) = claim(state.path());
+    claim.look().unwrap();
+    claim.look().unwrap();
+    assert_eq!(disk.lock().unwrap().let_go, 0);
 }

@@ -1,0 +1,173 @@
+//! Why a start does not go on, in the words that an operator reads.
+
+use std::time::Duration;
+
+use crate::id::range::MachineRange;
+use crate::mark::slot::SlotError;
+use crate::timestamp::span;
+
+/// Why a start needs an operator (exit code 78).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the message names"
+)]
+pub enum Refused {
+    /// A mark for other bits, another tick or another epoch.
+    #[error(
+        "{directory}/{file} bounds IDs of another layout ({found}); configured is {configured}: set the profile and epoch that it was made with, or give the new layout a state directory of its own. Do not delete the mark: a later epoch or other bits issue numbers again that it stands for"
+    )]
+    Layout {
+        directory: String,
+        file: String,
+        found: String,
+        configured: String,
+    },
+    /// A mark whose content is for other machine IDs than its name.
+    #[error(
+        "{directory}/{file} is the mark of {found} under a wrong name: give it back its name {found}.mark"
+    )]
+    Misnamed {
+        directory: String,
+        file: String,
+        found: MachineRange,
+    },
+    /// Both slots are unreadable.
+    #[error(
+        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: restore it, or if the clock was not set back since, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+    )]
+    Damaged {
+        directory: String,
+        file: String,
+        range: MachineRange,
+        first: SlotError,
+        second: SlotError,
+    },
+    /// Written by a newer version of the program.
+    #[error(
+        "{directory}/{file} has format version {version}, this program reads version 1: start the version of shardflake that wrote it, or a newer one"
+    )]
+    Newer {
+        directory: String,
+        file: String,
+        version: u32,
+    },
+    /// The file is not the one that was written.
+    #[error(
+        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another SHARD_ID; if it is to go on here, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+    )]
+    Copied {
+        directory: String,
+        file: String,
+        range: MachineRange,
+        written: u64,
+        found: u64,
+    },
+    /// No mark, and none may be made.
+    #[error(
+        "there is no mark for machine ID {missing} in {directory}, and state.create is false: mount the volume that holds it, or run `shardflake state init --state-dir {directory} --shard-id {range}`"
+    )]
+    Missing {
+        directory: String,
+        missing: MachineRange,
+        range: MachineRange,
+    },
+}
+
+/// What a start waits for; the server is up meanwhile and answers 503.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "the fields are the values that the message names"
+)]
+pub enum Wait {
+    /// The mark is new: an earlier one may have been lost, so its bound has to pass first.
+    #[error(
+        "the mark is new, IDs begin in {} when the clock has passed it (run `shardflake state init` beforehand to spare the first start this)",
+        span(*left)
+    )]
+    Fresh { left: Duration },
+    /// The wall clock is too far behind the mark.
+    #[error(
+        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with --continue-ahead=UNTIL",
+        span(*left), span(*behind), span(*limit)
+    )]
+    Behind {
+        clock: String,
+        bound: String,
+        behind: Duration,
+        limit: Duration,
+        left: Duration,
+    },
+    /// The wall clock is before the layout's epoch: there is no tick for it.
+    #[error(
+        "the clock reads {clock}, which is before the layout's epoch ({epoch}): set the clock right, or correct `epoch`"
+    )]
+    BeforeEpoch { clock: String, epoch: String },
+    /// The wall clock is before the program was built.
+    #[error(
+        "the clock reads {clock}, which is before this program was built ({built}): set the clock right, or run `shardflake state accept-clock --until TIME`"
+    )]
+    BeforeBuild { clock: String, built: String },
+    /// The wall clock is implausibly far on.
+    #[error(
+        "the clock reads {clock}, which is more than {limit} past {what}: set the clock right, or run `shardflake state accept-clock --until TIME`"
+    )]
+    TooLate {
+        clock: String,
+        limit: &'static str,
+        what: String,
+    },
+    /// The wall clock was set forward since the mark was written.
+    #[error(
+        "the clock was set forward by {}, more than 1s; it is followed in {} if it stays (to follow it now: `shardflake state accept-clock --until TIME`)",
+        span(*step), span(*left)
+    )]
+    Stepped { step: Duration, left: Duration },
+    /// The wall clock was set forward by more than a day since the mark was written.
+    #[error(
+        "the clock was set forward by {}, more than a day: set it right, or run `shardflake state accept-clock --until TIME`",
+        span(*step)
+    )]
+    SteppedFar { step: Duration },
+    /// The kernel says that the clock is not synchronised.
+    #[error(
+        "the clock is not synchronised ({seen}) and clock.require_sync is true: start time synchronisation, or set clock.require_sync to false"
+    )]
+    Unsynchronised { seen: &'static str },
+    /// The time field is used up.
+    #[error(
+        "the time field of the layout ended at {end}: use a layout with more time bits or a later epoch, with new consumers of the IDs"
+    )]
+    TimeFieldOver { end: String },
+}
+
+impl Wait {
+    /// A short name for machines.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Fresh { .. } => "fresh_mark",
+            Self::Behind { .. } => "clock_behind_mark",
+            Self::BeforeEpoch { .. } | Self::BeforeBuild { .. } | Self::TooLate { .. } => {
+                "clock_implausible"
+            }
+            Self::Stepped { .. } | Self::SteppedFar { .. } => "clock_stepped_forward",
+            Self::Unsynchronised { .. } => "clock_unsynchronised",
+            Self::TimeFieldOver { .. } => "time_field_over",
+        }
+    }
+
+    /// How long the wait will take, where that is known.
+    #[must_use]
+    pub const fn left(&self) -> Option<Duration> {
+        match self {
+            Self::Fresh { left } | Self::Behind { left, .. } | Self::Stepped { left, .. } => {
+                Some(*left)
+            }
+            _ => None,
+        }
+    }
+}
