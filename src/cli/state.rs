@@ -190,7 +190,7 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
 /// Raises the mark to `tick`, unless it is there already; the bound that it has then.
 fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<u64, Error> {
     let author = state::author(policy.layout);
-    let moment = author.moment.clone();
+    let moment = author.moment;
     let mut record = claim.into_record(author)?;
     record.extend(tick, moment)?;
     Ok(record.bound())

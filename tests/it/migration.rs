@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::server::{BINARY, Client, Home, Server, undisturbed};
+use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
 
 const GUIDE: &str = include_str!("../../packaging/doc/migration.md");
 const IDS: usize = 2000;
@@ -110,8 +109,7 @@ impl Old {
 
     /// The next ID, on a clock that is a second ahead.
     fn issue(self, (tick, sequence): &mut (u64, u64)) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let ms = u64::try_from(now.as_millis()).unwrap() + 1000;
+        let ms = now_ms() + 1000;
         let now = (ms - self.epoch_ms) / self.tick_ms;
         (*tick, *sequence) = match (*tick).max(now) {
             later if later > *tick => (later, 0),

@@ -402,6 +402,11 @@ pub(crate) fn fields(id: u64) -> (u64, u64) {
     (id >> 24, id & 0xffff)
 }
 
+/// The machine's clock now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(SystemClock.realtime() / 1_000_000).unwrap()
+}
+
 /// The tick of the machine's clock now.
 pub(crate) fn tick_now() -> u64 {
     let now = SystemClock.realtime();

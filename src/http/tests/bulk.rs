@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::harness::{Reply, Server};
+use super::harness::{Reply, Server, until};
 use crate::config::Profile;
 use crate::http::Limits;
 use crate::id::{Encoding, Layout};
@@ -167,7 +167,7 @@ fn four_at_a_time_and_no_more() {
     assert_eq!(fifth.json()["code"], "too_many_bulk_replies");
     assert_eq!(server.get("/generate").status, 200);
     drop(readers.pop());
-    server.until(|| server.get("/ids/1").status == 200);
+    until(|| server.get("/ids/1").status == 200);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_client_that_hangs_up_stops_the_issuing() {
     assert!(tick(one) <= clock + 2, "{} ticks ahead", tick(one) - clock);
     // What was under way ends, and nothing follows it.
     let total = || server.issuer().stats().ids_issued.total();
-    server.until(|| server.app.bulk.available_permits() == 4);
+    until(|| server.app.bulk.available_permits() == 4);
     let seen = total();
     assert_eq!(server.get("/id").status, 200);
     assert_eq!(total(), seen + 1);
@@ -210,7 +210,7 @@ fn a_reader_that_takes_nothing_is_left_and_its_place_given_back() {
     reader.send("GET /ids/4096000 HTTP/1.1\r\n\r\n");
     reader.peek();
     assert_eq!(server.get("/ids/1").status, 429);
-    server.until(|| server.get("/ids/1").status == 200);
+    until(|| server.get("/ids/1").status == 200);
     // The stalled one was closed, not ended: what it has is not the whole.
     assert_eq!(reader.head().status, 200);
     assert_eq!(reader.chunks(), None);

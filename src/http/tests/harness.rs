@@ -207,15 +207,6 @@ impl Server {
         }
     }
 
-    /// Looks again and again until `done`.
-    pub(super) fn until(&self, mut done: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !done() {
-            assert!(begun.elapsed() < PATIENCE, "it does not come");
-            thread::yield_now();
-        }
-    }
-
     /// Tells the server to stop.
     pub(super) fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
@@ -228,6 +219,15 @@ impl Server {
             .block_on(ended)
             .expect("still running")
             .unwrap();
+    }
+}
+
+/// Looks again and again until `done`.
+pub(super) fn until(mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come");
+        thread::yield_now();
     }
 }
 
@@ -372,7 +372,7 @@ impl<S: Read + Write> Client<S> {
 
     /// Reads once; false at the end.
     fn more(&mut self) -> bool {
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 16_384];
         let read = match self.stream.read(&mut buffer) {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
             read => read.expect("the reply comes"),
