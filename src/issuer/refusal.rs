@@ -100,3 +100,37 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_refused_is_told_when_to_come_back() {
+        let left = Duration::from_secs(7);
+        let step = Duration::from_secs(9);
+        for (refusal, seconds) in [
+            (
+                Refusal::Saturated {
+                    deadline: step,
+                    left,
+                },
+                7,
+            ),
+            (
+                Refusal::ClockAhead {
+                    ahead: step,
+                    limit: step,
+                    left,
+                },
+                7,
+            ),
+            (Refusal::Waiting(Wait::Stepped { step, left }), 7),
+            (Refusal::Waiting(Wait::SteppedFar { step }), 30),
+            (Refusal::TimeFieldOver { end: String::new() }, 3600),
+            (Refusal::Draining, 1),
+        ] {
+            assert_eq!(refusal.retry_after(), Duration::from_secs(seconds));
+        }
+    }
+}

@@ -40,3 +40,22 @@ impl Settings {
             + ticks(self.deadline, Self::DEADLINE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_below_its_default_brings_the_furthest_bound_nearer() {
+        let settings = |seconds| Settings {
+            layout: Layout::SONYFLAKE,
+            machines: "1".parse().unwrap(),
+            max_ahead: Duration::from_secs(seconds),
+            window: Duration::from_secs(seconds),
+            deadline: Duration::from_secs(seconds),
+            continue_ahead: None,
+        };
+        assert_eq!(settings(0).furthest(), 500 + 100 + 25);
+        assert_eq!(settings(7).furthest(), 3 * 700);
+    }
+}

@@ -83,3 +83,19 @@ pub struct Stats {
     /// Writes or flushes of the mark that failed.
     pub mark_failures: Counter,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_counts_in_the_first_bucket_that_holds_it() {
+        let histogram = Histogram::default();
+        for nanos in [0, 50_000, 50_001, 1_000_000_000, 1_000_000_001] {
+            histogram.record(Duration::from_nanos(nanos));
+        }
+        let counts: Vec<_> = histogram.counts().collect();
+        assert_eq!(counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(histogram.sum(), Duration::from_nanos(2_000_100_002));
+    }
+}

@@ -4,6 +4,9 @@
 #![expect(clippy::similar_names, reason = "an issuer issues what is issued")]
 
 mod bound;
+mod disks;
+mod keeper;
+mod limits;
 mod opening;
 mod rate;
 mod starts;
@@ -19,6 +22,7 @@ use tokio::time::advance;
 use super::*;
 use crate::mark::rules::Policy;
 use crate::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
+use crate::mark::storage::Storage;
 use crate::mark::{Author, Directory, MarkError};
 
 const SECOND: i64 = crate::clock::SECOND;
@@ -61,9 +65,9 @@ impl Clock for TestClock {
     }
 }
 
-struct Shard {
+struct Shard<S: Storage = Directory> {
     issuer: Arc<Issuer<TestClock>>,
-    keeper: Keeper<Directory, TestClock>,
+    keeper: Keeper<S, TestClock>,
     clock: TestClock,
     events: Arc<Mutex<Vec<Event>>>,
 }
@@ -79,7 +83,12 @@ fn settings() -> Settings {
     }
 }
 
-fn shard_with(state: &Path, clock: &TestClock, settings: Settings) -> Shard {
+fn shard_over<S: Storage + Clone>(
+    storage: S,
+    state: &Path,
+    clock: &TestClock,
+    settings: Settings,
+) -> Shard<S> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
@@ -103,7 +112,6 @@ fn shard_with(state: &Path, clock: &TestClock, settings: Settings) -> Shard {
         },
         moment: Moment::default(),
     };
-    let storage = Directory::new(state);
     Shard {
         keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, BOOT_ID),
         issuer,
@@ -112,20 +120,25 @@ fn shard_with(state: &Path, clock: &TestClock, settings: Settings) -> Shard {
     }
 }
 
+fn shard_with(state: &Path, clock: &TestClock, settings: Settings) -> Shard {
+    shard_over(Directory::new(state), state, clock, settings)
+}
+
 fn shard(state: &Path, clock: &TestClock) -> Shard {
     shard_with(state, clock, settings())
 }
 
-impl Shard {
+impl<S: Storage + Clone> Shard<S> {
     /// Steps the keeper until it has nothing to do at once; the result of its end, if it ended.
     fn settle(&mut self) -> Option<Result<(), MarkError>> {
-        loop {
+        for _ in 0..100 {
             match self.keeper.step() {
                 Next::Park(Duration::ZERO) => {}
                 Next::Park(_) => return None,
                 Next::End(result) => return Some(result),
             }
         }
+        panic!("the keeper does not come to rest");
     }
 
     /// Lets `duration` pass, stepping the keeper as a thread would.
@@ -136,15 +149,6 @@ impl Shard {
             advance(Duration::from_millis(5)).await;
         }
         self.settle();
-    }
-
-    /// A shard that serves; the wait for a new mark is over.
-    async fn serving(state: &Path) -> Self {
-        let clock = TestClock::at(NOW);
-        let mut shard = shard(state, &clock);
-        shard.pass(Duration::from_secs(7)).await;
-        assert_eq!(shard.issuer.health().state, "serving");
-        shard
     }
 
     fn stop(mut self) -> Result<(), MarkError> {
@@ -206,6 +210,17 @@ impl Shard {
 
     fn wall_tick(&self) -> u64 {
         self.issuer.layout().tick_at(self.clock.realtime()).unwrap()
+    }
+}
+
+impl Shard {
+    /// A shard that serves; the wait for a new mark is over.
+    async fn serving(state: &Path) -> Self {
+        let clock = TestClock::at(NOW);
+        let mut shard = shard(state, &clock);
+        shard.pass(Duration::from_secs(7)).await;
+        assert_eq!(shard.issuer.health().state, "serving");
+        shard
     }
 }
 

@@ -1,0 +1,205 @@
+//! State directories that fail for a while.
+
+use std::io;
+
+use super::*;
+use crate::mark::storage::{File, Identity, Storage};
+
+/// What fails, for a storage and all of its files: the next calls of that many.
+#[derive(Clone)]
+struct Failing {
+    real: Directory,
+    full: Arc<AtomicBool>,
+}
+
+struct FailingFile {
+    real: fs::File,
+    full: Arc<AtomicBool>,
+}
+
+fn room(full: &AtomicBool) -> io::Result<()> {
+    if full.load(Ordering::SeqCst) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
+impl Failing {
+    fn file(&self, real: fs::File) -> FailingFile {
+        let full = Arc::clone(&self.full);
+        FailingFile { real, full }
+    }
+}
+
+impl Storage for Failing {
+    type File = FailingFile;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.real.names()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<FailingFile>> {
+        Ok(self.real.open(name)?.map(|file| self.file(file)))
+    }
+
+    fn open_or_create(&self, name: &str) -> io::Result<FailingFile> {
+        room(&self.full)?;
+        Ok(self.file(self.real.open_or_create(name)?))
+    }
+
+    fn create(&self, name: &str, len: u64) -> io::Result<FailingFile> {
+        room(&self.full)?;
+        Ok(self.file(self.real.create(name, len)?))
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename_new(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.real.remove(name)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.real.sync()
+    }
+}
+
+impl File for FailingFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        File::read_at(&self.real, buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        room(&self.full)?;
+        File::write_at(&self.real, bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(&self.real)
+    }
+
+    fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
+        self.real.lock_bytes(start, len)
+    }
+
+    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
+        self.real.unlock_bytes(start, len)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.real.identity()
+    }
+}
+
+/// A shard whose disk is full while the flag says so.
+fn shard_on(state: &Path, clock: &TestClock) -> (Shard<Failing>, Arc<AtomicBool>) {
+    let full = Arc::new(AtomicBool::new(false));
+    let storage = Failing {
+        real: Directory::new(state),
+        full: Arc::clone(&full),
+    };
+    (shard_over(storage, state, clock, settings()), full)
+}
+
+impl Shard<Failing> {
+    /// One step; how long to park after it.
+    fn parked(&mut self) -> Duration {
+        match self.keeper.step() {
+            Next::Park(duration) => duration,
+            Next::End(result) => panic!("{result:?}"),
+        }
+    }
+
+    fn failures(&self) -> u64 {
+        self.issuer.stats().mark_failures.total()
+    }
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_without_room_for_the_lock_file_may_get_some() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut shard, full) = shard_on(state.path(), &TestClock::at(NOW));
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(shard.parked(), ms(1000));
+    }
+    let refusal = shard.issuer.now_or_later().await.unwrap_err();
+    assert_eq!(refusal.code(), "mark_unwritable");
+    assert!(matches!(shard.told()[..], [Event::MarkFailed(_)]));
+    full.store(false, Ordering::SeqCst);
+    shard.pass(Duration::from_secs(7)).await;
+    assert_eq!(shard.issuer.health().state, "serving");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_without_room_for_the_mark_may_get_some() {
+    let state = tempfile::tempdir().unwrap();
+    fs::write(state.path().join("lock"), "").unwrap();
+    let (mut shard, full) = shard_on(state.path(), &TestClock::at(NOW));
+    assert_eq!(shard.parked(), ms(0));
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(shard.parked(), ms(1000));
+    }
+    assert!(matches!(shard.told()[..], [Event::MarkFailed(_)]));
+    full.store(false, Ordering::SeqCst);
+    shard.pass(Duration::from_secs(7)).await;
+    assert_eq!(shard.issuer.health().state, "serving");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_opens_when_its_own_bound_is_durable() {
+    let state = tempfile::tempdir().unwrap();
+    let before = Shard::serving(state.path()).await;
+    let clock = before.clock.clone();
+    before.stop().unwrap();
+    advance(Duration::from_secs(10)).await;
+    let (mut shard, full) = shard_on(state.path(), &clock);
+    assert_eq!((shard.parked(), shard.parked()), (ms(0), ms(0)));
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(shard.parked(), ms(250));
+        assert!(shard.issuer.try_issue().is_none());
+    }
+    assert_eq!(shard.failures(), 2);
+    full.store(false, Ordering::SeqCst);
+    assert_eq!(shard.parked(), ms(0));
+    assert!(shard.issuer.try_issue().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_is_tried_again_after_a_quarter_of_a_second() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut shard, full) = shard_on(state.path(), &TestClock::at(NOW));
+    shard.pass(Duration::from_secs(7)).await;
+    full.store(true, Ordering::SeqCst);
+    // Half of the window and more is used.
+    advance(ms(700)).await;
+    assert_eq!((shard.parked(), shard.failures()), (ms(250), 1));
+    // Not sooner, whoever asks.
+    for (wait, left) in [(100, 150), (149, 1)] {
+        advance(ms(wait)).await;
+        shard.issuer.want_window();
+        assert_eq!((shard.parked(), shard.failures()), (ms(left), 1));
+    }
+    advance(ms(1)).await;
+    assert_eq!((shard.parked(), shard.failures()), (ms(250), 2));
+    full.store(false, Ordering::SeqCst);
+    advance(ms(250)).await;
+    shard.parked();
+    assert_eq!(shard.failures(), 2);
+    let told = shard.told();
+    assert!(
+        matches!(
+            told[told.len() - 2..],
+            [Event::MarkFailed(_), Event::MarkRecovered]
+        ),
+        "{told:?}"
+    );
+    assert_eq!(shard.issuer.health().warning, None);
+}
