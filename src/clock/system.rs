@@ -43,7 +43,7 @@ pub fn boot_id() -> ([u8; 16], u64) {
         .filter_map(|digit| u8::try_from(digit).ok())
         .collect();
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair[0] << 4 | pair[1];
+        *byte = 16 * pair[0] + pair[1];
     }
     let namespace = fs::metadata("/proc/self/ns/time").map_or(0, |metadata| metadata.ino());
     (id, namespace)
@@ -83,8 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_has_an_id() {
-        assert_ne!(boot_id().0, [0; 16]);
-        assert_eq!(boot_id(), boot_id());
+    fn a_boot_has_the_id_that_the_kernel_tells() {
+        let (id, namespace) = boot_id();
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, text.trim().replace('-', ""));
+        assert_eq!(namespace, fs::metadata("/proc/self/ns/time").unwrap().ino());
     }
 }

@@ -42,8 +42,42 @@ impl StepWatch {
     fn arm(&self) -> io::Result<()> {
         let far = TimeSpec::new(i64::MAX / super::SECOND, 0);
         let flags =
-            TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME.union(TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET);
         self.timer.set(Expiration::OneShot(far), flags)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::*;
+
+    /// Whether the timer fires in the far future, by the wall clock, and when that is set.
+    fn is_armed(watch: &StepWatch) -> bool {
+        let fd = watch.timer.as_fd().as_raw_fd();
+        let told = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap();
+        let flags = told
+            .lines()
+            .find_map(|line| line.strip_prefix("settime flags:"));
+        let left = match watch.timer.get().unwrap() {
+            Some(Expiration::OneShot(left)) => left.tv_sec(),
+            _ => 0,
+        };
+        // Absolute, cancelled on setting the clock.
+        flags.map(str::trim) == Some("03") && left > 200 * 365 * 86_400
+    }
+
+    #[test]
+    fn a_watch_waits_for_the_clock_to_be_set_again_and_again() {
+        let watch = StepWatch::new().unwrap();
+        assert!(is_armed(&watch));
+        let soon = Expiration::OneShot(TimeSpec::new(0, 1));
+        watch.timer.set(soon, TimerSetTimeFlags::empty()).unwrap();
+        assert!(!is_armed(&watch));
+        watch.wait().unwrap();
+        assert!(is_armed(&watch));
     }
 }

@@ -43,8 +43,8 @@ pub struct Keeper<S: Storage, C> {
     stage: Stage<S>,
     /// Boot time of the first try for the locks.
     began: Option<i64>,
-    /// A boot time and the clock's offset then, to measure a step forward from at the start.
-    trusted: Option<(i64, i64)>,
+    /// The clock's offset to measure a step forward from at the start, once one has been followed.
+    trusted: Option<i64>,
     /// The generator's tick when it last moved, and the boot time of that.
     moved: (u64, i64),
     /// Boot time before which a failed write is not tried again, however many requests ask for it.

@@ -23,7 +23,7 @@ use super::*;
 use crate::mark::rules::Policy;
 use crate::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
-use crate::mark::{Author, Directory, MarkError};
+use crate::mark::{Author, Claim, Directory, MarkError};
 
 const SECOND: i64 = crate::clock::SECOND;
 const NOW: i64 = 1_800_000_000 * SECOND;
@@ -83,6 +83,17 @@ fn settings() -> Settings {
     }
 }
 
+fn author(layout: Layout) -> Author {
+    Author {
+        layout,
+        holder: Holder {
+            host: "test".into(),
+            ..Holder::default()
+        },
+        moment: Moment::default(),
+    }
+}
+
 fn shard_over<S: Storage + Clone>(
     storage: S,
     state: &Path,
@@ -104,14 +115,7 @@ fn shard_over<S: Storage + Clone>(
         build_date: NOW - 1000 * SECOND,
         continue_ahead: settings.continue_ahead,
     };
-    let author = Author {
-        layout: settings.layout,
-        holder: Holder {
-            host: "test".into(),
-            ..Holder::default()
-        },
-        moment: Moment::default(),
-    };
+    let author = author(settings.layout);
     Shard {
         keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, BOOT_ID),
         issuer,

@@ -26,31 +26,31 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         cold.accept_until = accepted_until(&self.storage);
         let known = cold.follower.as_ref().map(Follower::offset);
         let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
-        if let (Some((_, was)), Some(known)) = (trusted, known)
+        if let (Some(was), Some(known)) = (trusted, known)
             && known - was > SECOND
         {
             // It has stood, and is followed now.
-            trusted = Some((boot, known));
+            trusted = Some(known);
             self.trusted = trusted;
         }
-        match trusted.filter(|(_, trusted)| offset - trusted > SECOND) {
-            Some((_, trusted)) if known == Some(trusted) => {}
-            Some((since, trusted)) => cold.follower = Some(Follower::new(since, trusted)),
+        match trusted.filter(|trusted| offset - trusted > SECOND) {
+            Some(trusted) if known == Some(trusted) => {}
+            Some(trusted) => cold.follower = Some(Follower::new(boot, trusted)),
             None => cold.follower = Some(Follower::new(boot, offset)),
         }
         drop(cold);
         self.issuer.observe_clock();
     }
 
-    /// The newest moment that the marks tell of this boot, and the clock's offset then.
-    fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<(i64, i64)> {
+    /// The clock's offset at the newest moment that the marks tell of this boot.
+    fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<i64> {
         view.overlapping
             .iter()
             .flat_map(Seen::valid)
             .map(|slot| slot.written)
             .filter(|written| written.boot_id == self.boot_id && written.boot <= boot)
             .max_by_key(|written| written.boot)
-            .map(|written| (written.boot, written.wall - written.boot))
+            .map(|written| written.wall - written.boot)
     }
 
     pub(super) fn now(&self) -> Now {

@@ -1,7 +1,6 @@
 //! The keeper, step by step: when it writes, what it writes, and when it is to be stepped again.
 
 use super::*;
-use crate::mark::Claim;
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

@@ -76,3 +76,75 @@ async fn a_held_lock_is_waited_for_ten_seconds() {
     assert!(matches!(third.settle(), Some(Err(MarkError::Held { .. }))));
     third.issuer.stop();
 }
+
+/// A shard on a mark that says `bound`, written when the clock stood as it stands now: in the boot
+/// `boot_id`, `later` nanoseconds from now.
+async fn shard_of_mark(
+    state: &Path,
+    bound: impl Fn(u64) -> u64,
+    boot_id: ([u8; 16], u64),
+    later: i64,
+) -> Shard {
+    let before = Shard::serving(state).await;
+    let clock = before.clock.clone();
+    let wall_tick = before.wall_tick();
+    before.stop().unwrap();
+    let written = Moment {
+        wall: clock.realtime() + later,
+        boot: clock.boottime() + later,
+        boot_id,
+    };
+    let next = shard(state, &clock);
+    let storage = Directory::new(state);
+    let claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
+    let record = claim.into_record(author(Layout::SONYFLAKE)).unwrap();
+    record.finish(bound(wall_tick), written).unwrap();
+    next
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
+    for (step, served) in [(SECOND, true), (SECOND + 1, false)] {
+        let state = tempfile::tempdir().unwrap();
+        let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, 0).await;
+        shard.clock.step(step);
+        shard.settle();
+        assert_eq!(shard.ask().await.is_ok(), served, "{step}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_nothing_of_it() {
+    // Another boot; this one, but in time to come.
+    for (boot_id, later) in [(([4; 16], 7), 0), (BOOT_ID, 20 * SECOND)] {
+        let state = tempfile::tempdir().unwrap();
+        let mut shard = shard_of_mark(state.path(), |now| now, boot_id, later).await;
+        shard.clock.step(3600 * SECOND);
+        shard.settle();
+        assert!(shard.ask().await.is_ok(), "{later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_offset() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = shard_of_mark(state.path(), |now| now + 12_000, BOOT_ID, 0).await;
+    // The mark's offset, and then the one that has stood.
+    for _ in 0..2 {
+        shard.clock.step(SECOND);
+        shard.pass(Duration::from_secs(1)).await;
+        assert_eq!(shard.ask().await.unwrap_err().code(), "clock_behind_mark");
+        shard.clock.step(3 * SECOND / 2);
+        shard.pass(Duration::from_secs(1)).await;
+        let refusal = shard.ask().await.unwrap_err();
+        assert!(
+            matches!(
+                refusal,
+                Refusal::Waiting(Wait::Stepped { step, .. }) if step == Duration::from_millis(2500)
+            ),
+            "{refusal}"
+        );
+        shard.pass(Duration::from_secs(31)).await;
+        assert_eq!(shard.ask().await.unwrap_err().code(), "clock_behind_mark");
+    }
+}
