@@ -86,7 +86,7 @@ mod tests {
     fn a_boot_has_the_id_that_the_kernel_tells() {
         let (id, namespace) = boot_id();
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-        let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = id.map(|byte| format!("{byte:02x}")).concat();
         assert_eq!(digits, text.trim().replace('-', ""));
         assert_eq!(namespace, fs::metadata("/proc/self/ns/time").unwrap().ino());
     }

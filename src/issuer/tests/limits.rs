@@ -16,7 +16,8 @@ impl Shard {
 
     /// Takes an ID as a request does that does not wait.
     fn reserve(&self) -> Result<Reservation, Delay> {
-        self.issuer.reserve(self.clock.boottime(), Duration::ZERO)
+        self.issuer
+            .reserve(self.clock.boottime(), Duration::ZERO, ONE)
     }
 
     /// Uses up every ID up to the end of `tick`.
@@ -74,7 +75,7 @@ async fn a_tick_at_the_bound_is_only_late_and_one_above_waits_for_the_disk() {
     shard.use_up(bound - 1);
     let late = shard.reserve();
     assert!(
-        matches!(late, Err(Delay::Refused(Refusal::Saturated { .. }))),
+        matches!(late, Err(Delay::Later(_))),
         "the tick at the bound has not begun"
     );
     shard.use_up(bound);
@@ -143,7 +144,7 @@ async fn a_tick_counts_as_used_up_when_an_id_of_a_coming_one_is_taken() {
     // The present tick, from its first ID on, then the first of the next, then another of it.
     for (ids, count) in [(256, 0), (1, 1), (1, 1)] {
         for _ in 0..ids {
-            let reserved = shard.issuer.reserve(clock.boottime(), patience);
+            let reserved = shard.issuer.reserve(clock.boottime(), patience, ONE);
             assert!(reserved.is_ok());
         }
         assert_eq!(exhausted(&shard), count);
