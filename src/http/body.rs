@@ -1,20 +1,14 @@
-//! The body of an answer: whole from the start, or streamed as it comes.
+//! The body of an answer: whole from the start, or made while it is sent.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use http_body_util::channel::{Channel, Sender};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Activity;
-
-/// How many pieces wait for a reader.
-const WAITING: usize = 1;
 
 /// The stream broke off: what was sent must not pass for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,55 +21,34 @@ pub(super) enum Content {
     Stream(Box<Stream>),
 }
 
-/// A body whose pieces come from a [`Writer`].
+/// What has yet to be sent: comes to the next piece and what follows that, or to the end.
+pub(super) struct Rest(Pin<Box<dyn Future<Output = Next> + Send>>);
+
+type Next = Result<Option<(Bytes, Rest)>, BrokenOff>;
+
+/// A body whose pieces are made one at a time, each when the one before is on its way; nothing is
+/// made any more once the reader has left.
 pub(super) struct Stream {
-    pieces: Channel<Bytes, Infallible>,
-    /// Whether everything was written.
-    complete: Arc<AtomicBool>,
+    rest: Option<Rest>,
     /// Bytes that have yet to come, where that is known.
     left: Option<u64>,
     activity: Arc<Activity>,
 }
 
-/// The writing end of a [`Stream`]. Dropped before [`Writer::finish`], it breaks the reply off.
-pub(super) struct Writer {
-    pieces: Sender<Bytes, Infallible>,
-    complete: Arc<AtomicBool>,
-}
-
-/// The reader has left.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ReaderLeft;
-
-/// A stream of `length` bytes, if that is known, over the connection of `activity`.
-pub(super) fn stream(length: Option<u64>, activity: Arc<Activity>) -> (Writer, Stream) {
-    let (sender, pieces) = Channel::new(WAITING);
-    let complete = Arc::new(AtomicBool::new(false));
-    let writer = Writer {
-        pieces: sender,
-        complete: Arc::clone(&complete),
-    };
-    let stream = Stream {
-        pieces,
-        complete,
-        left: length,
-        activity,
-    };
-    (writer, stream)
-}
-
-impl Writer {
-    /// Writes a piece; waits while one before it has not been taken.
-    ///
-    /// # Errors
-    /// [`ReaderLeft`] if nobody will take it.
-    pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), ReaderLeft> {
-        self.pieces.send_data(piece).await.map_err(|_| ReaderLeft)
+impl Rest {
+    pub(super) fn new(next: impl Future<Output = Next> + Send + 'static) -> Self {
+        Self(Box::pin(next))
     }
+}
 
-    /// Ends the stream: everything was written.
-    pub(super) fn finish(self) {
-        self.complete.store(true, Ordering::Release);
+impl Stream {
+    /// A stream of `length` bytes, if that is known, over the connection of `activity`.
+    pub(super) fn new(length: Option<u64>, activity: Arc<Activity>, rest: Rest) -> Self {
+        Self {
+            rest: Some(rest),
+            left: length,
+            activity,
+        }
     }
 }
 
@@ -87,23 +60,25 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let polled = Pin::new(&mut self.pieces).poll_frame(cx);
-        match polled {
-            Poll::Pending => {
-                // The reader has taken everything, and waits for IDs.
-                self.activity.busy();
-                Poll::Pending
-            }
-            Poll::Ready(Some(Ok(frame))) => {
-                self.activity.streaming();
-                if let (Some(left), Some(data)) = (&mut self.left, frame.data_ref()) {
-                    *left = left.saturating_sub(data.len() as u64);
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(None) if self.complete.load(Ordering::Acquire) => Poll::Ready(None),
-            Poll::Ready(None) => Poll::Ready(Some(Err(BrokenOff))),
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let polled = rest.0.as_mut().poll(cx);
+        if polled.is_pending() {
+            // The reader has taken everything, and waits for IDs.
+            self.activity.busy();
         }
+        let next = ready!(polled);
+        self.rest = None;
+        let Some((piece, rest)) = next? else {
+            return Poll::Ready(None);
+        };
+        self.rest = Some(rest);
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(piece.len() as u64);
+        }
+        self.activity.streaming();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,129 +1,113 @@
-//! Decimal text of IDs one after another, without a division for each.
+//! Decimal text of IDs that follow each other, without a division for each.
 
-/// Pairs of digits in the text.
-const PAIRS: usize = 10;
+use std::ops::Range;
+
+/// What is copied for each ID, whatever its length: a fixed size costs two moves.
+const ENTRY: usize = 32;
+/// IDs that differ in their last two digits alone.
+const BLOCK: u64 = 100;
 
 /// "00" to "99".
-const DIGITS: [[u8; 2]; 100] = {
-    let mut digits = [[b'0'; 2]; 100];
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
     let mut number: u8 = 0;
     while number < 100 {
-        digits[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
         number += 1;
     }
-    digits
+    pairs
 };
 
-/// Writes IDs that rise by few different distances, as those of a run do: each costs an addition
-/// in base 100 to the text before it.
-#[derive(Debug)]
-pub struct Decimal {
-    id: u64,
-    /// In base 100, the lowest first.
-    pairs: [u8; PAIRS],
-    text: [u8; 2 * PAIRS],
-    /// Where the text begins, behind its leading zeros.
-    start: usize,
-    step: Step,
+/// IDs as decimal text, each between the same few characters.
+#[derive(Debug, Clone, Copy)]
+pub struct Decimals {
+    before: &'static [u8],
+    after: &'static [u8],
 }
 
-/// A distance between IDs, and its digits in base 100.
-#[derive(Debug)]
-struct Step {
-    distance: u64,
-    pairs: [u8; PAIRS],
-    /// How many of them there are up to the highest that is not zero.
+/// The text of one ID and what surrounds it.
+struct Entry {
+    text: [u8; ENTRY],
     length: usize,
+    /// Where the last digit ends.
+    end: usize,
 }
 
-impl Decimal {
-    /// Begins at 0.
+impl Decimals {
+    /// The room that [`Decimals::write`] wants for each ID, in bytes.
+    pub const ROOM: usize = ENTRY;
+
+    /// Each ID stands between `before` and `after`.
+    ///
+    /// # Panics
+    /// If these two take more than 12 bytes: an ID has up to 20 digits.
     #[must_use]
-    pub fn new() -> Self {
-        Self {
-            id: 0,
-            pairs: [0; PAIRS],
-            text: [b'0'; 2 * PAIRS],
-            start: 2 * PAIRS - 1,
-            step: Step::new(0),
+    pub const fn new(before: &'static [u8], after: &'static [u8]) -> Self {
+        assert!(before.len() + after.len() <= ENTRY - 20);
+        Self { before, after }
+    }
+
+    /// Writes `ids` to the beginning of `out`, and returns how many bytes that took. What follows
+    /// them in `out` is overwritten too.
+    ///
+    /// # Panics
+    /// If `out` has less than [`Decimals::ROOM`] bytes for each ID.
+    #[must_use]
+    pub fn write(&self, ids: Range<u64>, out: &mut [u8]) -> usize {
+        let mut written = 0;
+        let mut next = ids.start;
+        while next < ids.end {
+            let entry = self.entry(next);
+            let end = if next < BLOCK {
+                // The text of these grows.
+                next + 1
+            } else {
+                ids.end
+                    .min((next / BLOCK).saturating_add(1).saturating_mul(BLOCK))
+            };
+            written += entry.write(next..end, &mut out[written..]);
+            next = end;
         }
+        written
     }
 
-    /// The text of `id`, which is not below the one before.
-    pub fn write(&mut self, id: u64) -> &[u8] {
-        let distance = id - self.id;
-        if distance == 1 {
-            self.add_one();
-        } else {
-            if distance != self.step.distance {
-                self.step = Step::new(distance);
-            }
-            self.add_step();
-        }
-        self.id = id;
-        &self.text[self.start..]
-    }
-
-    fn add_one(&mut self) {
-        for place in 0..PAIRS {
-            let carry = self.pairs[place] == 99;
-            self.put(place, if carry { 0 } else { self.pairs[place] + 1 });
-            if !carry {
-                break;
-            }
-        }
-        self.find_start();
-    }
-
-    fn add_step(&mut self) {
-        let mut carry = 0;
-        for place in 0..PAIRS {
-            if place >= self.step.length && carry == 0 {
-                break;
-            }
-            let sum = self.pairs[place] + self.step.pairs[place] + carry;
-            carry = u8::from(sum >= 100);
-            self.put(place, sum - 100 * carry);
-        }
-        self.find_start();
-    }
-
-    fn put(&mut self, place: usize, pair: u8) {
-        self.pairs[place] = pair;
-        let at = 2 * (PAIRS - 1 - place);
-        self.text[at..at + 2].copy_from_slice(&DIGITS[usize::from(pair)]);
-    }
-
-    /// Numbers only grow: what has to be looked at are the zeros in front, of which there are few.
-    fn find_start(&mut self) {
-        let zeros = &self.text[..self.start];
-        if let Some(first) = zeros.iter().position(|digit| *digit != b'0') {
-            self.start = first;
-        }
-    }
-}
-
-impl Default for Decimal {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Step {
-    fn new(distance: u64) -> Self {
-        let mut pairs = [0; PAIRS];
+    fn entry(&self, id: u64) -> Entry {
+        let mut text = [0; ENTRY];
         let mut length = 0;
-        let mut left = distance;
-        while left > 0 {
-            pairs[length] = u8::try_from(left % 100).expect("a remainder of 100 fits");
-            left /= 100;
-            length += 1;
+        let mut put = |part: &[u8]| {
+            text[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
+            length
+        };
+        put(self.before);
+        let end = put(itoa::Buffer::new().format(id).as_bytes());
+        let length = put(self.after);
+        Entry { text, length, end }
+    }
+}
+
+impl Entry {
+    /// Writes IDs that differ from this in their last two digits at most.
+    fn write(&self, ids: Range<u64>, out: &mut [u8]) -> usize {
+        let mut written = 0;
+        let mut put = |pair: Option<&[u8; 2]>| {
+            let text = out[written..].first_chunk_mut::<ENTRY>();
+            let text = text.expect("there is room for every ID");
+            *text = self.text;
+            if let Some(pair) = pair {
+                text[self.end - 2..self.end].copy_from_slice(pair);
+            }
+            written += self.length;
+        };
+        if ids.start < BLOCK {
+            put(None);
+        } else {
+            let index = |id: u64| usize::try_from(id % BLOCK).unwrap_or_default();
+            for pair in &PAIRS[index(ids.start)..=index(ids.end - 1)] {
+                put(Some(pair));
+            }
         }
-        Self {
-            distance,
-            pairs,
-            length,
-        }
+        written
     }
 }
 
@@ -132,47 +116,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn texts(ids: &[u64]) -> Vec<String> {
-        let mut decimal = Decimal::new();
-        ids.iter()
-            .map(|id| String::from_utf8(decimal.write(*id).to_vec()).unwrap())
-            .collect()
+    const LINES: Decimals = Decimals::new(b"", b"\n");
+    const QUOTED: Decimals = Decimals::new(b",\"", b"\"");
+
+    fn text(decimals: Decimals, ids: Range<u64>) -> String {
+        let count = usize::try_from(ids.end - ids.start).unwrap();
+        let mut out = vec![0; count * Decimals::ROOM];
+        let length = decimals.write(ids, &mut out);
+        String::from_utf8(out[..length].to_vec()).unwrap()
     }
 
     #[test]
     fn writes_carries_and_growing_lengths() {
-        let ids = [
-            0,
-            0,
-            9,
-            10,
-            99,
-            100,
-            101,
-            9_999,
-            10_000,
-            999_999_999_999_999_999,
-            1_000_000_000_000_000_000,
-            i64::MAX as u64,
-            u64::MAX,
-        ];
-        let expected: Vec<String> = ids.iter().map(u64::to_string).collect();
-        assert_eq!(texts(&ids), expected);
+        for ids in [0..1, 7..102, 98..100, 99..101, 999..1001, 1_200..1_200] {
+            let expected: Vec<String> = ids.clone().map(|id| id.to_string()).collect();
+            let written = text(LINES, ids);
+            assert_eq!(written.lines().collect::<Vec<_>>(), expected);
+        }
+        let largest = u64::MAX - 1..u64::MAX;
+        assert_eq!(text(QUOTED, largest), ",\"18446744073709551614\"");
+    }
+
+    #[test]
+    #[should_panic(expected = "room for every ID")]
+    fn wants_room_for_each() {
+        let _ = LINES.write(100..102, &mut [0; Decimals::ROOM]);
     }
 
     proptest! {
         #[test]
         fn writes_as_the_standard_library_does(
-            first in 0..1u64 << 62,
-            steps in proptest::collection::vec(
-                prop_oneof![Just(1), Just(65_536), Just(4_096), 0..1u64 << 40], 1..200),
+            first in prop_oneof![0..2000u64, 0..u64::MAX - 2000],
+            count in 0..1000u64,
         ) {
-            let mut ids = vec![first];
-            for step in steps {
-                ids.push(ids.last().unwrap() + step);
-            }
-            let expected: Vec<String> = ids.iter().map(u64::to_string).collect();
-            prop_assert_eq!(texts(&ids), expected);
+            let ids = first..first + count;
+            let expected: Vec<String> = ids.clone().map(|id| format!(",\"{id}\"")).collect();
+            prop_assert_eq!(text(QUOTED, ids), expected.concat());
         }
     }
 }

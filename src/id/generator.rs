@@ -5,6 +5,7 @@
 //! larger ID, and a compare-and-swap that moves the word on has issued everything between.
 
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use super::layout::{Layout, Order};
 use super::range::MachineRange;
@@ -335,30 +336,39 @@ impl Run {
         self.count
     }
 
-    /// The IDs as at most three grids, in increasing order: the rest of a row, whole rows, and the
-    /// beginning of one.
-    pub fn grids(&self) -> impl Iterator<Item = Grid> {
-        let Self { space, from, count } = *self;
-        let (row, _) = space.row_and_jump();
-        let count = u64::from(count);
-        let head = match from.ordinal % row {
-            0 => 0,
-            column => count.min(row - column),
+    /// Takes up to `most` IDs that follow each other without a gap off the front; none after the
+    /// last.
+    pub fn take_row(&mut self, most: u32) -> Range<u64> {
+        let (row, _) = self.space.row_and_jump();
+        let left = row - self.from.ordinal % row;
+        let count = left.min(self.count.min(most).into());
+        let first = self.space.id(self.from);
+        self.skip(count);
+        first..first + count
+    }
+
+    /// Takes the IDs of the longest grid off the front; all are taken after three at most: the rest
+    /// of a row, whole rows, and the beginning of one.
+    pub fn take_grid(&mut self) -> Option<Grid> {
+        let (row, _) = self.space.row_and_jump();
+        let column = self.from.ordinal % row;
+        let left = u64::from(self.count);
+        let (columns, rows) = if column > 0 || left < row {
+            (left.min(row - column), 1)
+        } else {
+            (row, left / row)
         };
-        let whole = (count - head) / row;
-        let tail = count - head - whole * row;
-        let parts = [
-            (0, head, u64::from(head > 0)),
-            (head, row, whole),
-            (count - tail, tail, u64::from(tail > 0)),
-        ];
-        parts
-            .into_iter()
-            .filter(|(_, _, rows)| *rows > 0)
-            .map(move |(skipped, columns, rows)| {
-                let ordinal = from.ordinal + skipped;
-                space.grid(Position { ordinal, ..from }, columns, rows)
-            })
+        if columns == 0 {
+            return None;
+        }
+        let grid = self.space.grid(self.from, columns, rows);
+        self.skip(columns * rows);
+        Some(grid)
+    }
+
+    fn skip(&mut self, count: u64) {
+        self.from.ordinal += count;
+        self.count -= u32::try_from(count).expect("no more than there are");
     }
 
     /// The IDs in increasing order; the next one costs an addition, not a division.

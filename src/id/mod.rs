@@ -11,7 +11,7 @@ pub mod layout;
 pub mod range;
 
 pub use bounds::Span;
-pub use decimal::Decimal;
+pub use decimal::Decimals;
 pub use decoded::Decoded;
 pub use encoding::Encoding;
 pub use generator::Generator;

@@ -35,6 +35,12 @@ impl Bulk {
         }
     }
 
+    /// Whether all IDs have been issued, so that there is no next one.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.left == 0 && self.reserved.is_empty()
+    }
+
     /// The next IDs, all of one tick, as soon as that has begun; `None` after the last.
     ///
     /// # Errors

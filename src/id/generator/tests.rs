@@ -237,8 +237,8 @@ proptest::proptest! {
         generator.reserve(1, skipped.try_into().unwrap(), 1 << 30).unwrap();
         let reservation = generator.reserve(1, count.try_into().unwrap(), 1 << 30).unwrap();
         let mut found = BTreeSet::new();
-        for run in reservation.runs() {
-            for grid in run.grids() {
+        for mut run in reservation.runs() {
+            while let Some(grid) = run.take_grid() {
                 for (machine, sequence) in (0..grid.machines)
                     .flat_map(|m| (0..grid.sequences).map(move |s| (m, s)))
                 {
@@ -248,5 +248,29 @@ proptest::proptest! {
             }
         }
         proptest::prop_assert!(found.into_iter().eq(ids(&reservation)));
+    }
+
+    #[test]
+    fn rows_hold_what_a_run_holds(
+        order in proptest::sample::select(vec![Layout::SONYFLAKE, Layout::SNOWFLAKE]),
+        skipped in 1..9000u32,
+        count in 1..9000u32,
+        last in 3..9u32,
+        most in 1..5000u32,
+    ) {
+        let generator = generator(order, &format!("3-{last}"));
+        generator.open(1);
+        generator.reserve(1, skipped.try_into().unwrap(), 1 << 30).unwrap();
+        let reservation = generator.reserve(1, count.try_into().unwrap(), 1 << 30).unwrap();
+        let mut found = Vec::new();
+        for mut run in reservation.runs() {
+            while run.count() > 0 {
+                let row = run.take_row(most);
+                proptest::prop_assert!((1..=u64::from(most)).contains(&(row.end - row.start)));
+                found.extend(row);
+            }
+            proptest::prop_assert!(run.take_row(most).is_empty());
+        }
+        proptest::prop_assert_eq!(found, ids(&reservation));
     }
 }

@@ -1,0 +1,167 @@
+//! What is sent at a time of a long reply.
+
+use std::io::Write as _;
+use std::num::NonZeroU32;
+
+use bytes::Bytes;
+
+use crate::http::negotiation::Format;
+use crate::id::generator::{Grid, Run};
+use crate::id::{Decimals, Encoding};
+
+/// How much is sent at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+/// The most that an entry of `/ranges` takes: five numbers of 20 digits and their names.
+const RANGE: usize = 256;
+/// What begins and ends an entry. The comma after the last is taken back.
+const QUOTED: (&[u8], &[u8]) = (b"\"", b"\",");
+const LINE: (&[u8], &[u8]) = (b"", b"\n");
+
+/// What a reply is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    Ids(Format, Encoding),
+    Ranges(Encoding),
+}
+
+/// A part of a reply, while it is written.
+pub(super) struct Piece {
+    shape: Shape,
+    bytes: Vec<u8>,
+    /// How many of `bytes` are written.
+    length: usize,
+}
+
+impl Shape {
+    pub(super) const fn format(self) -> Format {
+        match self {
+            Self::Ids(format, _) => format,
+            Self::Ranges(_) => Format::Json,
+        }
+    }
+
+    /// The length of the whole reply in bytes, where every ID takes the same.
+    pub(super) fn length(self, count: NonZeroU32) -> Option<u64> {
+        let each = match self {
+            Self::Ids(Format::Binary, _) => 8,
+            Self::Ids(Format::Text, Encoding::Hex) => 16 + 1,
+            Self::Ids(Format::Text, Encoding::Base32) => 13 + 1,
+            _ => return None,
+        };
+        Some(each * u64::from(count.get()))
+    }
+
+    const fn opening(self) -> &'static [u8] {
+        match self {
+            Self::Ids(Format::Json, _) => b"{\"ids\":[",
+            Self::Ranges(_) => b"{\"ranges\":[",
+            Self::Ids(..) => b"",
+        }
+    }
+}
+
+impl Piece {
+    pub(super) fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            bytes: vec![0; PIECE],
+            length: 0,
+        }
+    }
+
+    /// Writes what begins the reply.
+    pub(super) fn open(&mut self) {
+        self.put(self.shape.opening());
+    }
+
+    /// Takes out of `run` what there is room for, and writes it.
+    pub(super) fn fill(&mut self, run: &mut Run) {
+        let shape = self.shape;
+        match shape {
+            Shape::Ids(Format::Binary, _) => self.words(run),
+            Shape::Ids(Format::Json, encoding) => self.texts(encoding, QUOTED, run),
+            Shape::Ids(Format::Text, encoding) => self.texts(encoding, LINE, run),
+            Shape::Ranges(encoding) => {
+                while self.room(RANGE) > 0
+                    && let Some(grid) = run.take_grid()
+                {
+                    self.range(encoding, &grid);
+                }
+            }
+        }
+    }
+
+    /// Writes what ends the reply, after its last entry.
+    pub(super) fn close(&mut self) {
+        if self.shape.format() == Format::Json {
+            self.length -= 1;
+            self.put(b"]}");
+        }
+    }
+
+    /// How many more entries of `size` bytes at most there is room for, and for the end.
+    fn room(&self, size: usize) -> u32 {
+        let left = PIECE - self.length - b"]}".len();
+        u32::try_from(left / size).unwrap_or(u32::MAX)
+    }
+
+    fn words(&mut self, run: &mut Run) {
+        while run.count() > 0 && self.room(8) > 0 {
+            let row = run.take_row(self.room(8));
+            let (words, _) = self.bytes[self.length..].as_chunks_mut::<8>();
+            self.length += 8 * row.clone().count();
+            for (word, id) in words.iter_mut().zip(row) {
+                *word = id.to_be_bytes();
+            }
+        }
+    }
+
+    fn texts(&mut self, encoding: Encoding, around: (&'static [u8], &'static [u8]), run: &mut Run) {
+        let (before, after) = around;
+        let decimals = Decimals::new(before, after);
+        while run.count() > 0 && self.room(Decimals::ROOM) > 0 {
+            let row = run.take_row(self.room(Decimals::ROOM));
+            if encoding == Encoding::Decimal {
+                self.length += decimals.write(row, &mut self.bytes[self.length..]);
+                continue;
+            }
+            for id in row {
+                self.put(before);
+                self.put(encoding.encode(id).as_bytes());
+                self.put(after);
+            }
+        }
+    }
+
+    fn range(&mut self, encoding: Encoding, grid: &Grid) {
+        let Grid {
+            first,
+            machines,
+            machine_step,
+            sequences,
+            sequence_step,
+        } = *grid;
+        let mut free = &mut self.bytes[self.length..];
+        let before = free.len();
+        write!(
+            free,
+            r#"{{"first":"{}","machines":{machines},"machine_step":"{machine_step}","sequences":{sequences},"sequence_step":"{sequence_step}","count":{}}},"#,
+            encoding.encode(first),
+            machines * sequences,
+        )
+        .expect("there is room for an entry");
+        self.length += before - free.len();
+    }
+
+    fn put(&mut self, part: &[u8]) {
+        self.bytes[self.length..self.length + part.len()].copy_from_slice(part);
+        self.length += part.len();
+    }
+}
+
+impl From<Piece> for Bytes {
+    fn from(mut piece: Piece) -> Self {
+        piece.bytes.truncate(piece.length);
+        piece.bytes.into()
+    }
+}
