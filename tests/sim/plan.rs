@@ -1,5 +1,7 @@
 //! What happens in a history, drawn from a seed before it begins, so that it can be cut short.
 
+use std::num::NonZeroU32;
+
 use fastrand::Rng;
 
 use crate::fault::Fault;
@@ -79,6 +81,11 @@ pub(crate) enum Op {
     Ask {
         slot: usize,
         count: u32,
+    },
+    /// Sends one request for `count` IDs.
+    AskMany {
+        slot: usize,
+        count: NonZeroU32,
     },
     /// The next so many writes and flushes fail.
     Fail {
@@ -288,11 +295,12 @@ impl Author {
         let slot = usize::from(self.one_in(4));
         for _ in 0..self.rng.u32(1..5) {
             let count = self.rng.u32(1..240);
-            match self.rng.u8(..8) {
+            match self.rng.u8(..9) {
                 0 => {
                     let count = self.rng.u32(1..40);
                     self.push(Op::Ask { slot, count });
                 }
+                1 => self.ask_many(slot),
                 _ => self.push(Op::Issue { slot, count }),
             }
             let ms = match self.rng.u8(..12) {
@@ -305,6 +313,11 @@ impl Author {
         if self.one_in(150) {
             self.push(Op::Pass { ms: 65_000 });
         }
+    }
+
+    fn ask_many(&mut self, slot: usize) {
+        let count = NonZeroU32::new(self.rng.u32(1..4000)).expect("at least one");
+        self.push(Op::AskMany { slot, count });
     }
 
     /// What can happen only while nobody runs.
@@ -386,6 +399,7 @@ impl Author {
             Fault::Freeze => {
                 let ms = self.rng.i64(10..4000);
                 self.push(Op::Ask { slot: 0, count: 20 });
+                self.ask_many(0);
                 self.push(Op::Freeze { slot: 0, ms });
             }
             Fault::SlowKeeper => {
@@ -440,6 +454,7 @@ impl Author {
             Fault::Strobe => {
                 let times = self.rng.u32(2..12);
                 self.push(Op::Ask { slot: 0, count: 30 });
+                self.ask_many(0);
                 self.push(Op::Strobe {
                     nanos: nanos.min(3 * SECOND),
                     times,

@@ -1,6 +1,7 @@
 //! One simulated process: an issuer, its keeper, and requests under way.
 
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use shardflake::clock::Clock;
 use shardflake::id::{Layout, MachineRange};
-use shardflake::issuer::{Issuer, Keeper, Next, Settings, accepted_until};
+use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings, accepted_until};
 use shardflake::mark::rules::{self, Now, Policy};
 use shardflake::mark::slot::{BootId, Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError};
@@ -188,6 +189,13 @@ impl Shard {
         }
     }
 
+    /// Sends one request for `count` IDs.
+    pub(crate) fn ask_many(&mut self, count: NonZeroU32) {
+        let common = Arc::clone(&self.common);
+        self.tasks
+            .spawn(async move { common.ask_many(count).await });
+    }
+
     /// Stops the process as SIGSTOP does.
     pub(crate) fn freeze(&mut self, until: i64) {
         self.common.stopped.now.store(true, Ordering::Relaxed);
@@ -233,21 +241,49 @@ impl Common {
     /// One request that waits for its tick; nothing of it happens while the process is stopped.
     async fn ask(&self) {
         let floor = self.checker.lock().unwrap().floor(self.range);
-        let mut request = pin!(self.issuer.issue());
-        let answer = poll_fn(|context| {
+        if let Ok(issued) = self.unless_stopped(self.issuer.issue()).await {
+            let limits = self.limits();
+            let mut checker = self.checker.lock().unwrap();
+            checker.issue(issued, floor, &limits);
+            checker.receive(issued.id);
+        }
+    }
+
+    /// One request for many IDs, in the same way. It ends early where a clock or a disk ends it.
+    async fn ask_many(&self, count: NonZeroU32) {
+        let floor = self.checker.lock().unwrap().floor(self.range);
+        let mut bulk = Bulk::new(count);
+        let mut last = floor;
+        while let Ok(Some(run)) = self.unless_stopped(bulk.next(&self.issuer)).await {
+            let limits = self.limits();
+            let mut checker = self.checker.lock().unwrap();
+            for id in run.ids() {
+                let fields = self.settings.layout.decompose(id);
+                let machine = fields.map_or(u64::MAX, |fields| fields.machine_id);
+                let issued = Issued {
+                    id,
+                    tick: run.tick(),
+                    machine: machine.try_into().unwrap_or(u32::MAX),
+                };
+                checker.issue(issued, last, &limits);
+                checker.receive(id);
+                last = id;
+            }
+        }
+    }
+
+    /// The outcome of `request`, of which nothing happens while the process is stopped.
+    async fn unless_stopped<T>(&self, request: impl Future<Output = T>) -> T {
+        let mut request = pin!(request);
+        poll_fn(|context| {
             if self.stopped.now.load(Ordering::Relaxed) {
                 let waker = context.waker().clone();
                 self.stopped.wakers.lock().unwrap().push(waker);
                 return Poll::Pending;
             }
             request.as_mut().poll(context)
-        });
-        if let Ok(issued) = answer.await {
-            let limits = self.limits();
-            let mut checker = self.checker.lock().unwrap();
-            checker.issue(issued, floor, &limits);
-            checker.receive(issued.id);
-        }
+        })
+        .await
     }
 
     fn beside(&self, call: Call) {

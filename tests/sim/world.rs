@@ -133,7 +133,8 @@ impl World {
                 true
             }
             Op::Issue { slot, count } => self.issue(slot, count).await,
-            Op::Ask { slot, count } => self.ask(slot, count).await,
+            Op::Ask { slot, count } => self.ask(slot, |shard| shard.ask(count)).await,
+            Op::AskMany { slot, count } => self.ask(slot, |shard| shard.ask_many(count)).await,
             Op::Snapshot => {
                 self.snapshot = Some(self.volume.volume().clone());
                 true
@@ -219,12 +220,12 @@ impl World {
         true
     }
 
-    async fn ask(&mut self, slot: usize, count: u32) -> bool {
+    async fn ask(&mut self, slot: usize, ask: impl FnOnce(&mut Shard)) -> bool {
         let now = self.clock.boottime();
         let Some(shard) = self.running(slot) else {
             return false;
         };
-        shard.ask(count);
+        ask(shard);
         shard.due = now;
         self.settle().await;
         true
