@@ -56,8 +56,14 @@ serve() {
   shift
   state=$out/state-$shard
   [[ -d $state ]] || "$server" state init --shard-id "$shard" --state-dir "$state" >/dev/null
-  SHARD_ID=$shard "$@" "$server" --state-dir "$state" --listen "127.0.0.1:$port" \
-    >>"$out/server.log" 2>&1 &
+  SHARD_ID=$shard serve_from "$state" "$@"
+}
+
+# serve_from STATE [WRAPPER…]: the same, as the environment has it.
+serve_from() {
+  local state=$1
+  shift
+  "$@" "$server" --state-dir "$state" --listen "127.0.0.1:$port" >>"$out/server.log" 2>&1 &
   served=$!
   pids+=("$served")
   answers "$port"
@@ -86,4 +92,9 @@ requests() {
 # CPU time of a process so far, in clock ticks.
 cpu() {
   awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+# field NAME: of each line of JSON on standard input.
+field() {
+  sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"
 }

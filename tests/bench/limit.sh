@@ -2,11 +2,6 @@
 # A shard at its layout's limit.
 # shellcheck disable=SC2154 # lib.sh sets out and load.
 
-# field NAME: of the line of JSON on standard input.
-field() {
-  sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"
-}
-
 # limit_round SHARD: the load's line, and clock ticks of CPU per million answered requests.
 limit_round() {
   local before after line ids refused
