@@ -10,9 +10,9 @@ use super::{Delay, Issuer, Refusal};
 use crate::clock::Clock;
 use crate::id::generator::Run;
 
-/// How far ahead ticks are taken, or one tick if that is longer: enough to make up for a timer that
-/// wakes late, and so little that a single request beside it waits for two ticks or a few
-/// milliseconds.
+/// How far ahead ticks are taken, or half a tick if that is longer: enough to make up for a timer
+/// that wakes late, and so little that a single request beside it waits for one tick and a half, or
+/// for a few milliseconds.
 const AHEAD: Duration = Duration::from_millis(4);
 
 /// What is left of a request for many IDs.
@@ -104,5 +104,5 @@ impl Bulk {
 }
 
 fn ahead<C: Clock>(issuer: &Issuer<C>) -> Duration {
-    AHEAD.max(issuer.layout().tick())
+    AHEAD.max(issuer.layout().tick() / 2)
 }
