@@ -30,14 +30,14 @@ holds_nothing_else() {
   local container files
   container=$(docker create shardflake)
   files=$(docker export "$container" | tar -tv --numeric-owner | awk '{print $1, $2, $6}' |
-    grep -vE ' (\.dockerenv|(dev|proc|sys)/.*|etc/(hostname|hosts|mtab|resolv\.conf)|etc/)$')
+    grep -vE ' (\.dockerenv|(dev|proc|sys)/.*|etc/(hostname|hosts|mtab|resolv\.conf)|etc/)$' | LC_ALL=C sort)
   docker rm "$container" >/dev/null
   [[ $files == "-rw-r--r-- 0/0 etc/shardflake/shardflake.toml
 -rwxr-xr-x 0/0 shardflake
+drwxr-x--- 547/547 var/lib/shardflake/
 drwxr-xr-x 0/0 etc/shardflake/
 drwxr-xr-x 0/0 var/
-drwxr-xr-x 0/0 var/lib/
-drwxr-x--- 547/547 var/lib/shardflake/" ]] || fail "$files"
+drwxr-xr-x 0/0 var/lib/" ]] || fail "$files"
   if docker run --rm --entrypoint /bin/sh shardflake -c true 2>/dev/null; then fail "there is a shell"; fi
 }
 
