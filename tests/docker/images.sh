@@ -54,7 +54,7 @@ becomes_healthy() {
   docker run --detach --name one --env SHARD_ID=1 --volume state:/var/lib/shardflake \
     --publish 7001:7001 "$1" >/dev/null
   # The development image compiles first.
-  wait_until 400 is_healthy one || fail "not healthy: $(docker inspect --format '{{json .State}}' one)"
+  wait_until 600 is_healthy one || fail "not healthy: $(docker inspect --format '{{json .State}}' one)"
   users=$(docker top one -o pid,uid,gid | awk 'NR > 1 {print $2, $3}' | sort -u)
   [[ $users == "547 547" ]] || fail "it runs as $users"
   [[ $(docker inspect --format '{{.Config.User}}' "$1") == 547:547 ]] || fail "the image's user is another"
