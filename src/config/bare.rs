@@ -5,7 +5,7 @@ use config::{Value, ValueKind};
 use super::environment::Environment;
 use super::error::{ConfigError, ValueError};
 use super::keys;
-use super::layers::Layer;
+use super::layers::{DEFAULT, Layer};
 use super::listen::Listen;
 use super::profile::{Number, Profile, Role};
 use super::value;
@@ -188,4 +188,35 @@ pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigEr
     })?;
     let address = Listen::all_addresses(port).to_string();
     Ok(vec![Value::new(Some(&origin.to_owned()), address)])
+}
+
+/// The port of addresses without one: that of the bare variable, or else the profile's.
+pub(super) fn own_port(bare: &Layer, profile: Profile) -> u16 {
+    let set = bare.find("http.listen");
+    let set = set.and_then(|found| value::listen(&found.kind, 0, 0).ok());
+    match set.as_deref() {
+        Some([Listen::Tcp(address)]) => address.port(),
+        _ => profile.port(),
+    }
+}
+
+/// The bare port gives way to a list of addresses that have ports; whoever set both should hear of it.
+pub(super) fn overridden_port(
+    bare: &Layer,
+    above: [&Layer; 2],
+    profile: Profile,
+) -> Option<String> {
+    bare.find("http.listen")?;
+    let variable = profile.port_variable()?;
+    let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
+    let with = |own| value::listen(&winner.kind, 0, own).ok();
+    let port = own_port(bare, profile);
+    let is_used = with(port) != with(0);
+    if is_used || with(port) == Some(vec![Listen::all_addresses(port)]) {
+        return None;
+    }
+    Some(format!(
+        "{variable} is not used, because {} names the addresses to listen on",
+        winner.origin().unwrap_or(DEFAULT)
+    ))
 }

@@ -26,9 +26,13 @@ impl Listen {
         Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
     }
 
-    /// Reads an address as [`FromStr`] does, and such with a port that ends in `+N`: there `shard` is
-    /// added, so that servers of one configuration listen on ports of their own.
-    pub(super) fn of_shard(text: &str, shard: u32) -> Result<Self, ValueError> {
+    /// Reads an address as [`FromStr`] does, and such without a port, which get `own`; and such with a
+    /// port that ends in `+N`: there `shard` is added, so that servers of one configuration listen on
+    /// ports of their own.
+    pub(super) fn of_server(text: &str, shard: u32, own: u16) -> Result<Self, ValueError> {
+        if let Some(ip) = address_alone(text) {
+            return Ok(Self::Tcp(SocketAddr::new(ip, own)));
+        }
         let base = text.strip_suffix("+N").map(str::parse);
         let Some(Ok(Self::Tcp(mut address))) = base else {
             // A path may end like that as well.
@@ -62,6 +66,17 @@ impl FromStr for Listen {
     }
 }
 
+/// An IP address without a port. Of the sixth version in brackets: else `::1:80` would be one.
+fn address_alone(text: &str) -> Option<IpAddr> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inner.map_or_else(
+        || text.parse().ok().map(IpAddr::V4),
+        |inner| inner.parse().ok().map(IpAddr::V6),
+    )
+}
+
 fn unix(path: &str) -> Result<Listen, ValueError> {
     if path.len() > MAX_PATH_BYTES || path.contains('\0') || path.ends_with('/') {
         return Err(ValueError::SocketPath(path.to_owned()));
@@ -91,12 +106,13 @@ mod tests {
             ("/run/a+N", "unix:/run/a+N"),
             ("unix:/run/1:7000+N", "unix:/run/1:7000+N"),
         ] {
-            assert_eq!(Listen::of_shard(text, 16).unwrap().to_string(), written);
+            let read = Listen::of_server(text, 16, 80).unwrap();
+            assert_eq!(read.to_string(), written);
         }
         for text in ["[::1]:65520+N", "127.0.0.1:0+N"] {
             let address = text.to_owned();
             let error = ValueError::ShardPort { address, shard: 16 };
-            assert_eq!(Listen::of_shard(text, 16), Err(error));
+            assert_eq!(Listen::of_server(text, 16, 80), Err(error));
         }
         for text in [
             "127.0.0.1:+N",
@@ -106,7 +122,36 @@ mod tests {
             "127.0.0.1:7000+1",
         ] {
             let error = ValueError::Address(text.to_owned());
-            assert_eq!(Listen::of_shard(text, 16), Err(error));
+            assert_eq!(Listen::of_server(text, 16, 80), Err(error));
+        }
+    }
+
+    #[test]
+    fn an_address_alone_gets_the_servers_own_port() {
+        for (text, written) in [
+            ("0.0.0.0", "0.0.0.0:8080"),
+            ("127.0.0.1", "127.0.0.1:8080"),
+            ("[::]", "[::]:8080"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            let read = Listen::of_server(text, 16, 8080).unwrap();
+            assert_eq!(read.to_string(), written);
+        }
+        for text in [
+            "::",
+            "::1",
+            "::1:80",
+            "[0.0.0.0]",
+            "[::",
+            "::]",
+            "[]",
+            "0.0.0",
+            " 0.0.0.0",
+            "localhost",
+        ] {
+            let error = ValueError::Address(text.to_owned());
+            assert_eq!(Listen::of_server(text, 16, 8080), Err(error));
         }
     }
 

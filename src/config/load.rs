@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::error::{ConfigError, ConfigErrors};
 use super::file;
 use super::keys;
-use super::layers::{self, DEFAULT, Layer};
+use super::layers::{self, Layer};
 use super::layout;
 use super::profile::Profile;
 use super::reader::{Reader, Refused, as_size};
@@ -26,6 +26,8 @@ const MEBI: u64 = 1 << 20;
 /// The merged layers, before anything is typed.
 struct Gathered {
     profile: Profile,
+    /// For addresses without one.
+    port: u16,
     reader: Reader,
     warnings: Vec<String>,
     file: Option<PathBuf>,
@@ -182,7 +184,7 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
     let own = profile_layer(profile);
     let mut warnings = environment.warnings(profile);
     let above = [&command_line, &variables];
-    warnings.extend(overridden_port(&bare.layer, above, profile));
+    warnings.extend(bare::overridden_port(&bare.layer, above, profile));
     let merged = layers::merge([
         &defaults,
         &own,
@@ -193,6 +195,7 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
     ]);
     Gathered {
         profile,
+        port: bare::own_port(&bare.layer, profile),
         reader: Reader::new(merged, problems),
         warnings,
         file: file.path,
@@ -219,7 +222,7 @@ impl Gathered {
         Sections {
             layout,
             shard,
-            http: http(reader, spans, shard),
+            http: http(reader, spans, shard, self.port),
             state: state(reader, spans, &chosen_file(flags, environment), environment),
             clock: clock(reader, spans),
         }
@@ -282,19 +285,6 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
     (layer, problems)
 }
 
-/// The bare port gives way to a list of addresses; whoever set both should hear of it.
-fn overridden_port(bare: &Layer, above: [&Layer; 2], profile: Profile) -> Option<String> {
-    let (port, variable) = (bare.find("http.listen")?, profile.port_variable()?);
-    let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
-    if value::listen(&winner.kind, 0).ok() == value::listen(&port.kind, 0).ok() {
-        return None;
-    }
-    Some(format!(
-        "{variable} is not used, because {} names the addresses to listen on",
-        winner.origin().unwrap_or(DEFAULT)
-    ))
-}
-
 fn no_shard(profile: Profile, flags: &Flags, environment: &Environment) -> ConfigError {
     let hints = bare::mistaken_shards(environment, profile);
     let hint = match hints.as_slice() {
@@ -334,13 +324,14 @@ fn http(
     reader: &mut Reader,
     spans: Spans,
     shard: Result<Option<MachineRange>, Refused>,
+    port: u16,
 ) -> Result<Http, Refused> {
     let s = Duration::from_secs;
     // Without a number nothing listens: whoever needs one has refused already.
     let first = shard.ok().flatten().map_or(0, |shard| shard.first());
     let listen = reader.required(
         "http.listen",
-        |kind| value::listen(kind, first),
+        |kind| value::listen(kind, first, port),
         |list| value::show_list(list),
     );
     let workers = workers(reader);

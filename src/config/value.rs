@@ -199,11 +199,12 @@ fn list(kind: &ValueKind) -> Read<Vec<&str>> {
     }
 }
 
-/// Addresses to listen on, for the server that owns the machine IDs from `shard` on.
-pub(super) fn listen(kind: &ValueKind, shard: u32) -> Read<Vec<Listen>> {
+/// Addresses to listen on, for the server that owns the machine IDs from `shard` on; `port` is for
+/// those that have none.
+pub(super) fn listen(kind: &ValueKind, shard: u32, port: u16) -> Read<Vec<Listen>> {
     let addresses: Vec<Listen> = list(kind)?
         .into_iter()
-        .map(|text| Listen::of_shard(text, shard))
+        .map(|text| Listen::of_server(text, shard, port))
         .collect::<Read<_>>()?;
     let fixed = |address: &Listen| !matches!(address, Listen::Tcp(tcp) if tcp.port() == 0);
     let twice = addresses
@@ -405,6 +406,7 @@ mod tests {
 
     #[test]
     fn lists_are_arrays_or_have_commas() {
+        let listen = |kind: &ValueKind, shard| listen(kind, shard, 80);
         let both = [Listen::all_addresses(1), Listen::Unix("/s".into())];
         assert_eq!(listen(&"0.0.0.0:1, unix:/s".into(), 0).unwrap(), both);
         let array = ValueKind::Array(vec!["0.0.0.0:1".into(), "/s".into()]);

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::{Flags, keys, load, load_with};
+use crate::config::Listen;
 
 const INSTALLED: &str = include_str!("../../../packaging/etc/shardflake.toml");
+const IN_IMAGES: &str = include_str!("../../../packaging/docker/shardflake.toml");
 const EXAMPLE: &str = include_str!("../../../packaging/etc/shardflake.example.toml");
 const MANUAL: &str = include_str!("../../../packaging/man/shardflake.toml.5");
 
@@ -55,6 +57,23 @@ fn the_shipped_files_load() {
     assert_eq!(config.state.dir, Path::new("/var/lib/shardflake"));
     assert_eq!(config.http, defaults.http);
     assert!(load_with(EXAMPLE, &shard, &Flags::default()).is_ok());
+}
+
+#[test]
+fn the_file_in_images_listens_on_all_addresses() {
+    for (profile, numbers, port) in [
+        ("sonyflake", ["SHARD_ID", "SHARD_ID"], 7001),
+        ("snowflake", ["WORKER_ID", "WORKER_ID"], 8080),
+        ("snowflake-node", ["MACHINE_ID", "MACHINE_ID"], 8080),
+        ("snowflake-dc", ["DATACENTER_ID", "MACHINE_ID"], 8080),
+    ] {
+        let [first, second] = numbers;
+        let variables = [("SHARDFLAKE_PROFILE", profile), (first, "1"), (second, "1")];
+        let config = load_with(IN_IMAGES, &variables, &Flags::default()).unwrap();
+        assert_eq!(config.state.dir, Path::new("/var/lib/shardflake"));
+        assert_eq!(config.http.listen, [Listen::all_addresses(port)]);
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
 }
 
 #[test]

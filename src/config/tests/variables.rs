@@ -59,6 +59,32 @@ fn a_bare_port_listens_on_all_addresses_unless_addresses_are_named() {
 }
 
 #[test]
+fn addresses_without_a_port_get_the_bare_one_or_the_profiles() {
+    let listen = |listen: &str, variables: &[(&str, &str)], profile: &str| {
+        let file = format!("[shard]\nid = 1\n[http]\nlisten = {listen}");
+        let flags = Flags {
+            profile: Some(profile.into()),
+            ..Flags::default()
+        };
+        let config = load_with(&file, variables, &flags).unwrap();
+        assert_eq!(config.warnings, [""; 0], "{listen}");
+        value::show_list(&config.http.listen)
+    };
+    let all = "[\"0.0.0.0\"]";
+    assert_eq!(listen(all, &[], "sonyflake"), "[\"0.0.0.0:7001\"]");
+    for profile in ["snowflake", "snowflake-node", "snowflake-dc"] {
+        assert_eq!(listen(all, &[], profile), "[\"0.0.0.0:8080\"]");
+    }
+    let port = ("PORT", "9000");
+    assert_eq!(listen(all, &[port], "snowflake-dc"), "[\"0.0.0.0:9000\"]");
+    let named = ("SHARDFLAKE_HTTP__LISTEN", "127.0.0.1, [::1]:80");
+    assert_eq!(
+        listen(all, &[port, named], "snowflake-dc"),
+        "[\"127.0.0.1:9000\", \"[::1]:80\"]"
+    );
+}
+
+#[test]
 fn servers_of_one_configuration_get_ports_by_their_numbers() {
     let listen = "127.0.0.1:7000+N,/run/shardflake/N.sock";
     let of = |id| [("SHARDFLAKE_HTTP__LISTEN", listen), ("SHARD_ID", id)];
