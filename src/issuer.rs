@@ -257,9 +257,7 @@ impl<C: Clock> Issuer<C> {
         let from = opened.max(now + 1);
         let from = from + u64::from(from == first);
         let count = (reservation.last_tick() + 1).saturating_sub(from);
-        if count > 0 {
-            self.stats.sequence_exhausted.add(count);
-        }
+        self.stats.sequence_exhausted.add(count);
     }
 
     /// Sleeps until the reservation's tick has begun. If the clock is set back meanwhile the ID may

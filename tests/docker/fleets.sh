@@ -126,11 +126,11 @@ loads_flow() {
 }
 
 lost_volume_waits() {
-  local name=${services[0]} volume id last container
+  local name=${services[0]} volume id last
   last=$(tail -n 1 "$scratch/ids.0")
-  container=$(container_of "$name")
-  volume=$(docker inspect --format '{{range .Mounts}}{{.Name}}{{end}}' "$container")
-  compose rm --stop --force "$name" >/dev/null
+  volume=$(docker inspect --format '{{range .Mounts}}{{.Name}}{{end}}' "$(container_of "$name")")
+  # All of them: it is one volume.
+  compose rm --stop --force >/dev/null
   docker volume rm "$volume" >/dev/null
   compose up --detach
   wait_until 20 is_up_at "$port" || fail "it is not up"
