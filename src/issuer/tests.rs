@@ -4,6 +4,7 @@
 #![expect(clippy::similar_names, reason = "an issuer issues what is issued")]
 
 mod bound;
+mod bulk;
 mod disks;
 mod keeper;
 mod limits;

@@ -267,18 +267,6 @@ fn a_single_request_beside_it_waits_for_two_ticks_at_most() {
 }
 
 #[test]
-fn exhaustion_is_counted_once_a_tick_that_is_used_up() {
-    let server = server("1");
-    for _ in 0..10 {
-        assert_eq!(server.get("/id").status, 200);
-    }
-    let exhausted = || server.issuer().stats().sequence_exhausted.total();
-    assert_eq!(exhausted(), 0);
-    assert_eq!(ids(&server.get("/ids/2560")).len(), 2560);
-    assert!((9..=10).contains(&exhausted()), "{}", exhausted());
-}
-
-#[test]
 fn a_span_has_bounds() {
     let server = server("1");
     let whole = server.get("/bounds?from=2025-01-01T00:00:00Z&to=2025-01-01T00%3A00%3A00.010Z");
