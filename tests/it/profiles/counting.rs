@@ -1,9 +1,10 @@
 //! What the documented metrics count.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use super::documents::{DOCUMENTS, Document};
-use crate::server::{Home, Server};
+use crate::server::{Home, PATIENCE, Server};
 
 const SEQUENCES: u64 = 4096;
 
@@ -38,7 +39,9 @@ fn the_exhaustion_counter_rises_when_a_tick_is_used_up_and_not_otherwise() {
     // Ten ticks of them. One more is used up only where the next ID is of a tick to come: a
     // processor that was busy elsewhere meanwhile has let ticks pass.
     let mut of_tick = BTreeMap::<u64, u64>::new();
+    let begin = Instant::now();
     while exhausted(&server) == 0 {
+        assert!(begin.elapsed() < PATIENCE, "it never rises");
         let reply = server.get("/ids/40960").json();
         for id in reply["ids"].as_array().unwrap() {
             let id: u64 = id.as_str().unwrap().parse().unwrap();

@@ -10,8 +10,14 @@ use crate::server::{Home, Server, ends};
 type Variables = &'static [(&'static str, &'static str)];
 
 /// Profile, variables beside the document's own, key, and the value that it has then.
-const SETTINGS: [(&str, Variables, &str, &str); 13] = [
+const SETTINGS: [(&str, Variables, &str, &str); 14] = [
     ("snowflake-dc", &[], "shard.id", "33"),
+    (
+        "snowflake-dc",
+        &[("DATACENTER_ID", "3"), ("MACHINE_ID", "9")],
+        "shard.id",
+        "105",
+    ),
     (
         "snowflake-dc",
         &[("DATACENTER_ID", "31"), ("MACHINE_ID", "31")],
