@@ -139,16 +139,12 @@ lay_out() {
 
 # Those that are kept in the repository, that of the program (8), and one for each command (1).
 manual_pages() {
-  local command page
+  local command
   cp packaging/man/*.[158] "$stage/man"
-  # It refers to the pages of its commands as if they were in its own section.
-  "$speaker" man | sed 's/^\(shardflake\\-[a-z\\-]*\)(8)$/\1(1)/' >"$stage/man/shardflake.8"
+  "$speaker" man >"$stage/man/shardflake.8"
   sed -n 's/^shardflake\\-\([a-z\\-]*\)(1)$/\1/p' "$stage/man/shardflake.8" | tr -d \\\\ |
     while read -r command; do
-      page=shardflake-$command
-      # What lies below a command has no page of its own.
-      "$speaker" man "$command" |
-        sed "s/^shardflake\\\\-${command//-/\\\\\\\\-}\\\\-\\(.*\\)(1)\$/\\1/" >"$stage/man/$page.1"
+      "$speaker" man "$command" >"$stage/man/shardflake-$command.1"
     done
 }
 

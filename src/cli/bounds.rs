@@ -1,23 +1,27 @@
 //! `bounds`: the smallest and the largest ID of a time span.
 
-use std::io::Write;
-
+use super::Streams;
 use super::arguments::Bounds;
 use super::exit::Failure;
-use super::table;
+use super::table::{self, Column};
 use crate::id::{Layout, Span};
 
-pub(super) fn run(arguments: &Bounds, layout: &Layout, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn run(
+    arguments: &Bounds,
+    layout: &Layout,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failure> {
     let span = Span::new(layout, arguments.from, arguments.to)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.json.json {
         let line = serde_json::to_string(&span).map_err(std::io::Error::from)?;
-        writeln!(out, "{line}")?;
+        writeln!(streams.out, "{line}")?;
         return Ok(());
     }
     Ok(table::write(
-        out,
-        &["SMALLEST", "LARGEST"],
+        streams.out,
+        &[Column::Number("SMALLEST"), Column::Number("LARGEST")],
         &[vec![span.smallest, span.largest]],
+        streams.colour,
     )?)
 }

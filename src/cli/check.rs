@@ -1,17 +1,24 @@
 //! `check-config`: every value, where it comes from, and all problems.
 
-use std::io::{self, Write};
+use std::io;
 
 use serde::Serialize;
 
+use super::Streams;
 use super::exit::Failure;
-use super::table;
-use crate::config::{Config, ConfigErrors, Environment, Flags};
+use super::table::{Column, Table};
+use crate::config::{Config, ConfigErrors, Environment, Flags, Setting};
+
+const COLUMNS: [Column; 3] = [
+    Column::Text("KEY"),
+    Column::Text("VALUE"),
+    Column::Text("FROM"),
+];
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
     valid: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Null where none was read.
     file: Option<String>,
     settings: Vec<Entry>,
     warnings: Vec<String>,
@@ -30,12 +37,12 @@ pub(super) fn run(
     flags: &Flags,
     environment: &Environment,
     json: bool,
-    out: &mut dyn Write,
+    streams: &mut Streams<'_>,
 ) -> Result<Vec<String>, Failure> {
     let config = Config::load(flags, environment);
     if json {
         writeln!(
-            out,
+            streams.out,
             "{}",
             serde_json::to_string(&report(&config)).map_err(io::Error::from)?
         )?;
@@ -43,9 +50,13 @@ pub(super) fn run(
         return Ok(Vec::new());
     }
     let config = config?;
-    let rows: Vec<Vec<String>> = config
-        .sources
-        .settings
+    write(&config.sources.settings, streams)?;
+    Ok(config.warnings)
+}
+
+/// What is set stands out among the defaults.
+fn write(settings: &[Setting], streams: &mut Streams<'_>) -> io::Result<()> {
+    let rows: Vec<Vec<String>> = settings
         .iter()
         .map(|setting| {
             vec![
@@ -55,8 +66,16 @@ pub(super) fn run(
             ]
         })
         .collect();
-    table::write(out, &["KEY", "VALUE", "FROM"], &rows)?;
-    Ok(config.warnings)
+    let table = Table::fitting(&COLUMNS, &rows, streams.colour);
+    table.heading(streams.out)?;
+    for (setting, row) in settings.iter().zip(&rows) {
+        if setting.is_default() {
+            table.faint_row(streams.out, row)?;
+        } else {
+            table.row(streams.out, row)?;
+        }
+    }
+    Ok(())
 }
 
 fn report(config: &Result<Config, ConfigErrors>) -> Report {
@@ -79,7 +98,7 @@ fn report(config: &Result<Config, ConfigErrors>) -> Report {
     }
 }
 
-fn entry(setting: &crate::config::Setting) -> Entry {
+fn entry(setting: &Setting) -> Entry {
     Entry {
         key: setting.key,
         value: setting.value.clone(),

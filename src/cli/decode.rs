@@ -5,10 +5,27 @@ use std::io::{self, BufRead, Write};
 use super::Streams;
 use super::arguments::Decode;
 use super::exit::{Exit, Failure};
-use super::table;
+use super::table::{Column, Table};
 use crate::id::{Decoded, Layout};
 
-/// Prints one line an ID as they come. A bad ID is reported, and the rest are still decoded.
+const COLUMNS: [Column; 5] = [
+    Column::Number("ID"),
+    Column::Number("TIME"),
+    Column::Number("SEQUENCE"),
+    Column::Number("MACHINE_ID"),
+    Column::Text("DATETIME"),
+];
+const WITH_DATACENTER: [Column; 6] = [
+    COLUMNS[0],
+    COLUMNS[1],
+    COLUMNS[2],
+    COLUMNS[3],
+    Column::Number("DATACENTER_ID"),
+    COLUMNS[4],
+];
+
+/// Prints one line an ID as they come; as JSON these make one array. A bad ID is reported, and the
+/// rest are still decoded.
 pub(super) fn run(
     arguments: &Decode,
     layout: &Layout,
@@ -17,10 +34,11 @@ pub(super) fn run(
     let mut printer = Printer {
         arguments,
         layout,
-        widths: widths(layout),
+        table: table(layout, streams.colour),
+        first: true,
         exit: Exit::Ok,
     };
-    printer.heading(streams.out)?;
+    printer.begin(streams.out)?;
     for text in &arguments.ids {
         if text != "-" {
             printer.print(text, streams.out, streams.err)?;
@@ -36,37 +54,44 @@ pub(super) fn run(
             }
         }
     }
+    printer.end(streams.out)?;
     Ok(printer.exit)
 }
 
 struct Printer<'a> {
     arguments: &'a Decode,
     layout: &'a Layout,
-    widths: Vec<usize>,
+    table: Table<'a>,
+    /// Whether nothing was decoded yet.
+    first: bool,
     exit: Exit,
 }
 
 impl Printer<'_> {
-    fn heading(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.arguments.json.json {
-            return Ok(());
+            return write!(out, "[");
         }
-        let mut titles = vec!["ID", "TIME", "SEQUENCE", "MACHINE_ID"];
-        if self.layout.datacenter_bits() > 0 {
-            titles.push("DATACENTER_ID");
+        self.table.heading(out)
+    }
+
+    fn end(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.arguments.json.json {
+            writeln!(out, "]")?;
         }
-        titles.push("DATETIME");
-        let titles: Vec<String> = titles.into_iter().map(str::to_owned).collect();
-        table::row(out, &self.widths, &titles)
+        Ok(())
     }
 
     fn print(&mut self, text: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         match self.decoded(text) {
             Ok(decoded) if self.arguments.json.json => {
-                let line = serde_json::to_string(&decoded).map_err(io::Error::from)?;
-                writeln!(out, "{line}")
+                let object = serde_json::to_string(&decoded).map_err(io::Error::from)?;
+                let comma = if self.first { "" } else { "," };
+                self.first = false;
+                // The comma of the next one, so that a reader of lines need not wait for that.
+                writeln!(out, "{comma}{object}")
             }
-            Ok(decoded) => table::row(out, &self.widths, &cells(decoded)),
+            Ok(decoded) => self.table.row(out, &cells(decoded)),
             Err(problem) => {
                 self.exit = Exit::Usage;
                 // What was decoded so far belongs before its complaint.
@@ -95,20 +120,19 @@ fn cells(decoded: Decoded) -> Vec<String> {
     cells
 }
 
-/// Fixed by the layout, so that rows can be printed before the last ID is read.
-fn widths(layout: &Layout) -> Vec<usize> {
-    let digits = |max: u64, title: &str| max.to_string().len().max(title.len());
-    let mut widths = vec![
-        digits(i64::MAX.unsigned_abs(), "ID"),
-        digits(layout.max_tick(), "TIME"),
-        digits(u64::from(layout.sequences()), "SEQUENCE"),
-        digits(u64::from(layout.max_machine()), "MACHINE_ID"),
-    ];
-    if layout.datacenter_bits() > 0 {
-        widths.push("DATACENTER_ID".len());
+/// Its widths are fixed by the layout, so that rows can be printed before the last ID is read.
+fn table(layout: &Layout, colour: bool) -> Table<'static> {
+    let widths = [
+        i64::MAX.unsigned_abs(),
+        layout.max_tick(),
+        u64::from(layout.sequences() - 1),
+        u64::from(layout.max_machine()),
+    ]
+    .map(|most| most.to_string().len());
+    match layout.datacenter_bits() {
+        0 => Table::new(&COLUMNS, &widths, colour),
+        _ => Table::new(&WITH_DATACENTER, &widths, colour),
     }
-    widths.push(0);
-    widths
 }
 
 /// Reads the next line into `line`; false at the end.

@@ -1,15 +1,26 @@
 //! `layouts`: what each layout can hold, and for how long.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Streams;
 use super::arguments::Layouts;
-use super::table::{self, thousands};
+use super::table::{self, Column, thousands};
 use crate::config::value::show_time;
 use crate::id::Layout;
 use crate::id::layout::PRESETS;
+
+const COLUMNS: [Column; 7] = [
+    Column::Text("NAME"),
+    Column::Text("BITS"),
+    Column::Number("TICK"),
+    Column::Text("EPOCH"),
+    Column::Text("ENDS"),
+    Column::Number("MACHINES"),
+    Column::Number("IDS/S/MACHINE"),
+];
 
 #[derive(Debug, Serialize)]
 struct Entry {
@@ -26,7 +37,11 @@ struct Entry {
 }
 
 /// Prints the presets, and the configured layout where it is none of them.
-pub(super) fn run(arguments: &Layouts, configured: &Layout, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn run(
+    arguments: &Layouts,
+    configured: &Layout,
+    streams: &mut Streams<'_>,
+) -> io::Result<()> {
     let mut entries: Vec<Entry> = PRESETS
         .iter()
         .map(|(name, layout)| Entry::new(name, layout))
@@ -35,22 +50,10 @@ pub(super) fn run(arguments: &Layouts, configured: &Layout, out: &mut dyn Write)
         entries.push(Entry::new("configured", configured));
     }
     if arguments.json.json {
-        return writeln!(out, "{}", serde_json::to_string(&entries)?);
+        return writeln!(streams.out, "{}", serde_json::to_string(&entries)?);
     }
     let rows: Vec<Vec<String>> = entries.iter().map(Entry::cells).collect();
-    table::write(
-        out,
-        &[
-            "NAME",
-            "BITS",
-            "TICK",
-            "EPOCH",
-            "ENDS",
-            "MACHINES",
-            "IDS/S/MACHINE",
-        ],
-        &rows,
-    )
+    table::write(streams.out, &COLUMNS, &rows, streams.colour)
 }
 
 impl Entry {

@@ -58,8 +58,10 @@ pub(super) fn man(command: Option<&str>, out: &mut dyn Write) -> Result<(), Fail
             .title("SHARDFLAKE")
             .section("8")
             .source(SOURCE);
-        write_page(&page, out)?;
-        return Ok(out.write_all(MORE.as_bytes())?);
+        // Its commands have pages of their own, which are in another section.
+        let text = told_below(&page, NAME, |command| format!("{NAME}\\-{command}(1)"))?;
+        write!(out, "{text}{MORE}")?;
+        return Ok(());
     };
     let found = program.find_subcommand(name).cloned().ok_or_else(|| {
         let names: Vec<&str> = program
@@ -74,13 +76,27 @@ pub(super) fn man(command: Option<&str>, out: &mut dyn Write) -> Result<(), Fail
     // Without this the page would be named after the bare word.
     let full: &'static str = format!("{NAME}-{name}").leak();
     let page = Man::new(found.name(full)).section("1").source(SOURCE);
-    Ok(write_page(&page, out)?)
+    // What lies below a command has no page.
+    let text = told_below(&page, full, str::to_owned)?;
+    Ok(out.write_all(text.as_bytes())?)
 }
 
-fn write_page(page: &Man, out: &mut dyn Write) -> io::Result<()> {
-    let mut text = Vec::new();
-    page.render(&mut text)?;
-    out.write_all(&text)
+/// The page in roff, with what `entry` makes of the name of each command below `name`, where the
+/// renderer has a reference to a page in the same section.
+fn told_below(page: &Man, name: &str, entry: impl Fn(&str) -> String) -> io::Result<String> {
+    let mut rendered = Vec::new();
+    page.render(&mut rendered)?;
+    let rendered = String::from_utf8(rendered).map_err(io::Error::other)?;
+    let begin = format!("{}\\-", name.replace('-', "\\-"));
+    let command = |line: &'_ str| {
+        let (command, section) = line.strip_prefix(&begin)?.split_once('(')?;
+        matches!(section, "1)" | "8)").then(|| entry(command))
+    };
+    let lines = rendered.lines().map(|line| {
+        let line = command(line).unwrap_or_else(|| line.to_owned());
+        line + "\n"
+    });
+    Ok(lines.collect())
 }
 
 /// Prints the completion script of a shell.

@@ -12,7 +12,7 @@ pub mod state;
 mod table;
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,6 +31,8 @@ pub struct Streams<'a> {
     pub out: &'a mut dyn Write,
     /// Standard error.
     pub err: &'a mut dyn Write,
+    /// Whether standard output takes colours.
+    pub colour: bool,
 }
 
 /// Does what the process's command line asks for.
@@ -42,10 +44,17 @@ pub fn run() -> ExitCode {
             input: &mut io::BufReader::new(io::stdin()),
             out: &mut BufWriter::new(io::stdout()),
             err: &mut io::stderr(),
+            colour: colour(&environment, io::stdout().is_terminal()),
         };
         answer(std::env::args_os(), &environment, &mut streams)
     });
     exit.into()
+}
+
+/// Whether to colour what people read: on terminals that can, unless their user wants none.
+fn colour(environment: &Environment, terminal: bool) -> bool {
+    let set = |name| environment.variable(name).filter(|value| !value.is_empty());
+    terminal && set("NO_COLOR").is_none() && set("TERM").is_some_and(|kind| kind != "dumb")
 }
 
 /// Parses `line`, the program's name first, does what it says, and reports what went wrong.
@@ -104,16 +113,16 @@ fn dispatch(
         }
         Some(Command::Bounds(bounds)) => {
             let calculation = calculation(flags, bounds.epoch.as_ref(), environment, streams.err)?;
-            bounds::run(bounds, &calculation.layout, streams.out)?;
+            bounds::run(bounds, &calculation.layout, streams)?;
             Ok(Exit::Ok)
         }
         Some(Command::Layouts(layouts)) => {
             let calculation = calculation(flags, layouts.epoch.as_ref(), environment, streams.err)?;
-            layouts::run(layouts, &calculation.layout, streams.out)?;
+            layouts::run(layouts, &calculation.layout, streams)?;
             Ok(Exit::Ok)
         }
         Some(Command::CheckConfig(json)) => {
-            let warnings = check::run(&flags, environment, json.json, streams.out)?;
+            let warnings = check::run(&flags, environment, json.json, streams)?;
             streams.out.flush()?;
             warn(&warnings, streams.err)?;
             Ok(Exit::Ok)

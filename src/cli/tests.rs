@@ -1,5 +1,7 @@
 //! Whole command lines against streams in memory.
 
+mod forms;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -18,6 +20,7 @@ fn ask_with(line: &[&str], variables: &[(&str, &str)], input: &str) -> Answer {
         input: &mut input.as_bytes(),
         out: &mut out,
         err: &mut err,
+        colour: false,
     };
     let words = ["shardflake"].iter().chain(line).map(OsString::from);
     let exit = answer(words, &environment, &mut streams);
@@ -61,7 +64,7 @@ fn decode_reads_lines_and_other_encodings_as_json() {
     let answer = ask_with(&["decode", "--encoding", "hex", "--json", "-"], &[], input);
     let object = "{\"id\":\"547205677056000001\",\"time\":32616000000,\"sequence\":0,\
         \"machine_id\":1,\"datetime\":\"2025-01-01T00:00:00.000Z\"}\n";
-    assert_eq!(answer.out, object.repeat(2));
+    assert_eq!(answer.out, format!("[{object},{object}]\n"));
     assert_eq!(answer.code, 0);
 }
 
@@ -110,17 +113,21 @@ fn decode_answers_each_line_before_it_reads_the_next() {
         input: &mut io::BufReader::new(typist),
         out: &mut BufWriter::new(Screen(Rc::clone(&printed))),
         err: &mut io::sink(),
+        colour: false,
     };
     let words = ["shardflake", "decode", "--json", "-"].map(OsString::from);
     let exit = answer(words, &Environment::default(), &mut streams);
     assert_eq!(exit, Exit::Ok);
-    assert_eq!(printed.borrow().split(|byte| *byte == b'\n').count(), 3);
+    // The two, and the end of the array.
+    assert_eq!(printed.borrow().split(|byte| *byte == b'\n').count(), 4);
 }
 
 #[test]
 fn decode_reports_bad_ids_and_goes_on() {
     let answer = ask(&["decode", "x", "-5", "9223372036854775808", "--json", "1"]);
-    assert_eq!((answer.code, answer.out.lines().count()), (64, 1));
+    let decoded: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+    assert_eq!((answer.code, &decoded[0]["id"]), (64, &"1".into()));
+    assert_eq!(decoded.as_array().unwrap().len(), 1);
     assert_eq!(answer.err.lines().count(), 3);
     for text in [
         "\"x\"",
@@ -285,10 +292,16 @@ fn pages_and_completions_are_made() {
         assert!(page.contains(part), "{part}");
     }
     assert!(
-        ask(&["man", "decode"])
-            .out
-            .contains(".TH shardflake-decode 1")
+        page.contains("\nshardflake\\-check\\-config(1)\n"),
+        "{page}"
     );
+    assert!(!page.contains("(8)"), "{page}");
+    let decode = ask(&["man", "decode"]).out;
+    assert!(decode.contains(".TH shardflake-decode 1"));
+    // These have no pages of their own.
+    let state = ask(&["man", "state"]).out;
+    assert!(state.contains("\naccept\\-clock\n"), "{state}");
+    assert!(!state.contains("(1)"), "{state}");
     for shell in ["bash", "zsh", "fish"] {
         assert!(
             ask(&["completions", shell]).out.contains("accept-clock"),
@@ -330,6 +343,7 @@ fn a_reader_that_left_is_no_error_and_a_full_disk_is() {
                 input: &mut io::empty(),
                 out: &mut Broken(kind),
                 err: &mut err,
+                colour: false,
             };
             let words = ["shardflake"].iter().chain(line).map(OsString::from);
             assert_eq!(

@@ -123,6 +123,14 @@ pub struct Setting {
     pub origin: String,
 }
 
+impl Setting {
+    /// Whether nobody has set it.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.origin == layers::DEFAULT
+    }
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is {} (from {})", self.key, self.value, self.origin)

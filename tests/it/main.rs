@@ -13,4 +13,5 @@ mod profiles;
 mod refusals;
 mod server;
 mod service;
+mod terminal;
 mod units;

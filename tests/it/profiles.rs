@@ -1,160 +1,233 @@
 //! The documents that the profiles stand in for: their variables, ports, requests and replies.
 
+mod counting;
+mod documents;
+mod pattern;
+mod variables;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use shardflake::id::Layout;
+use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
+use documents::{DOCUMENTS, Document, Row, WAITING};
+use pattern::{Found, read};
 
-use crate::server::{BINARY, Home, Server, now_ms, undisturbed};
+/// How far the clocks of a test and of a server may be apart, in milliseconds.
+const TOLERANCE_MS: u64 = 1000;
 
-/// A documented server: what it is started with, and what it answers.
-struct Document {
-    profile: &'static str,
-    layout: Layout,
-    /// The machine ID that the variables make.
-    machine: &'static str,
-    variables: &'static [(&'static str, &'static str)],
-    /// Requests, and their replies with `N` for an ID and `T` for a time.
-    replies: &'static [(&'static str, u16, &'static str)],
-}
-
-const DOCUMENTS: [Document; 4] = [
-    Document {
-        profile: "snowflake-dc",
-        layout: Layout::SNOWFLAKE_DC,
-        machine: "33",
-        variables: &[("DATACENTER_ID", "1"), ("MACHINE_ID", "1")],
-        replies: &[
-            ("/generate", 200, r#"{"id":N}"#),
-            ("/id", 200, r#"{"id":N}"#),
-        ],
-    },
-    Document {
-        profile: "snowflake",
-        layout: Layout::SNOWFLAKE,
-        machine: "1",
-        variables: &[("WORKER_ID", "1"), ("WORKERS", "2")],
-        replies: &[
-            ("/id", 200, r#"{"id":"N"}"#),
-            ("/ids/2", 200, r#"{"ids":["N","N"]}"#),
-            ("/health", 200, r#"{"status":"healthy","worker_id":1}"#),
-            (
-                "/ids/0",
-                400,
-                r#"{"error":"\"0\" is no number of IDs; ask for 1 to 4096000, in decimal digits"}"#,
-            ),
-        ],
-    },
-    Document {
-        profile: "snowflake-node",
-        layout: Layout::SNOWFLAKE_NODE,
-        machine: "1",
-        variables: &[("MACHINE_ID", "1")],
-        replies: &[
-            ("/health", 200, "ok"),
-            ("/id", 200, r#"{"id":N,"machine_id":1}"#),
-        ],
-    },
-    Document {
-        profile: "sonyflake",
-        layout: Layout::SONYFLAKE,
-        machine: "1",
-        variables: &[("SHARD_ID", "1")],
-        replies: &[
-            ("/generate", 200, r#"{"id":N,"id_str":"N","timestamp":T}"#),
-            ("/health", 200, "OK"),
-        ],
-    },
-];
+/// What curl sends unless it is told otherwise, and what a bare client does.
+const CLIENTS: [&str; 2] = ["user-agent: curl/8.5.0\r\naccept: */*\r\n", ""];
 
 impl Document {
-    fn port_variable(&self) -> Option<&'static str> {
-        match self.profile {
-            "sonyflake" => Some("SERVICE_PORT"),
-            "snowflake" => None,
-            _ => Some("PORT"),
-        }
-    }
-
-    fn start(&self, home: &Home) -> Server {
+    fn command(&self, home: &Home) -> Command {
         let mut command = Command::new(BINARY);
         undisturbed(&mut command)
-            .arg("serve")
             .env("SHARDFLAKE_PROFILE", self.profile)
             .env("STATE_DIRECTORY", home.state())
             .envs(self.variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        match self.port_variable() {
-            Some(name) => command.env(name, home.address().port().to_string()),
+        command
+    }
+
+    /// A server on the port that the document's own variable names, where it has one.
+    fn start(&self, home: &Home) -> Server {
+        let mut command = self.command(home);
+        match self.port_variable {
+            Some(name) => command.env(name, home.port.to_string()),
             None => command.env("SHARDFLAKE_HTTP__LISTEN", home.address().to_string()),
         };
+        command.arg("serve");
         Server::start(command, home.address())
+    }
+
+    /// One that issues.
+    fn serve(&self, home: &Home) -> Server {
+        home.make_mark_of(self.layout, self.shard);
+        let mut server = self.start(home);
+        server.await_serving();
+        server
     }
 }
 
-/// The reply with `N` for every ID and `T` for every time.
-fn shape(text: &str) -> String {
-    let mut shape = String::new();
-    let mut digits = String::new();
-    for character in text.chars().chain(['\n']) {
-        if character.is_ascii_digit() {
-            digits.push(character);
-            continue;
+/// What one client has seen of one server.
+struct Witness<'a> {
+    document: &'a Document,
+    last: u64,
+    issued: u64,
+}
+
+impl<'a> Witness<'a> {
+    const fn new(document: &'a Document) -> Self {
+        Self {
+            document,
+            last: 0,
+            issued: 0,
         }
-        match digits.len() {
-            15.. => shape.push('N'),
-            10 => shape.push('T'),
-            _ => shape += &digits,
-        }
-        digits.clear();
-        shape.push(character);
     }
-    shape.trim_end().to_owned()
+
+    /// Asks what the row does, and holds the reply against it.
+    fn ask(&mut self, server: &Server, row: &Row, headers: &str) {
+        let (method, target) = row.request.split_once(' ').unwrap();
+        let asked = now_ms();
+        let mut client = Client::new(server.address).unwrap();
+        let reply = client.ask(method, target, headers).unwrap();
+        let answered = now_ms();
+        let what = format!("{} {}", self.document.profile, row.request);
+        let seen = (reply.status, reply.header("content-type"));
+        assert_eq!(seen, (row.status, Some(row.content)), "{what}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{what}");
+        let retries = reply.header("retry-after").is_some();
+        assert_eq!(retries, row.status == 503, "{what}");
+        let documented = row.reply.replace("<issued>", &self.issued.to_string());
+        let found = read(&documented, &reply.body)
+            .unwrap_or_else(|at| panic!("{what}: not {documented:?} at {at:?}"));
+        for found in found {
+            self.check(&found, asked, answered, &what);
+        }
+    }
+
+    fn check(&mut self, found: &Found, asked: u64, answered: u64, what: &str) {
+        match *found {
+            Found::Id(id) => {
+                assert!(self.last < id, "{what}: {id} after {}", self.last);
+                let (unix_ms, machine) = (self.document.fields)(id);
+                assert_eq!(machine, self.document.machine, "{what}");
+                let time = asked - TOLERANCE_MS..=answered + TOLERANCE_MS;
+                assert!(time.contains(&unix_ms), "{what}: {unix_ms} in {time:?}");
+                self.last = id;
+                self.issued += 1;
+            }
+            Found::Same(id) => assert_eq!(id, self.last, "{what}"),
+            Found::Seconds(seconds) => {
+                let (unix_ms, _) = (self.document.fields)(self.last);
+                assert_eq!(seconds, unix_ms / 1000, "{what}");
+            }
+        }
+    }
 }
 
 #[test]
 fn every_documented_request_has_its_documented_reply() {
-    for document in DOCUMENTS {
+    for document in &DOCUMENTS {
         let home = Home::empty();
-        home.make_mark_of(document.layout, document.machine);
-        let mut server = document.start(&home);
-        server.await_serving();
-        for (target, status, documented) in document.replies {
-            let reply = server.get(target);
-            let seen = (reply.status, shape(&reply.body));
-            assert_eq!(
-                seen,
-                (*status, (*documented).to_owned()),
-                "{}",
-                document.profile
-            );
+        let server = document.serve(&home);
+        let mut witness = Witness::new(document);
+        for row in document.rows {
+            for headers in CLIENTS {
+                witness.ask(&server, row, headers);
+            }
         }
+        assert!(witness.issued > 0);
         assert_eq!(server.stop(), 0);
     }
 }
 
 #[test]
-fn ids_have_the_documented_bits() {
-    for document in DOCUMENTS {
+fn a_server_that_may_not_issue_yet_says_so_in_the_documented_form() {
+    for document in &DOCUMENTS {
         let home = Home::empty();
-        home.make_mark_of(document.layout, document.machine);
-        let mut server = document.start(&home);
-        server.await_serving();
-        let id: u64 = server
-            .get("/generate?format=text")
-            .body
-            .trim()
-            .parse()
-            .unwrap();
-        // As the documents take an ID apart, and not by the code under test.
-        let (unix_ms, machine) = match document.profile {
-            "snowflake-dc" => ((id >> 22) + 1_288_834_974_657, id >> 12 & 1023),
-            "snowflake" => ((id >> 22) + 1_705_065_354_064, id >> 12 & 1023),
-            "snowflake-node" => ((id >> 22) + 1_704_067_200_000, id >> 12 & 1023),
-            _ => ((id >> 24) * 10 + 1_409_529_600_000, id & 65535),
-        };
-        assert_eq!(machine.to_string(), document.machine);
-        assert!(now_ms().abs_diff(unix_ms) < 60_000, "{unix_ms}");
+        // Without a mark it waits for some seconds.
+        let server = document.start(&home);
+        let mut witness = Witness::new(document);
+        for (profile, row) in &WAITING {
+            if *profile == document.profile {
+                witness.ask(&server, row, CLIENTS[0]);
+            }
+        }
     }
+}
+
+#[test]
+fn every_difference_has_a_reason_in_the_guide() {
+    let guide = include_str!("../../packaging/doc/migration.md");
+    let reasons: BTreeSet<&str> = DOCUMENTS
+        .iter()
+        .flat_map(|document| document.rows)
+        .chain(WAITING.iter().map(|(_, row)| row))
+        .filter_map(|row| row.differs)
+        .chain(variables::DIFFERENCES.map(|(.., reason)| reason))
+        .collect();
+    assert!(reasons.len() > 3);
+    for reason in reasons {
+        assert!(guide.contains(reason), "{reason}");
+    }
+}
+
+#[test]
+fn every_route_is_there_in_every_profile() {
+    for document in &DOCUMENTS {
+        let home = Home::empty();
+        let server = document.serve(&home);
+        for target in [
+            "/generate",
+            "/id",
+            "/ids/3",
+            "/ranges/3",
+            "/decode/1",
+            "/bounds?from=2025-01-01T00:00:00Z&to=2025-01-02T00:00:00Z",
+            "/health",
+            "/livez",
+            "/readyz",
+            "/metrics",
+        ] {
+            let status = server.get(target).status;
+            assert_eq!(status, 200, "{} {target}", document.profile);
+        }
+    }
+}
+
+#[test]
+fn the_threads_are_as_many_as_were_asked_for() {
+    let workers = Document::of("snowflake");
+    let home = Home::empty();
+    let server = workers.serve(&home);
+    let threads = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let serving = threads
+        .filter(|thread| name_of(&thread.as_ref().unwrap().path()) == "http")
+        .count();
+    assert!(workers.variables.contains(&("WORKERS", "3")));
+    assert_eq!(serving, 3);
+}
+
+fn name_of(thread: &Path) -> String {
+    let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
+/// A server of `profile` that owns the numbers 7 to 9.
+fn of_range(profile: &str, home: &Home) -> Server {
+    let document = Document::of(profile);
+    home.make_mark_of(document.layout, "7-9");
+    let mut command = document.command(home);
+    command
+        .env(document.variables[0].0, "7-9")
+        .env("SHARDFLAKE_HTTP__LISTEN", home.address().to_string())
+        .arg("serve");
+    let mut server = Server::start(command, home.address());
+    server.await_serving();
+    server
+}
+
+#[test]
+fn a_range_is_told_by_its_first_number_and_an_id_by_its_own() {
+    let home = Home::empty();
+    let server = of_range("snowflake", &home);
+    let health = r#"{"status":"healthy","worker_id":7}"#;
+    assert_eq!(server.get("/health").body, health);
+    let metrics = server.get("/metrics").body;
+    assert!(metrics.contains("\nid_generator_worker_id 7\n"));
+    let home = Home::empty();
+    let server = of_range("sonyflake", &home);
+    let mut seen = BTreeSet::new();
+    while seen.len() < 3 {
+        let reply = server.get("/id").json();
+        let id: u64 = reply["id"].as_str().unwrap().parse().unwrap();
+        assert_eq!(reply["machine_id"], id & 65535);
+        seen.insert(id & 65535);
+    }
+    assert!(seen.iter().eq(&[7, 8, 9]), "{seen:?}");
 }

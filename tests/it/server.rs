@@ -336,7 +336,17 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub(crate) fn get(&mut self, target: &str) -> std::io::Result<Reply> {
-        let request = format!("GET {target} HTTP/1.1\r\nhost: shardflake\r\n\r\n");
+        self.ask("GET", target, "")
+    }
+
+    /// The reply to a request with more headers, each ended by a line break.
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &str,
+    ) -> std::io::Result<Reply> {
+        let request = format!("{method} {target} HTTP/1.1\r\nhost: shardflake\r\n{headers}\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -382,6 +392,12 @@ impl<S: Read + Write> Client<S> {
 }
 
 impl Reply {
+    /// The value of a header, in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }

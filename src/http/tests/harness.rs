@@ -121,16 +121,23 @@ impl Server {
 
     /// Starts a server of `profile` that owns `machines`.
     pub(super) fn of(profile: Profile, machines: &str, limits: Limits) -> Self {
-        Self::open(profile, machines, limits, Vec::new)
+        Self::open(profile, profile.layout(), machines, limits, Vec::new)
+    }
+
+    /// Starts a server of another layout.
+    pub(super) fn with_layout(layout: Layout, limits: Limits) -> Self {
+        Self::open(Profile::default(), layout, "1", limits, Vec::new)
     }
 
     /// Starts a server that listens on what `more` opens too.
     pub(super) fn start_with(limits: Limits, more: impl FnOnce() -> Vec<Listener>) -> Self {
-        Self::open(Profile::default(), "1", limits, more)
+        let profile = Profile::default();
+        Self::open(profile, profile.layout(), "1", limits, more)
     }
 
     fn open(
         profile: Profile,
+        layout: Layout,
         machines: &str,
         limits: Limits,
         more: impl FnOnce() -> Vec<Listener>,
@@ -148,7 +155,7 @@ impl Server {
         let address = listening.local_addr().unwrap();
         let mut listeners = more();
         listeners.push(tcp);
-        let shard = Shard::start(profile.layout(), machines);
+        let shard = Shard::start(layout, machines);
         let app = Arc::new(App::new(Arc::clone(&shard.issuer), profile, limits));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {

@@ -4,5 +4,4 @@ mod bulk;
 mod harness;
 mod hostile;
 mod lifecycle;
-mod profiles;
 mod replies;

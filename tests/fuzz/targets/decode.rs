@@ -78,6 +78,7 @@ fn on_the_command_line(name: &str, text: &str, expected: Option<&str>) {
             input: &mut Cursor::new(input),
             out: &mut out,
             err: &mut err,
+            colour: false,
         };
         let line = ["shardflake", "decode", "--json", &encoding, "--", argument];
         let exit = cli::answer(line.map(Into::into), &environment, &mut streams);
@@ -85,8 +86,8 @@ fn on_the_command_line(name: &str, text: &str, expected: Option<&str>) {
         (exit, String::from_utf8(out).expect("JSON is text"))
     };
     let found = |expected: Option<&str>| match expected {
-        Some(json) => (Exit::Ok, format!("{json}\n")),
-        None => (Exit::Usage, String::new()),
+        Some(json) => (Exit::Ok, format!("[{json}\n]\n")),
+        None => (Exit::Usage, "[]\n".to_owned()),
     };
     // A dash alone has the standard input read.
     if text != "-" {
