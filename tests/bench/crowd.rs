@@ -1,8 +1,8 @@
 //! Many connections at once.
 //!
-//! `crowd ADDRESS CONNECTIONS` opens them, one straight after the other, and prints a line; then
-//! for each line on standard input asks `/generate` on all of them and prints a line once each was
-//! answered. Lines are JSON. Fails if one is not served.
+//! `crowd ADDRESS CONNECTIONS TIMES` opens them, one straight after the other, and prints a line;
+//! then, for each of so many lines on standard input, asks `/generate` on all of them and prints a
+//! line once each was answered. Lines are JSON. Fails if one is not served.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,8 @@ fn main() -> io::Result<()> {
         all.push(TcpStream::connect(&arguments[1])?);
     }
     report(all.len(), begin);
-    for line in io::stdin().lines() {
+    let times = arguments[3].parse().expect("how often to ask");
+    for line in io::stdin().lines().take(times) {
         line?;
         let begin = Instant::now();
         for stream in &mut all {
