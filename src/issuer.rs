@@ -180,12 +180,12 @@ impl<C: Clock> Issuer<C> {
         let now = self.wall_tick(boot);
         let bound = self.bound.get();
         // A tick of the wall clock or before it: it has begun, and nothing is ahead.
-        let issued = self.generator.take(now, bound.min(now))?;
+        let id = self.generator.take(now, bound.min(now))?;
         if bound - now < self.half_window {
             self.want_window();
         }
         self.stats.ids_issued.add(1);
-        Some(issued)
+        Some(self.generator.issued(id))
     }
 
     /// Issues an ID, sleeping until its tick begins, at most as long as the deadline.

@@ -173,7 +173,7 @@ impl Generator {
     /// say why there is none.
     #[must_use]
     #[inline]
-    pub fn take(&self, now: u64, ceiling: u64) -> Option<Issued> {
+    pub fn take(&self, now: u64, ceiling: u64) -> Option<u64> {
         let space = &self.space;
         let word = self.word.load(Ordering::Acquire);
         // The rule: the tick has begun already, and is not used up. A generator that is not open
@@ -189,7 +189,7 @@ impl Generator {
             .word
             .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
         {
-            Ok(_) => Some(space.issued(word, now)),
+            Ok(_) => Some(space.id_of(word)),
             // Somebody was faster.
             Err(_) => self.take_otherwise(now, ceiling),
         }
@@ -198,9 +198,16 @@ impl Generator {
     /// The exceptions: the first and the last ID of a tick, a race, a clock that was set back.
     #[cold]
     #[inline(never)]
-    fn take_otherwise(&self, now: u64, ceiling: u64) -> Option<Issued> {
+    fn take_otherwise(&self, now: u64, ceiling: u64) -> Option<u64> {
         let reservation = self.reserve(now, NonZeroU32::MIN, ceiling).ok()?;
-        Some(reservation.first())
+        Some(reservation.first().id)
+    }
+
+    /// What one of this generator's IDs says.
+    #[must_use]
+    #[inline]
+    pub const fn issued(&self, id: u64) -> Issued {
+        self.space.issued(id)
     }
 
     /// The place that `word` names; `None` unless the generator is open.
@@ -213,8 +220,7 @@ impl Reservation {
     /// The smallest ID.
     #[must_use]
     pub const fn first(&self) -> Issued {
-        self.space
-            .issued(self.space.word(self.from), self.from.tick)
+        self.space.issued(self.space.id(self.from))
     }
 
     /// The tick of the smallest ID.
@@ -342,23 +348,26 @@ impl Run {
 /// several IDs at a time.
 fn write_row(ids: &mut [u64], first: u64, step: u64) {
     const BLOCK: usize = 32;
-    let one_by_one = |ids: &mut [u64], from: usize| {
-        for (id, place) in ids.iter_mut().zip(from as u64..) {
-            *id = first + place * step;
-        }
-    };
     let distance = BLOCK as u64 * step;
     let (blocks, rest) = ids.as_chunks_mut::<BLOCK>();
-    one_by_one(rest, blocks.len() * BLOCK);
-    let Some((mut before, blocks)) = blocks.split_first_mut() else {
-        return;
-    };
-    one_by_one(before, 0);
-    for block in blocks {
-        for (id, before) in block.iter_mut().zip(before) {
-            *id = *before + distance;
+    write_steps(rest, first + blocks.len() as u64 * distance, step);
+    if let Some(block) = blocks.first_mut() {
+        write_steps(block, first, step);
+    }
+    for place in 1..blocks.len() {
+        if let [before, block] = &mut blocks[place - 1..=place] {
+            for (id, before) in block.iter_mut().zip(before) {
+                *id = *before + distance;
+            }
         }
-        before = block;
+    }
+}
+
+fn write_steps(ids: &mut [u64], first: u64, step: u64) {
+    let mut next = first;
+    for id in ids {
+        *id = next;
+        next += step;
     }
 }
 

@@ -91,7 +91,8 @@ impl Shard {
     fn ask(&self, turn: u64, now: u64, wanted: u32) -> Option<Got> {
         if wanted == 0 && turn % 2 == 0 {
             let bound = self.published.get();
-            let issued = self.generator.take(now, bound)?;
+            let id = self.generator.take(now, bound)?;
+            let issued = self.generator.issued(id);
             assert!(issued.tick <= bound, "beyond the bound");
             return Some(Got {
                 ids: vec![issued.id],

@@ -15,7 +15,10 @@ pub(super) struct Space {
     pub(super) last_tick: u64,
     /// Bits below the tick: of an ID, and as many in the word, so that a word is all but its ID.
     below_tick: u32,
-    /// These bits of the word: an ordinal.
+    /// Bits below the machine ID.
+    below_machine: u8,
+    last_machine: u32,
+    /// The bits of the word that are an ordinal.
     ordinals: u64,
     /// The first ID of tick 0.
     base: u64,
@@ -52,6 +55,11 @@ impl Space {
             capacity,
             last_tick: layout.max_tick(),
             below_tick,
+            below_machine: match layout.order() {
+                Order::SequenceMachine => 0,
+                Order::MachineSequence => layout.sequence_bits(),
+            },
+            last_machine: layout.max_machine(),
             ordinals: (1 << below_tick) - 1,
             base: layout.pack(0, 0, u64::from(machines.first())),
             row,
@@ -138,7 +146,7 @@ impl Space {
     /// The ID of `word`: as many numbers after its tick's first one as IDs, and the gaps between
     /// their rows, lie between.
     #[inline]
-    const fn id_of(&self, word: u64) -> u64 {
+    pub(super) const fn id_of(&self, word: u64) -> u64 {
         let without_gaps = word + self.base;
         if self.gap == 0 {
             return without_gaps;
@@ -146,29 +154,17 @@ impl Space {
         without_gaps + self.by_row.quotient(word & self.ordinals) * self.gap
     }
 
-    /// The ID of `word`, which is of `tick`.
     #[inline]
-    pub(super) const fn issued(&self, word: u64, tick: u64) -> Issued {
-        let id = self.id_of(word);
-        Issued {
-            id,
-            tick,
-            machine: self.machine(id),
-        }
-    }
-
-    /// The machine ID in `id`, the datacenter in its upper bits.
-    #[inline]
-    const fn machine(&self, id: u64) -> u32 {
-        let shift = match self.layout.order() {
-            Order::SequenceMachine => 0,
-            Order::MachineSequence => self.layout.sequence_bits(),
-        };
+    pub(super) const fn issued(&self, id: u64) -> Issued {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the mask has 22 bits at most"
         )]
-        let machine = (id >> shift) as u32;
-        machine & self.layout.max_machine()
+        let machine = (id >> self.below_machine) as u32;
+        Issued {
+            id,
+            tick: id >> self.below_tick,
+            machine: machine & self.last_machine,
+        }
     }
 }

@@ -178,7 +178,7 @@ fn threads_never_share_an_id() {
                     let wanted = NonZeroU32::new(thread + 1).unwrap();
                     let reserve = |now| generator.reserve(now, wanted, u64::MAX).unwrap();
                     let ask = |now| match thread {
-                        0 => vec![generator.take(now, u64::MAX).unwrap().id],
+                        0 => vec![generator.take(now, u64::MAX).unwrap()],
                         _ => ids(&reserve(now)),
                     };
                     (0..20_000).flat_map(|now| ask(now / 90)).collect()
@@ -281,7 +281,7 @@ proptest::proptest! {
             let reserved = other.reserve(now, ONE, ceiling).ok();
             proptest::prop_assert_eq!(
                 one.take(now, ceiling),
-                reserved.map(|reservation| reservation.first())
+                reserved.map(|reservation| reservation.first().id)
             );
             // Towards the end of a tick, which few single IDs reach.
             let many = many.try_into().unwrap();
@@ -302,7 +302,7 @@ fn the_last_id_of_a_tick_leads_into_the_next_also_one_by_one() {
         assert!(generator.open(7));
         let machines = u64::from(range.parse::<MachineRange>().unwrap().count());
         let ids: Vec<Issued> = (0..2 * 256 * machines)
-            .map(|_| generator.take(7, 8).unwrap())
+            .map(|_| generator.issued(generator.take(7, 8).unwrap()))
             .collect();
         assert!(ids.is_sorted_by(|a, b| a.id < b.id));
         assert_eq!(
