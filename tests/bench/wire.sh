@@ -35,16 +35,16 @@ of() {
 }
 
 rounds_of_all() {
-  local ours=$1 bare=$2 epoll=$3 actix=$4 i
+  local i
   for ((i = 0; i < rounds; i++)); do
-    round ours "$ours" "$port/generate"
-    round bare "$bare" "$bare_port/generate"
-    round epoll "$epoll" "$epoll_port/generate"
-    round id "$ours" "$port/id"
-    round actix "$actix" "$actix_port/id"
-    round pipelined "$ours" "$port/generate" -s "$out/pipeline.lua"
-    round new "$ours" "$port/generate" -H 'Connection: close'
-    round bare-new "$bare" "$bare_port/generate" -H 'Connection: close'
+    round ours "${pid[ours]}" "$port/generate"
+    round bare "${pid[bare]}" "$bare_port/generate"
+    round epoll "${pid[epoll]}" "$epoll_port/generate"
+    round id "${pid[ours]}" "$port/id"
+    round actix "${pid[actix]}" "$actix_port/id"
+    round pipelined "${pid[ours]}" "$port/generate" -s "$out/pipeline.lua"
+    round new "${pid[ours]}" "$port/generate" -H 'Connection: close'
+    round bare-new "${pid[bare]}" "$bare_port/generate" -H 'Connection: close'
   done
 }
 
@@ -52,19 +52,19 @@ wire() {
   need_packages wrk
   build_peers
   pipelined
-  local ours bare epoll actix
+  local -A pid=()
   serve 0-255
-  ours=$served
+  pid[ours]=$served
   serve_bare
-  bare=$served
+  pid[bare]=$served
   serve_epoll
-  epoll=$served
+  pid[epoll]=$served
   serve_actix
-  actix=$served
-  round warm "$ours" "$port/generate"
-  round warm "$bare" "$bare_port/generate"
+  pid[actix]=$served
+  round warm "${pid[ours]}" "$port/generate"
+  round warm "${pid[bare]}" "$bare_port/generate"
   rm -f "$out"/wire-*
-  rounds_of_all "$ours" "$bare" "$epoll" "$actix"
+  rounds_of_all
   row "requests per second, /generate" "$(of ours 1)" "bare $(of bare 1), epoll $(of epoll 1)"
   row "CPU ns per request" "$(of ours 2)" "bare $(of bare 2), epoll $(of epoll 2)"
   row "  against bare hyper" "$(calc "$(against ours bare 2)" 3)" "<= 1.10"
