@@ -38,6 +38,8 @@ pub use settings::Settings;
 use stats::Stats;
 
 use crate::clock::{Clock, Follower, Pace, Step, SystemClock, Verdict};
+use crate::id::divisor::Divisor;
+pub use crate::id::generator::Issued;
 use crate::id::generator::{Blocked, Generator, Reservation};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
@@ -49,17 +51,6 @@ pub type SystemIssuer = Issuer<SystemClock>;
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 /// What a sleep may take longer than it was asked for: the timer counts whole milliseconds.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
-
-/// One issued ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Issued {
-    /// The ID.
-    pub id: u64,
-    /// Its tick.
-    pub tick: u64,
-    /// Its machine ID, the datacenter in the upper bits.
-    pub machine: u32,
-}
 
 /// Where the shard is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +79,7 @@ pub struct Issuer<C> {
     max_ahead: u64,
     half_window: u64,
     tick_nanos: i64,
+    by_tick: Divisor,
     epoch_nanos: i64,
     clock: C,
     generator: Generator,
@@ -129,6 +121,7 @@ impl<C: Clock> Issuer<C> {
             max_ahead: layout.ticks(settings.max_ahead),
             half_window: layout.ticks(settings.window) / 2,
             tick_nanos: nanos(layout.tick_nanos()),
+            by_tick: Divisor::new(layout.tick_nanos()),
             epoch_nanos: nanos(layout.epoch_ms().saturating_mul(1_000_000)),
             keeper_seen: AtomicI64::new(clock.boottime()),
             clock,
@@ -176,14 +169,23 @@ impl<C: Clock> Issuer<C> {
     #[must_use]
     #[inline]
     pub fn try_issue(&self) -> Option<Issued> {
-        let now = self.wall_tick(self.clock.boottime());
+        self.try_issue_at(self.clock.boottime())
+    }
+
+    /// [`Issuer::try_issue`] with a reading of the boot clock that the caller has just taken. An old
+    /// one does no harm: it is as if the ID had been taken then.
+    #[must_use]
+    #[inline]
+    pub fn try_issue_at(&self, boot: i64) -> Option<Issued> {
+        let now = self.wall_tick(boot);
         let bound = self.bound.get();
         // A tick of the wall clock or before it: it has begun, and nothing is ahead.
-        let reservation = self.generator.reserve(now, ONE, bound.min(now)).ok()?;
+        let id = self.generator.take(now, bound.min(now))?;
         if bound - now < self.half_window {
             self.want_window();
         }
-        Some(self.issued(&reservation))
+        self.stats.ids_issued.add(1);
+        Some(self.generator.issued(id))
     }
 
     /// Issues an ID, sleeping until its tick begins, at most as long as the deadline.
@@ -202,7 +204,8 @@ impl<C: Clock> Issuer<C> {
                 Ok(reservation) => {
                     let end = self.await_tick(&reservation, boot, until).await?;
                     self.stats.issue_wait.record(elapsed(begin, end));
-                    return Ok(self.issued(&reservation));
+                    self.stats.ids_issued.add(1);
+                    return Ok(reservation.first());
                 }
                 Err(Delay::Refused(refusal)) => return Err(refusal),
                 Err(Delay::Later(tick)) => return Err(self.saturated(boot, tick)),
@@ -305,15 +308,6 @@ impl<C: Clock> Issuer<C> {
                     }),
                 });
             }
-        }
-    }
-
-    fn issued(&self, reservation: &Reservation) -> Issued {
-        self.stats.ids_issued.add(1);
-        Issued {
-            id: reservation.first(),
-            tick: reservation.first_tick(),
-            machine: reservation.first_machine(),
         }
     }
 

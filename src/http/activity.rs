@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::clock::{Clock, SystemClock};
+
 /// How long a connection may be open without a request when the server stops, and still make one.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// The value of [`Activity::since`] while the server has something to do or to wait for.
@@ -19,7 +21,7 @@ const UNASKED: u64 = BUSY - 1;
 /// Since when a connection waits for its client.
 pub(super) struct Activity {
     opened: Instant,
-    /// In nanoseconds since `opened`; or [`BUSY`] or [`UNASKED`].
+    /// A reading of the boot clock in nanoseconds; or [`BUSY`] or [`UNASKED`].
     since: AtomicU64,
     /// Whether every write counts, as it does while a long reply is sent.
     streaming: AtomicBool,
@@ -43,20 +45,18 @@ impl Activity {
     /// A piece of a long reply is to be taken by the client; from now on its taking counts.
     pub(super) fn streaming(&self) {
         self.streaming.store(true, Ordering::Relaxed);
-        self.waiting(Instant::now());
+        self.waiting(SystemClock.boottime());
     }
 
     /// A long reply has ended.
     pub(super) fn streamed(&self) {
         self.streaming.store(false, Ordering::Relaxed);
-        self.waiting(Instant::now());
+        self.waiting(SystemClock.boottime());
     }
 
-    /// From `at` on it is for the client to do something.
-    pub(super) fn waiting(&self, at: Instant) {
-        let nanos = at.duration_since(self.opened).as_nanos();
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        self.since.store(nanos.min(UNASKED - 1), Ordering::Relaxed);
+    /// From `boot`, a reading of the boot clock, on it is for the client to do something.
+    pub(super) fn waiting(&self, boot: i64) {
+        self.since.store(boot.unsigned_abs(), Ordering::Relaxed);
     }
 
     /// Until when the first request may come although the server stops; `None` once it has.
@@ -72,14 +72,18 @@ impl Activity {
         let since = match self.since.load(Ordering::Relaxed) {
             BUSY => Instant::now(),
             UNASKED => self.opened,
-            nanos => self.opened + Duration::from_nanos(nanos),
+            boot => {
+                let elapsed = SystemClock.boottime().unsigned_abs().saturating_sub(boot);
+                let left = patience.saturating_sub(Duration::from_nanos(elapsed));
+                return Instant::now() + left;
+            }
         };
         since + patience
     }
 
     fn wrote(&self) {
         if self.streaming.load(Ordering::Relaxed) && self.since.load(Ordering::Relaxed) != BUSY {
-            self.waiting(Instant::now());
+            self.waiting(SystemClock.boottime());
         }
     }
 }

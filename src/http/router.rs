@@ -1,10 +1,12 @@
 //! From a request to the endpoint that answers it.
 
 use std::convert::Infallible;
-use std::time::Instant;
+use std::pin::Pin;
+use std::task::{self, Poll};
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use tokio::time;
@@ -13,6 +15,7 @@ use super::connection::Context;
 use super::error::Error;
 use super::response::{Answer, Reply};
 use super::{Limits, endpoint};
+use crate::clock::{Clock, SystemClock};
 use crate::metrics::Route;
 
 /// Where a path leads, and what follows the route in it.
@@ -43,23 +46,56 @@ fn longer(path: &str) -> (Route, &str) {
         .unwrap_or((Route::Other, ""))
 }
 
+/// The answer to a request.
+pub(super) enum Answering<'a> {
+    /// It is known. `None` once it was given.
+    Known(Option<Reply>),
+    /// It is awaited.
+    Awaited(Pin<Box<dyn Future<Output = Reply> + Send + 'a>>),
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Reply, Infallible>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Known(reply) => Poll::Ready(Ok(reply.take().expect("polled until it is ready"))),
+            Self::Awaited(reply) => reply.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
 /// Answers one request, and counts it.
-pub(super) async fn answer(
-    context: &Context<'_>,
-    request: Request<Incoming>,
-) -> Result<Reply, Infallible> {
-    let begun = Instant::now();
+#[inline]
+pub(super) fn answer<'a>(context: &'a Context<'_>, request: Request<Incoming>) -> Answering<'a> {
+    let begun = SystemClock.boottime();
     context.activity.busy();
     let (parts, body) = request.into_parts();
     let (route, rest) = route(parts.uri.path());
-    let answered = if body.is_end_stream() {
-        respond(context, route, rest, &parts).await
-    } else {
-        match discard(body, &context.limits).await {
-            Ok(()) => respond(context, route, rest, &parts).await,
-            Err(error) => Err(error),
+    let single = matches!(route, Route::Generate | Route::Id);
+    if single && body.is_end_stream() && check_method(route, &parts.method).is_ok() {
+        // Most requests: without a task's state to keep.
+        if let Some(answered) = endpoint::at_once(context.app, route, &parts, begun) {
+            return Answering::Known(Some(finish(context, route, begun, answered, parts.headers)));
         }
-    };
+    }
+    let rest = parts.uri.path().len() - rest.len();
+    Answering::Awaited(Box::pin(async move {
+        let answered = read_and_respond(context, route, rest, &parts, body).await;
+        finish(context, route, begun, answered, parts.headers)
+    }))
+}
+
+/// The reply, counted as of now. `headers` are the request's.
+#[inline]
+fn finish(
+    context: &Context<'_>,
+    route: Route,
+    begun: i64,
+    answered: Result<Answer, Error>,
+    headers: HeaderMap,
+) -> Reply {
     let mut answer = answered.unwrap_or_else(|error| {
         if error.leaves_unread() {
             context.leave_unread();
@@ -69,11 +105,25 @@ pub(super) async fn answer(
     if context.is_ending() {
         answer = answer.close();
     }
-    let ended = Instant::now();
+    let ended = SystemClock.boottime();
     context.activity.waiting(ended);
-    let metrics = &context.app.metrics;
-    metrics.answered(route, answer.code(), ended - begun);
-    Ok(answer.into_reply(parts.headers))
+    let took = (ended - begun).unsigned_abs();
+    context.app.metrics.answered(route, answer.code(), took);
+    answer.into_reply(headers)
+}
+
+/// The route's answer, after the body was read; what is asked for begins at `rest` of the path.
+async fn read_and_respond(
+    context: &Context<'_>,
+    route: Route,
+    rest: usize,
+    parts: &Parts,
+    body: Incoming,
+) -> Result<Answer, Error> {
+    if !body.is_end_stream() {
+        discard(body, &context.limits).await?;
+    }
+    respond(context, route, &parts.uri.path()[rest..], parts).await
 }
 
 async fn respond(
@@ -85,8 +135,7 @@ async fn respond(
     let app = context.app;
     check_method(route, &parts.method)?;
     match route {
-        Route::Generate => endpoint::generate(app, parts).await,
-        Route::Id => endpoint::id(app, parts).await,
+        Route::Generate | Route::Id => endpoint::new_id(app, route, parts).await,
         Route::Ids => endpoint::ids(app, &context.activity, rest, parts).await,
         Route::Ranges => endpoint::ranges(app, &context.activity, rest, parts).await,
         Route::Bounds => endpoint::bounds(app, parts.uri.query()),

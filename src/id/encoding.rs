@@ -20,7 +20,7 @@ pub enum Encoding {
 #[derive(Clone, Copy)]
 pub struct Text {
     digits: [u8; Text::CAPACITY],
-    start: usize,
+    length: usize,
 }
 
 /// Why a text is not an ID.
@@ -120,34 +120,42 @@ impl Encoding {
 }
 
 impl Text {
-    const CAPACITY: usize = 20;
+    /// The digits of the largest number.
+    pub(crate) const CAPACITY: usize = 20;
 
     fn decimal(id: u64) -> Self {
         let mut buffer = itoa::Buffer::new();
         let written = buffer.format(id).as_bytes();
         let mut digits = [0; Self::CAPACITY];
-        let start = Self::CAPACITY - written.len();
-        digits[start..].copy_from_slice(written);
-        Self::ending(digits, start)
+        digits[..written.len()].copy_from_slice(written);
+        Self {
+            digits,
+            length: written.len(),
+        }
     }
 
     fn fixed<const WIDTH: usize>(id: u64, bits: usize, alphabet: &[u8]) -> Self {
         let mut digits = [0; Self::CAPACITY];
-        for (place, digit) in digits.iter_mut().rev().take(WIDTH).enumerate() {
+        for (place, digit) in digits[..WIDTH].iter_mut().rev().enumerate() {
             let [low, ..] = (id >> (place * bits)).to_le_bytes();
             *digit = alphabet[usize::from(low) & (alphabet.len() - 1)];
         }
-        Self::ending(digits, Self::CAPACITY - WIDTH)
-    }
-
-    fn ending(digits: [u8; Self::CAPACITY], start: usize) -> Self {
-        Self { digits, start }
+        Self {
+            digits,
+            length: WIDTH,
+        }
     }
 
     /// The text as bytes; all of them are ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
+        &self.digits[..self.length]
+    }
+
+    /// The text and what is behind it, for a copy whose length the compiler knows.
+    #[must_use]
+    pub(crate) const fn padded(&self) -> (&[u8; Self::CAPACITY], usize) {
+        (&self.digits, self.length)
     }
 
     /// The text.

@@ -4,10 +4,14 @@
 //! over all machine IDs that this shard owns, in the layout's own order; so a larger word is a
 //! larger ID, and a compare-and-swap that moves the word on has issued everything between.
 
+mod space;
+
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use super::layout::{Layout, Order};
+use space::{Position, Space};
+
+use super::layout::Layout;
 use super::range::MachineRange;
 use crate::atomic::{AtomicU64, Ordering};
 
@@ -23,24 +27,6 @@ pub struct Generator {
     space: Space,
 }
 
-/// The IDs of one tick: how an ordinal becomes a sequence number and a machine ID.
-#[derive(Debug, Clone, Copy)]
-struct Space {
-    layout: Layout,
-    machines: MachineRange,
-    /// IDs per tick: sequence numbers × machine IDs.
-    capacity: u64,
-    /// Bits of the ordinal in the word.
-    ordinal_bits: u32,
-}
-
-/// A place in the order of all IDs: a tick, and an ordinal within it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    tick: u64,
-    ordinal: u64,
-}
-
 /// Why nothing was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +40,17 @@ pub enum Blocked {
     /// The time field is used up. This is for ever.
     #[error("the time field of this layout has ended")]
     TimeFieldOver,
+}
+
+/// One issued ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// The ID.
+    pub id: u64,
+    /// Its tick.
+    pub tick: u64,
+    /// Its machine ID, the datacenter in the upper bits.
+    pub machine: u32,
 }
 
 /// IDs that now belong to the caller, in increasing order, over one or more ticks.
@@ -92,15 +89,9 @@ impl Generator {
     /// A generator for the machine IDs of `machines`; closed until [`Generator::open`].
     #[must_use]
     pub fn new(layout: Layout, machines: MachineRange) -> Self {
-        let capacity = u64::from(layout.sequences()) * u64::from(machines.count());
         Self {
             word: AtomicU64::new(UNOPENED),
-            space: Space {
-                layout,
-                machines,
-                capacity,
-                ordinal_bits: capacity.next_power_of_two().trailing_zeros(),
-            },
+            space: Space::new(layout, machines),
         }
     }
 
@@ -123,8 +114,7 @@ impl Generator {
     /// compare-and-swap, and a request that succeeded before is covered by the returned tick.
     pub fn close(&self) -> Option<u64> {
         let word = self.word.swap(CLOSED, Ordering::AcqRel);
-        self.space
-            .position(word)
+        self.position(word)
             .map(|next| next.tick.saturating_sub(u64::from(next.ordinal == 0)))
     }
 
@@ -132,7 +122,7 @@ impl Generator {
     #[must_use]
     pub fn tick(&self) -> Option<u64> {
         let word = self.word.load(Ordering::Acquire);
-        self.space.position(word).map(|next| next.tick)
+        self.position(word).map(|next| next.tick)
     }
 
     /// Reserves up to `wanted` IDs from the later of the generator's place and the beginning of
@@ -147,14 +137,14 @@ impl Generator {
         ceiling: u64,
     ) -> Result<Reservation, Blocked> {
         let space = &self.space;
-        let last = space.layout.max_tick();
+        let last = space.last_tick;
         let present = Position {
             tick: now,
             ordinal: 0,
         };
         let mut word = self.word.load(Ordering::Acquire);
         loop {
-            let from = space.position(word).ok_or(Blocked::Closed)?.max(present);
+            let from = self.position(word).ok_or(Blocked::Closed)?.max(present);
             if from.tick > last {
                 return Err(Blocked::TimeFieldOver);
             }
@@ -179,110 +169,59 @@ impl Generator {
             }
         }
     }
-}
 
-impl Space {
+    /// Takes one ID: what [`Generator::reserve`] of one ID would reserve. `None` if that would have to
+    /// say why there is none.
+    #[must_use]
+    #[inline]
+    pub fn take(&self, now: u64, ceiling: u64) -> Option<u64> {
+        let space = &self.space;
+        let word = self.word.load(Ordering::Acquire);
+        // The rule: the tick has begun already, and is not used up. A generator that is not open
+        // stands beyond the time field.
+        if space.tick(word) != now || now > ceiling || now > space.last_tick {
+            return self.take_otherwise(now, ceiling);
+        }
+        let next = word + 1;
+        if space.is_beyond(next) {
+            return self.take_otherwise(now, ceiling);
+        }
+        match self
+            .word
+            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Some(space.id_of(word)),
+            // Somebody was faster.
+            Err(_) => self.take_otherwise(now, ceiling),
+        }
+    }
+
+    /// The exceptions: the first and the last ID of a tick, a race, a clock that was set back.
+    #[cold]
+    #[inline(never)]
+    fn take_otherwise(&self, now: u64, ceiling: u64) -> Option<u64> {
+        let reservation = self.reserve(now, NonZeroU32::MIN, ceiling).ok()?;
+        Some(reservation.first().id)
+    }
+
+    /// What one of this generator's IDs says.
+    #[must_use]
+    #[inline]
+    pub const fn issued(&self, id: u64) -> Issued {
+        self.space.issued(id)
+    }
+
+    /// The place that `word` names; `None` unless the generator is open.
     fn position(&self, word: u64) -> Option<Position> {
-        if word >= UNOPENED {
-            return None;
-        }
-        Some(Position {
-            tick: word >> self.ordinal_bits,
-            ordinal: word & ((1 << self.ordinal_bits) - 1),
-        })
-    }
-
-    fn word(&self, at: Position) -> u64 {
-        at.tick << self.ordinal_bits | at.ordinal
-    }
-
-    /// How many IDs there are from `from` to the end of tick `last`.
-    fn left(&self, from: Position, last: u64) -> u64 {
-        (last - from.tick)
-            .saturating_mul(self.capacity)
-            .saturating_add(self.capacity - from.ordinal)
-    }
-
-    fn after(&self, from: Position, count: u32) -> Position {
-        let ordinal = from.ordinal + u64::from(count);
-        if ordinal < self.capacity {
-            return Position { ordinal, ..from };
-        }
-        Position {
-            tick: from.tick + ordinal / self.capacity,
-            ordinal: ordinal % self.capacity,
-        }
-    }
-
-    fn sequence_and_machine(&self, ordinal: u64) -> (u64, u64) {
-        let first = u64::from(self.machines.first());
-        match self.layout.order() {
-            Order::SequenceMachine => {
-                let machines = u64::from(self.machines.count());
-                (ordinal / machines, first + ordinal % machines)
-            }
-            Order::MachineSequence => {
-                let sequences = u64::from(self.layout.sequences());
-                (ordinal % sequences, first + ordinal / sequences)
-            }
-        }
-    }
-
-    /// How many IDs follow each other without a gap, and how far it is from the first of them to the
-    /// first of the next such row.
-    fn row_and_jump(&self) -> (u64, u64) {
-        let sequences = u64::from(self.layout.sequences());
-        match self.layout.order() {
-            Order::SequenceMachine => (
-                u64::from(self.machines.count()),
-                u64::from(self.layout.max_machine()) + 1,
-            ),
-            Order::MachineSequence => (sequences, sequences),
-        }
-    }
-
-    fn grid(&self, from: Position, columns: u64, rows: u64) -> Grid {
-        let (_, jump) = self.row_and_jump();
-        let first = self.id(from);
-        match self.layout.order() {
-            Order::SequenceMachine => Grid {
-                first,
-                machines: columns,
-                machine_step: 1,
-                sequences: rows,
-                sequence_step: jump,
-            },
-            Order::MachineSequence => Grid {
-                first,
-                machines: rows,
-                machine_step: jump,
-                sequences: columns,
-                sequence_step: 1,
-            },
-        }
-    }
-
-    fn id(&self, at: Position) -> u64 {
-        let (sequence, machine) = self.sequence_and_machine(at.ordinal);
-        self.layout.pack(at.tick, sequence, machine)
+        (word < UNOPENED).then(|| self.space.position(word))
     }
 }
 
 impl Reservation {
     /// The smallest ID.
     #[must_use]
-    pub fn first(&self) -> u64 {
-        self.space.id(self.from)
-    }
-
-    /// The machine ID of the smallest ID, the datacenter in its upper bits.
-    ///
-    /// # Panics
-    /// Never: a machine field has 22 bits at most.
-    #[must_use]
-    pub fn first_machine(&self) -> u32 {
-        let (_, machine) = self.space.sequence_and_machine(self.from.ordinal);
-        u32::try_from(machine).expect("a machine ID takes 22 bits at most")
+    pub const fn first(&self) -> Issued {
+        self.space.issued(self.space.id(self.from))
     }
 
     /// The tick of the smallest ID.
@@ -371,6 +310,32 @@ impl Run {
         self.count -= u32::try_from(count).expect("no more than there are");
     }
 
+    /// Writes the IDs in increasing order to the front of `ids`, as many as there is room for.
+    /// Returns how many these are.
+    #[must_use]
+    pub fn write(&self, ids: &mut [u64]) -> usize {
+        let (row, jump) = self.space.row_and_jump();
+        let count = usize::try_from(self.count).map_or(ids.len(), |count| count.min(ids.len()));
+        let ids = &mut ids[..count];
+        let first = self.space.id(self.from);
+        if row == 1 {
+            write_row(ids, first, jump);
+            return count;
+        }
+        let mut next = first;
+        let mut in_row = row - self.from.ordinal % row;
+        let mut left = ids;
+        while !left.is_empty() {
+            let here = usize::try_from(in_row).map_or(left.len(), |here| here.min(left.len()));
+            let (these, later) = left.split_at_mut(here);
+            write_row(these, next, 1);
+            next += in_row + jump - row;
+            in_row = row;
+            left = later;
+        }
+        count
+    }
+
     /// The IDs in increasing order; the next one costs an addition, not a division.
     pub fn ids(&self) -> impl Iterator<Item = u64> {
         let (row, jump) = self.space.row_and_jump();
@@ -386,6 +351,33 @@ impl Run {
             }
             id
         })
+    }
+}
+
+/// Writes IDs at equal steps. Each block is the one before and a distance, which the compiler adds to
+/// several IDs at a time.
+fn write_row(ids: &mut [u64], first: u64, step: u64) {
+    const BLOCK: usize = 32;
+    let distance = BLOCK as u64 * step;
+    let (blocks, rest) = ids.as_chunks_mut::<BLOCK>();
+    write_steps(rest, first + blocks.len() as u64 * distance, step);
+    if let Some(block) = blocks.first_mut() {
+        write_steps(block, first, step);
+    }
+    for place in 1..blocks.len() {
+        if let [before, block] = &mut blocks[place - 1..=place] {
+            for (id, before) in block.iter_mut().zip(before) {
+                *id = *before + distance;
+            }
+        }
+    }
+}
+
+fn write_steps(ids: &mut [u64], first: u64, step: u64) {
+    let mut next = first;
+    for id in ids {
+        *id = next;
+        next += step;
     }
 }
 

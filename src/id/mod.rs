@@ -5,6 +5,7 @@
 pub mod bounds;
 mod decimal;
 mod decoded;
+pub(crate) mod divisor;
 pub mod encoding;
 pub mod generator;
 pub mod layout;

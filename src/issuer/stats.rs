@@ -46,7 +46,11 @@ impl Histogram {
 
     /// Counts one duration.
     pub fn record(&self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.record_nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts one duration in nanoseconds.
+    pub fn record_nanos(&self, nanos: u64) {
         let bucket = Self::BOUNDS.partition_point(|bound| *bound < nanos);
         self.buckets[bucket].add(1);
         self.nanos.add(nanos);

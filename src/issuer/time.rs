@@ -16,7 +16,7 @@ impl<C: Clock> Issuer<C> {
     /// The tick at `logical` nanoseconds since the epoch; the first one before it.
     #[inline]
     pub(super) fn tick(&self, logical: i64) -> u64 {
-        u64::try_from(logical).unwrap_or(0) / self.tick_nanos.unsigned_abs()
+        self.by_tick.quotient(u64::try_from(logical).unwrap_or(0))
     }
 
     /// The beginning of `tick` in nanoseconds since the epoch.

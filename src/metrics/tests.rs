@@ -95,7 +95,7 @@ fn check_histogram(samples: &BTreeMap<String, f64>, family: &str) {
 fn a_strict_parser_reads_what_http_counts() {
     let http = Http::default();
     for (status, micros) in [(200, 40), (200, 70), (400, 3_000_000), (599, 0)] {
-        http.answered(Route::Decode, status, Duration::from_micros(micros));
+        http.answered(Route::Decode, status, micros * 1000);
     }
     http.refused("saturated");
     http.refused("no such reason");

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2154 # lib.sh sets out, port, load, rounds and served.
 
 bulk_client=$PWD/target/release/examples/bulk
-sender_port=7303
+sender_port=7305
 many=4096000
 
 # The most memory that the server has taken so far, in MB.

@@ -2,23 +2,24 @@
 # What a request costs, counted: the same for the same binary, whatever else the machine does.
 # shellcheck disable=SC2154 # lib.sh sets out and the ports.
 
-# slope MEASURE SERVE PORT: how much MEASURE grows a request, so that the start does not count.
+# slope MEASURE SERVE PORT [PATH]: how much MEASURE grows a request, so that the start does not count.
 slope() {
   local measure=$1 start=$2 port=$3 few=500 many=5500 low high
-  low=$("$measure" "$start" "$port" "$few")
-  high=$("$measure" "$start" "$port" "$many")
+  shift 3
+  low=$("$measure" "$start" "$port" "$few" "$@")
+  high=$("$measure" "$start" "$port" "$many" "$@")
   calc "($high - $low) / ($many - $few)"
 }
 
 start_ours() { serve 0-255 "$@"; }
 start_bare() { serve_bare "$@"; }
 
-# under TOOL START PORT COUNT: runs a server under valgrind for that many requests.
+# under TOOL START PORT COUNT [PATH]: runs a server under valgrind for that many requests.
 under() {
   local tool=$1 start=$2 port=$3 count=$4 log
   log=$(mktemp "$out/valgrind.XXXXXX")
   "$start" valgrind "--tool=$tool" "--log-file=$log" --callgrind-out-file=/dev/null >&2
-  requests "$port" "$count"
+  requests "$port" "$count" "${5:-/generate}"
   kill "$served"
   wait "$served" 2>/dev/null || true
   cat "$log"
@@ -48,7 +49,9 @@ http() {
   ours=$(slope instructions start_ours "$port")
   theirs=$(slope instructions start_bare "$bare_port")
   row "user instructions per /generate" "$ours" "bare $theirs"
-  row "  against bare hyper" "$(calc "$ours / $theirs" 3)" "<= 1.15"
+  row "  against bare hyper" "$(calc "$ours / $theirs" 3)" "<= 1.05"
+  ours=$(slope instructions start_ours "$port" /id)
+  row "user instructions per /id, against bare hyper" "$(calc "$ours / $theirs" 3)" "<= 1.05"
   ours=$(slope allocations start_ours "$port")
   theirs=$(slope allocations start_bare "$bare_port")
   row "allocations per /generate" "$ours" "<= bare $theirs + 1"

@@ -34,7 +34,7 @@ fn single_ids(generator: Generator) -> u64 {
     let mut last = 0;
     for _ in 0..IDS {
         let reservation = generator.reserve(black_box(1), NonZeroU32::MIN, black_box(1));
-        last = black_box(reservation.expect("an open generator").first());
+        last = black_box(reservation.expect("an open generator").first().id);
     }
     last
 }

@@ -7,8 +7,14 @@ server=$PWD/target/release/shardflake
 bare=$PWD/target/release/examples/bare_hyper
 # shellcheck disable=SC2034 # Parts read these.
 load=$PWD/target/release/examples/load
+# shellcheck disable=SC2034
+generators=$PWD/target/peers/release/generators
+epoll=$PWD/target/peers/release/epoll
+actix=$PWD/target/peers/release/actix
 port=7301
 bare_port=7302
+epoll_port=7303
+actix_port=7304
 # How often a timed figure is taken; --rounds sets it.
 # shellcheck disable=SC2034
 rounds=20
@@ -38,6 +44,11 @@ row() {
 # calc EXPRESSION [DIGITS]
 calc() {
   awk "BEGIN { printf \"%.${2:-2}f\", $1 }"
+}
+
+# field NAME: of each line of JSON on standard input.
+field() {
+  sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"
 }
 
 median() {
@@ -81,20 +92,37 @@ serve_bare() {
   answers "$bare_port"
 }
 
-# requests PORT COUNT: that many requests for an ID on one connection.
+# Builds what this product is compared with.
+build_peers() {
+  CARGO_TARGET_DIR=target/peers cargo build --quiet --release --locked \
+    --manifest-path tests/bench/peers/Cargo.toml
+}
+
+# serve_epoll, serve_actix: these servers; their process ID is in $served.
+serve_epoll() {
+  "$epoll" "127.0.0.1:$epoll_port" "$(nproc)" >>"$out/epoll.log" 2>&1 &
+  served=$!
+  pids+=("$served")
+  answers "$epoll_port"
+}
+
+serve_actix() {
+  "$actix" "127.0.0.1:$actix_port" "$(nproc)" 1 >>"$out/actix.log" 2>&1 &
+  served=$!
+  pids+=("$served")
+  answers "$actix_port"
+}
+
+# requests PORT COUNT [PATH]: that many requests for an ID on one connection.
 requests() {
-  local urls=$out/urls-$1-$2
-  awk -v port="$1" -v count="$2" 'BEGIN {
-    while (count--) printf "url = http://127.0.0.1:%s/generate\n", port }' >"$urls"
+  local urls path=${3:-/generate}
+  urls=$out/urls-$1-$2
+  awk -v port="$1" -v count="$2" -v path="$path" 'BEGIN {
+    while (count--) printf "url = http://127.0.0.1:%s%s\n", port, path }' >"$urls"
   curl -sf --max-time 300 -K "$urls" >/dev/null
 }
 
-# CPU time of a process so far, in clock ticks.
+# CPU time of a process so far, in nanoseconds; of threads that have not ended.
 cpu() {
-  awk '{ print $14 + $15 }' "/proc/$1/stat"
-}
-
-# field NAME: of each line of JSON on standard input.
-field() {
-  sed -n "s/.*\"$1\":\([0-9.]*\).*/\1/p"
+  cat /proc/"$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }

@@ -1,33 +1,75 @@
 # shellcheck shell=bash
-# What a request costs, timed.
-# shellcheck disable=SC2154 # lib.sh sets out and the ports.
+# What a request costs, timed: rounds of all servers in turn, so that what else the machine does falls
+# on all of them.
+# shellcheck disable=SC2154 # lib.sh sets out, rounds and the ports.
 
-# One round of wrk: requests per second, and clock ticks of CPU per million requests.
+# A script for wrk that sends 16 requests at a time.
+pipelined() {
+  cat >"$out/pipeline.lua" <<'LUA'
+init = function()
+  local each = wrk.format("GET", wrk.path)
+  sixteen = string.rep(each, 16)
+end
+request = function() return sixteen end
+LUA
+}
+
+# round NAME PID URL [OPTION…]: one round of wrk; requests per second, and CPU ns per request.
 round() {
-  local pid=$1 port=$2 before after total
+  local name=$1 pid=$2 url=$3 before after total
+  shift 3
   before=$(cpu "$pid")
-  total=$(wrk -t1 -c32 -d3s "http://127.0.0.1:$port/generate" |
+  total=$(wrk -t1 -c32 -d2s "$@" "http://127.0.0.1:$url" |
     awk '/requests in/ { n = $1 } END { print n }')
   after=$(cpu "$pid")
-  echo "$(calc "$total / 3") $(calc "($after - $before) * 1000000 / $total")"
+  echo "$(calc "$total / 2") $(calc "($after - $before) / $total")" >>"$out/wire-$name"
+}
+
+# against NAME OTHER COLUMN: the median of the rounds' ratios.
+against() {
+  paste "$out/wire-$1" "$out/wire-$2" | awk -v column="$3" '{ print $column / $(column + 2) }' | median
+}
+
+of() {
+  awk -v column="$2" '{ print $column }' "$out/wire-$1" | median
+}
+
+rounds_of_all() {
+  local i
+  for ((i = 0; i < rounds; i++)); do
+    round ours "${pid[ours]}" "$port/generate"
+    round bare "${pid[bare]}" "$bare_port/generate"
+    round epoll "${pid[epoll]}" "$epoll_port/generate"
+    round id "${pid[ours]}" "$port/id"
+    round actix "${pid[actix]}" "$actix_port/id"
+    round pipelined "${pid[ours]}" "$port/generate" -s "$out/pipeline.lua"
+    round new "${pid[ours]}" "$port/generate" -H 'Connection: close'
+    round bare-new "${pid[bare]}" "$bare_port/generate" -H 'Connection: close'
+  done
 }
 
 wire() {
   need_packages wrk
-  local ours theirs a b i
+  build_peers
+  pipelined
+  local -A pid=()
   serve 0-255
-  ours=$served
+  pid[ours]=$served
   serve_bare
-  theirs=$served
-  round "$ours" "$port" >/dev/null
-  round "$theirs" "$bare_port" >/dev/null
-  : >"$out/wire"
-  for ((i = 0; i < rounds; i++)); do
-    read -r -a a <<<"$(round "$ours" "$port")"
-    read -r -a b <<<"$(round "$theirs" "$bare_port")"
-    echo "$(calc "${a[0]} / ${b[0]}" 3) $(calc "${a[1]} / ${b[1]}" 3) ${a[0]} ${b[0]}" >>"$out/wire"
-  done
-  row "requests per second against bare hyper" "$(awk '{ print $1 }' "$out/wire" | median)" "-"
-  row "CPU per request against bare hyper" "$(awk '{ print $2 }' "$out/wire" | median)" "-"
-  row "requests per second" "$(awk '{ print $3 }' "$out/wire" | median)" "bare $(awk '{ print $4 }' "$out/wire" | median)"
+  pid[bare]=$served
+  serve_epoll
+  pid[epoll]=$served
+  serve_actix
+  pid[actix]=$served
+  round warm "${pid[ours]}" "$port/generate"
+  round warm "${pid[bare]}" "$bare_port/generate"
+  rm -f "$out"/wire-*
+  rounds_of_all
+  row "requests per second, /generate" "$(of ours 1)" "bare $(of bare 1), epoll $(of epoll 1)"
+  row "CPU ns per request" "$(of ours 2)" "bare $(of bare 2), epoll $(of epoll 2)"
+  row "  against bare hyper" "$(calc "$(against ours bare 2)" 3)" "<= 1.10"
+  row "  against the epoll loop" "$(calc "$(against ours epoll 2)" 3)" "<= 1.35"
+  row "requests per CPU second against actix-web, /id" "$(calc "1 / $(against id actix 2)" 3)" ">= 1.15"
+  row "16 requests at a time against one, per second" "$(calc "$(against pipelined ours 1)")" ">= 3"
+  row "CPU per request on new connections against bare" "$(calc "$(against new bare-new 2)" 3)" "-"
 }

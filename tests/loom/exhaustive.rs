@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use shardflake_models::models::{self, Size};
 
+/// [`Size::wanted`] for single IDs, taken as single requests take them.
+const SINGLE: u32 = 0;
+
 const SMALL: Size = Size {
     requesters: 2,
     requests: 1,
@@ -39,6 +42,47 @@ fn explore_within(preemptions: Option<usize>, name: &str, size: Size, model: fn(
 #[test]
 fn close() {
     explore("close", Size { wanted: 3, ..SMALL }, models::close);
+}
+
+#[test]
+fn close_on_single_ids() {
+    let size = Size {
+        wanted: SINGLE,
+        ..SMALL
+    };
+    explore("close", size, models::close);
+}
+
+#[test]
+fn order_of_single_ids() {
+    let size = Size {
+        requests: 2,
+        wanted: SINGLE,
+        ..SMALL
+    };
+    explore("order", size, models::order);
+}
+
+#[test]
+fn extend_under_single_ids() {
+    let size = Size {
+        requesters: 1,
+        requests: 3,
+        wanted: SINGLE,
+        ..SMALL
+    };
+    explore("extend", size, models::extend);
+}
+
+#[test]
+fn open_under_single_ids() {
+    let size = Size {
+        requesters: 1,
+        requests: 2,
+        wanted: SINGLE,
+        ..SMALL
+    };
+    explore("open", size, models::open);
 }
 
 #[test]

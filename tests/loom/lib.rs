@@ -17,6 +17,7 @@ mod atomic {
     reason = "clippy does not know that a checker's atomics change behind a shared reference"
 )]
 pub mod id {
+    pub(crate) mod divisor;
     pub mod generator;
     pub mod layout;
     pub mod range;

@@ -26,7 +26,7 @@ pub struct Size {
     pub requesters: u64,
     /// How often each of them asks.
     pub requests: u64,
-    /// How many IDs each asks for at a time.
+    /// How many IDs each asks for at a time; 0 is one, by the shorter way in every other request.
     pub wanted: u32,
     /// How often the keeper raises the bound.
     pub rises: u64,
@@ -86,6 +86,34 @@ impl Shard {
         assert!(reservation.last_tick() <= bound, "beyond the bound");
         Ok(reservation)
     }
+
+    /// One request of a requester; `turn` counts its requests.
+    fn ask(&self, turn: u64, now: u64, wanted: u32) -> Option<Got> {
+        if wanted == 0 && turn % 2 == 0 {
+            let bound = self.published.get();
+            let id = self.generator.take(now, bound)?;
+            let issued = self.generator.issued(id);
+            assert!(issued.tick <= bound, "beyond the bound");
+            return Some(Got {
+                ids: vec![issued.id],
+                first_tick: issued.tick,
+                last_tick: issued.tick,
+            });
+        }
+        let reservation = self.reserve(now, wanted.max(1)).ok()?;
+        Some(Got {
+            ids: ids(&reservation),
+            first_tick: reservation.first_tick(),
+            last_tick: reservation.last_tick(),
+        })
+    }
+}
+
+/// What a request got.
+struct Got {
+    ids: Vec<u64>,
+    first_tick: u64,
+    last_tick: u64,
 }
 
 fn ids(reservation: &Reservation) -> Vec<u64> {
@@ -111,9 +139,9 @@ pub fn close(size: Size) {
                 for request in 0..size.requests {
                     // Time moves for some of them.
                     let now = FIRST + (number & request & 1);
-                    if let Ok(reservation) = shard.reserve(now, size.wanted) {
-                        got.extend(ids(&reservation));
-                        last_tick = reservation.last_tick();
+                    if let Some(more) = shard.ask(number + request, now, size.wanted) {
+                        got.extend(more.ids);
+                        last_tick = more.last_tick;
                     }
                 }
                 assert!(got.is_sorted_by(|a, b| a < b), "out of order: {got:?}");
@@ -123,6 +151,7 @@ pub fn close(size: Size) {
         .collect();
     let closed = shard.generator.close().expect("it was open");
     assert_eq!(shard.reserve(FIRST, 1).err(), Some(Blocked::Closed));
+    assert_eq!(shard.generator.take(FIRST, FIRST + 3), None);
     assert!(!shard.generator.open(FIRST + 9));
     let mut all = Vec::new();
     for (got, last_tick) in joined(requesters) {
@@ -143,15 +172,15 @@ pub fn order(size: Size) {
     let shard = Shard::open(FIRST + 3);
     let returned = Arc::new(AtomicU64::new(0));
     let requesters = (0..size.requesters)
-        .map(|_| {
+        .map(|number| {
             let (shard, returned) = (Arc::clone(&shard), Arc::clone(&returned));
             thread::spawn(move || {
-                for _ in 0..size.requests {
+                for request in 0..size.requests {
                     // One requester tells the other, so this is what orders them.
                     let before = returned.load(Ordering::Acquire);
-                    if let Ok(reservation) = shard.reserve(FIRST, size.wanted) {
-                        assert!(reservation.first() > before, "not after {before}");
-                        let last = ids(&reservation).pop().expect("at least one");
+                    if let Some(got) = shard.ask(number + request, FIRST, size.wanted) {
+                        assert!(got.ids[0] > before, "not after {before}");
+                        let last = got.ids[got.ids.len() - 1];
                         returned.fetch_max(last, Ordering::AcqRel);
                     }
                 }
@@ -173,13 +202,13 @@ pub fn extend(size: Size) {
         })
     };
     let mut threads = vec![keeper];
-    for _ in 0..size.requesters {
+    for number in 0..size.requesters {
         let shard = Arc::clone(&shard);
         threads.push(thread::spawn(move || {
-            for _ in 0..size.requests {
-                if let Ok(reservation) = shard.reserve(0, size.wanted) {
+            for request in 0..size.requests {
+                if let Some(got) = shard.ask(number + request, 0, size.wanted) {
                     let durable = shard.durable.load(Ordering::Relaxed);
-                    let tick = reservation.last_tick();
+                    let tick = got.last_tick;
                     assert!(tick <= durable, "{tick} is issued, {durable} is durable");
                 }
             }
@@ -222,18 +251,18 @@ pub fn open(size: Size) {
         })
     };
     let requesters = (0..size.requesters)
-        .map(|_| {
+        .map(|number| {
             let shard = Arc::clone(&shard);
             thread::spawn(move || {
                 let mut last_tick = None;
-                for _ in 0..size.requests {
-                    let Ok(reservation) = shard.reserve(0, size.wanted) else {
+                for request in 0..size.requests {
+                    let Some(got) = shard.ask(number + request, 0, size.wanted) else {
                         continue;
                     };
-                    let first = reservation.first_tick();
+                    let first = got.first_tick;
                     assert!(first >= FIRST, "{first} may have been issued before");
                     let durable = shard.durable.load(Ordering::Relaxed);
-                    let last = reservation.last_tick();
+                    let last = got.last_tick;
                     assert!(last <= durable, "{last} is issued, {durable} is durable");
                     last_tick = Some(last);
                 }

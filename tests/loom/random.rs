@@ -23,17 +23,20 @@ fn sample(size: Size, model: fn(Size)) {
 fn close() {
     sample(LARGE, models::close);
     sample(Size { wanted: 5, ..LARGE }, models::close);
+    sample(Size { wanted: 0, ..LARGE }, models::close);
 }
 
 #[test]
 fn order() {
     sample(LARGE, models::order);
+    sample(Size { wanted: 0, ..LARGE }, models::order);
 }
 
 #[test]
 fn extend() {
     sample(LARGE, models::extend);
     sample(Size { wanted: 5, ..LARGE }, models::extend);
+    sample(Size { wanted: 0, ..LARGE }, models::extend);
 }
 
 #[test]
@@ -45,6 +48,7 @@ fn publish() {
 fn open() {
     sample(LARGE, models::open);
     sample(Size { wanted: 3, ..LARGE }, models::open);
+    sample(Size { wanted: 0, ..LARGE }, models::open);
 }
 
 #[test]

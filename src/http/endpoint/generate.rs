@@ -1,5 +1,6 @@
 //! `/generate` and `/id`: one new ID. The hot path.
 
+use bytes::Bytes;
 use hyper::Method;
 use hyper::http::request::Parts;
 
@@ -8,57 +9,101 @@ use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{self, ENCODING, FORMAT, Format, Query};
 use crate::http::response::Answer;
+use crate::id::encoding::Text;
 use crate::id::{Encoding, Layout};
 use crate::issuer::Issued;
+use crate::metrics::Route;
 
-/// `/generate`.
-pub(in crate::http) async fn generate(app: &App, request: &Parts) -> Result<Answer, Error> {
-    let json = match app.profile {
-        Profile::SnowflakeDc => number,
-        _ => number_and_text,
-    };
-    one(app, request, json).await
-}
-
-/// `/id`.
-pub(in crate::http) async fn id(app: &App, request: &Parts) -> Result<Answer, Error> {
-    let json = match app.profile {
-        Profile::Snowflake => text,
-        Profile::SnowflakeNode => number_and_machine,
-        Profile::SnowflakeDc => number,
-        _ => text_and_machine,
-    };
-    one(app, request, json).await
+/// What is asked for: a new ID, in some form.
+struct Wanted {
+    json: Write,
+    format: Format,
+    encoding: Encoding,
 }
 
 /// Writes an ID as JSON.
-type Write = fn(&Layout, &Issued, Encoding) -> Vec<u8>;
+type Write = fn(&mut Line, &Layout, &Issued, Encoding);
 
-async fn one(app: &App, request: &Parts, json: Write) -> Result<Answer, Error> {
-    // What is wrong with a request is found before an ID is spent on it.
-    let query = match request.uri.query() {
-        None => Query::default(),
-        Some(query) => Query::parse(query, &[FORMAT, ENCODING])?,
-    };
-    let format = query
-        .format
-        .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
-        .ok_or(Error::NotAcceptable)?;
-    if request.method == Method::HEAD {
-        return head(app, format);
+impl Wanted {
+    /// What is wrong with a request is found before an ID is spent on it.
+    #[inline]
+    fn by(request: &Parts, json: Write) -> Result<Self, Error> {
+        let query = match request.uri.query() {
+            None => Query::default(),
+            Some(query) => Query::parse(query, &[FORMAT, ENCODING])?,
+        };
+        let format = query
+            .format
+            .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
+            .ok_or(Error::NotAcceptable)?;
+        Ok(Self {
+            json,
+            format,
+            encoding: query.encoding,
+        })
     }
-    let issuer = app.issuer();
-    let outcome = match issuer.try_issue() {
-        Some(id) => Ok(id),
-        None => issuer.issue().await,
+
+    #[inline]
+    fn answer(&self, app: &App, new: &Issued) -> Answer {
+        let mut line = Line::new();
+        match self.format {
+            Format::Json => (self.json)(&mut line, app.issuer().layout(), new, self.encoding),
+            Format::Text => {
+                line.text(&self.encoding.encode(new.id)).part(b"\n");
+            }
+            Format::Binary => {
+                line.part(&new.id.to_be_bytes());
+            }
+        }
+        Answer::new(self.format, Bytes::copy_from_slice(line.bytes()))
+    }
+}
+
+/// The answer of `route` if it takes no waiting; `None` if [`new_id`] has to be awaited. `boot` is the
+/// boot clock's reading of just now.
+#[inline]
+pub(in crate::http) fn at_once(
+    app: &App,
+    route: Route,
+    request: &Parts,
+    boot: i64,
+) -> Option<Result<Answer, Error>> {
+    if request.method == Method::HEAD {
+        return None;
+    }
+    let wanted = match Wanted::by(request, json(app, route)) {
+        Ok(wanted) => wanted,
+        Err(error) => return Some(Err(error)),
     };
+    let new = app.issuer().try_issue_at(boot)?;
+    Some(Ok(wanted.answer(app, &new)))
+}
+
+/// `/generate` and `/id`, as soon as there is an ID.
+pub(in crate::http) async fn new_id(
+    app: &App,
+    route: Route,
+    request: &Parts,
+) -> Result<Answer, Error> {
+    let wanted = Wanted::by(request, json(app, route))?;
+    if request.method == Method::HEAD {
+        return head(app, wanted.format);
+    }
+    let outcome = app.issuer().issue().await;
     let new = outcome.inspect_err(|refusal| app.metrics.refused(refusal.code()))?;
-    let body = match format {
-        Format::Json => json(issuer.layout(), &new, query.encoding),
-        Format::Text => line(new.id, query.encoding),
-        Format::Binary => new.id.to_be_bytes().to_vec(),
-    };
-    Ok(Answer::new(format, body))
+    Ok(wanted.answer(app, &new))
+}
+
+/// How `route` writes an ID in the profile of `app`.
+#[inline]
+fn json(app: &App, route: Route) -> Write {
+    match (route, app.profile) {
+        (_, Profile::SnowflakeDc) => number,
+        (Route::Generate, _) => number_and_text,
+        (_, Profile::Snowflake) => text,
+        (_, Profile::SnowflakeNode) => number_and_machine,
+        _ => text_and_machine,
+    }
 }
 
 /// What the request would have been answered with, but for the ID.
@@ -70,85 +115,102 @@ pub(super) fn head(app: &App, format: Format) -> Result<Answer, Error> {
 }
 
 /// A new ID as a number and as a text, and when its tick began.
-fn number_and_text(layout: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
+fn number_and_text(line: &mut Line, layout: &Layout, issued: &Issued, encoding: Encoding) {
     let number = Encoding::Decimal.encode(issued.id);
-    let text = encoding.encode(issued.id);
-    let mut seconds = itoa::Buffer::new();
-    let seconds = seconds.format(layout.unix_ms(issued.tick) / 1000);
-    joined([
-        b"{\"id\":",
-        number.as_bytes(),
-        b",\"id_str\":\"",
-        text.as_bytes(),
-        b"\",\"timestamp\":",
-        seconds.as_bytes(),
-        b"}",
-    ])
+    let text = match encoding {
+        Encoding::Decimal => number,
+        other => other.encode(issued.id),
+    };
+    line.part(b"{\"id\":")
+        .text(&number)
+        .part(b",\"id_str\":\"")
+        .text(&text)
+        .part(b"\",\"timestamp\":")
+        .text(&Encoding::Decimal.encode(layout.unix_ms(issued.tick) / 1000))
+        .part(b"}");
 }
 
 /// A new ID as a text, and the machine ID in it.
-fn text_and_machine(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
-    let text = encoding.encode(issued.id);
-    let mut machine = itoa::Buffer::new();
-    let machine = machine.format(issued.machine);
-    joined([
-        b"{\"id\":\"",
-        text.as_bytes(),
-        b"\",\"machine_id\":",
-        machine.as_bytes(),
-        b"}",
-    ])
+fn text_and_machine(line: &mut Line, _: &Layout, issued: &Issued, encoding: Encoding) {
+    line.part(b"{\"id\":\"")
+        .text(&encoding.encode(issued.id))
+        .part(b"\",\"machine_id\":")
+        .text(&Encoding::Decimal.encode(issued.machine.into()))
+        .part(b"}");
 }
 
 /// A new ID as a text.
-fn text(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
+fn text(line: &mut Line, _: &Layout, issued: &Issued, encoding: Encoding) {
     let text = encoding.encode(issued.id);
-    joined([b"{\"id\":\"", text.as_bytes(), b"\"}"])
+    line.part(b"{\"id\":\"").text(&text).part(b"\"}");
 }
 
 /// A new ID as a number.
-fn number(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
-    let quote = quote(encoding);
-    let number = encoding.encode(issued.id);
-    joined([b"{\"id\":", quote, number.as_bytes(), quote, b"}"])
+fn number(line: &mut Line, _: &Layout, issued: &Issued, encoding: Encoding) {
+    line.part(b"{\"id\":")
+        .number(issued.id, encoding)
+        .part(b"}");
 }
 
 /// A new ID as a number, and the machine ID in it.
-fn number_and_machine(_: &Layout, issued: &Issued, encoding: Encoding) -> Vec<u8> {
-    let quote = quote(encoding);
-    let number = encoding.encode(issued.id);
-    let mut machine = itoa::Buffer::new();
-    let machine = machine.format(issued.machine);
-    joined([
-        b"{\"id\":",
-        quote,
-        number.as_bytes(),
-        quote,
-        b",\"machine_id\":",
-        machine.as_bytes(),
-        b"}",
-    ])
+fn number_and_machine(line: &mut Line, _: &Layout, issued: &Issued, encoding: Encoding) {
+    line.part(b"{\"id\":")
+        .number(issued.id, encoding)
+        .part(b",\"machine_id\":")
+        .text(&Encoding::Decimal.encode(issued.machine.into()))
+        .part(b"}");
 }
 
-/// What stands around an ID where decimal is a number: no other encoding is one.
-const fn quote(encoding: Encoding) -> &'static [u8] {
-    match encoding {
-        Encoding::Decimal => b"",
-        _ => b"\"",
+/// A short body. It is put together on the stack, in copies whose lengths the compiler knows: each
+/// takes a few instructions, where one of any length takes a call.
+struct Line {
+    bytes: [u8; Self::CAPACITY],
+    length: usize,
+}
+
+impl Line {
+    /// More than the longest body, by more than what is copied behind a text.
+    const CAPACITY: usize = 128;
+
+    #[inline]
+    const fn new() -> Self {
+        Self {
+            bytes: [0; Self::CAPACITY],
+            length: 0,
+        }
     }
-}
 
-fn line(id: u64, encoding: Encoding) -> Vec<u8> {
-    joined([encoding.encode(id).as_bytes(), b"\n"])
-}
-
-/// The parts in one allocation that fits them exactly.
-fn joined<const N: usize>(parts: [&[u8]; N]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
-    for part in parts {
-        all.extend_from_slice(part);
+    #[inline]
+    fn part<const N: usize>(&mut self, part: &[u8; N]) -> &mut Self {
+        self.bytes[self.length..][..N].copy_from_slice(part);
+        self.length += N;
+        self
     }
-    all
+
+    #[inline]
+    fn text(&mut self, text: &Text) -> &mut Self {
+        let (padded, length) = text.padded();
+        let before = self.length;
+        self.part(padded);
+        // What comes next is written over the rest.
+        self.length = before + length;
+        self
+    }
+
+    /// An ID that is a number in decimal, and in quotes in other encodings, which are none.
+    #[inline]
+    fn number(&mut self, id: u64, encoding: Encoding) -> &mut Self {
+        let text = encoding.encode(id);
+        match encoding {
+            Encoding::Decimal => self.text(&text),
+            _ => self.part(b"\"").text(&text).part(b"\""),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 #[cfg(test)]
@@ -161,45 +223,66 @@ mod tests {
         machine: 1,
     };
 
-    fn exact(bytes: Vec<u8>) -> String {
-        assert_eq!(bytes.len(), bytes.capacity());
-        String::from_utf8(bytes).unwrap()
+    fn written(write: Write, issued: &Issued, encoding: Encoding) -> String {
+        let mut line = Line::new();
+        write(&mut line, &Layout::SONYFLAKE, issued, encoding);
+        String::from_utf8(line.bytes().to_vec()).unwrap()
     }
 
     #[test]
     fn carries_exactly_the_documented_keys() {
-        let layout = Layout::SONYFLAKE;
         assert_eq!(
-            exact(number_and_text(&layout, &ISSUED, Encoding::Decimal)),
+            written(number_and_text, &ISSUED, Encoding::Decimal),
             r#"{"id":547205677056000001,"id_str":"547205677056000001","timestamp":1735689600}"#
         );
         assert_eq!(
-            exact(number_and_text(&layout, &ISSUED, Encoding::Hex)),
+            written(number_and_text, &ISSUED, Encoding::Hex),
             r#"{"id":547205677056000001,"id_str":"079810aa00000001","timestamp":1735689600}"#
         );
         assert_eq!(
-            exact(text_and_machine(&layout, &ISSUED, Encoding::Base32)),
+            written(text_and_machine, &ISSUED, Encoding::Base32),
             r#"{"id":"0F60GN8000001","machine_id":1}"#
         );
         assert_eq!(
-            exact(text(&layout, &ISSUED, Encoding::Decimal)),
+            written(text, &ISSUED, Encoding::Decimal),
             r#"{"id":"547205677056000001"}"#
         );
         assert_eq!(
-            exact(number(&layout, &ISSUED, Encoding::Decimal)),
+            written(number, &ISSUED, Encoding::Decimal),
             r#"{"id":547205677056000001}"#
         );
         assert_eq!(
-            exact(number_and_machine(&layout, &ISSUED, Encoding::Decimal)),
+            written(number_and_machine, &ISSUED, Encoding::Decimal),
             r#"{"id":547205677056000001,"machine_id":1}"#
         );
         assert_eq!(
-            exact(number_and_machine(&layout, &ISSUED, Encoding::Base32)),
+            written(number_and_machine, &ISSUED, Encoding::Base32),
             r#"{"id":"0F60GN8000001","machine_id":1}"#
         );
-        assert_eq!(
-            exact(line(ISSUED.id, Encoding::Decimal)),
-            "547205677056000001\n"
-        );
+    }
+
+    #[test]
+    fn the_longest_of_all_fits() {
+        let last = Issued {
+            id: i64::MAX.unsigned_abs(),
+            tick: Layout::SONYFLAKE.max_tick(),
+            machine: u32::MAX,
+        };
+        let all: [Write; 5] = [
+            number_and_text,
+            text_and_machine,
+            text,
+            number,
+            number_and_machine,
+        ];
+        for write in all {
+            for (_, encoding) in Encoding::ALL {
+                let text = written(write, &last, encoding);
+                assert!(
+                    text.starts_with("{\"id\":") && text.ends_with('}'),
+                    "{text}"
+                );
+            }
+        }
     }
 }

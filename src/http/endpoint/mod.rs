@@ -10,6 +10,6 @@ mod metrics;
 pub(super) use bounds::bounds;
 pub(super) use bulk::{MOST, ids, ranges};
 pub(super) use decode::decode;
-pub(super) use generate::{generate, id};
+pub(super) use generate::{at_once, new_id};
 pub(super) use health::{health, livez, readyz};
 pub(super) use metrics::metrics;

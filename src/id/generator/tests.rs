@@ -24,7 +24,10 @@ fn issues_nothing_until_opened_and_after_closing() {
     assert_eq!(generator.tick(), None);
     assert!(generator.open(7));
     assert!(!generator.open(3));
-    assert_eq!(generator.reserve(5, ONE, 9).unwrap().first(), 7 << 24 | 1);
+    assert_eq!(
+        generator.reserve(5, ONE, 9).unwrap().first().id,
+        7 << 24 | 1
+    );
     assert_eq!(generator.close(), Some(7));
     assert_eq!(generator.reserve(5, ONE, 9).unwrap_err(), Blocked::Closed);
     assert!(!generator.open(20));
@@ -42,7 +45,7 @@ fn closing_unused_names_the_tick_before_the_first() {
 fn follows_time_forward_and_stands_when_it_goes_back() {
     let generator = generator(Layout::SONYFLAKE, "1");
     assert!(generator.open(0));
-    let first = |now| generator.reserve(now, ONE, 100).unwrap().first();
+    let first = |now| generator.reserve(now, ONE, 100).unwrap().first().id;
     assert_eq!(first(50), 50 << 24 | 1);
     assert_eq!(first(20), 50 << 24 | 1 << 16 | 1);
     assert_eq!(first(51), 51 << 24 | 1);
@@ -107,7 +110,7 @@ fn every_id_tells_its_machine() {
         assert!(generator.open(1));
         for machine in machines {
             let reservation = generator.reserve(1, ONE, 1).unwrap();
-            assert_eq!(reservation.first_machine(), machine);
+            assert_eq!(reservation.first().machine, machine);
         }
     }
 }
@@ -158,7 +161,7 @@ fn agrees_with_sonyflake_on_one_machine() {
     for _ in 0..600 {
         let theirs = oracle.next_id().unwrap().to_u64();
         let tick = theirs >> 24;
-        let ours = generator.reserve(tick, ONE, tick).unwrap().first();
+        let ours = generator.reserve(tick, ONE, tick).unwrap().first().id;
         assert_eq!(ours, theirs);
     }
 }
@@ -173,8 +176,12 @@ fn threads_never_share_an_id() {
                 let generator = &generator;
                 scope.spawn(move || {
                     let wanted = NonZeroU32::new(thread + 1).unwrap();
-                    let take = |now| generator.reserve(now, wanted, u64::MAX).unwrap();
-                    (0..20_000).flat_map(|now| ids(&take(now / 90))).collect()
+                    let reserve = |now| generator.reserve(now, wanted, u64::MAX).unwrap();
+                    let ask = |now| match thread {
+                        0 => vec![generator.take(now, u64::MAX).unwrap()],
+                        _ => ids(&reserve(now)),
+                    };
+                    (0..20_000).flat_map(|now| ask(now / 90)).collect()
                 })
             })
             .collect();
@@ -210,7 +217,7 @@ proptest::proptest! {
             let ids = ids(&reservation);
             proptest::prop_assert_eq!(ids.len(), reservation.count() as usize);
             proptest::prop_assert!(reservation.count() <= wanted.get());
-            proptest::prop_assert_eq!(ids[0], reservation.first());
+            proptest::prop_assert_eq!(ids[0], reservation.first().id);
             for id in ids {
                 proptest::prop_assert!(id > last);
                 last = id;
@@ -272,5 +279,84 @@ proptest::proptest! {
             proptest::prop_assert!(run.take_row(most).is_empty());
         }
         proptest::prop_assert_eq!(found, ids(&reservation));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn taking_one_is_reserving_one(
+        preset in 0usize..super::super::layout::PRESETS.len(),
+        machines in 1u32..5,
+        open in proptest::bool::weighted(0.9),
+        from_the_end in 0u64..3,
+        asks in proptest::collection::vec((0u64..4, 0u64..4, 1u32..3000), 1..40),
+    ) {
+        let (_, layout) = super::super::layout::PRESETS[preset];
+        let range = MachineRange::new(3, 2 + machines).unwrap();
+        let [one, other] = [(); 2].map(|()| Generator::new(layout, range));
+        // Up to the end of the time field, and beyond.
+        let start = layout.max_tick() - from_the_end;
+        if open {
+            one.open(start);
+            other.open(start);
+        }
+        for (now, ceiling, many) in asks {
+            let (now, ceiling) = (start + now - 1, start + ceiling - 1);
+            let reserved = other.reserve(now, ONE, ceiling).ok();
+            proptest::prop_assert_eq!(
+                one.take(now, ceiling),
+                reserved.map(|reservation| reservation.first().id)
+            );
+            // Towards the end of a tick, which few single IDs reach.
+            let many = many.try_into().unwrap();
+            let skipped = [&one, &other].map(|generator| generator.reserve(now, many, ceiling).ok());
+            let counts = skipped.map(|skipped| skipped.map(|reservation| reservation.count()));
+            proptest::prop_assert_eq!(counts[0], counts[1]);
+        }
+        one.close();
+        proptest::prop_assert_eq!(one.take(start, u64::MAX), None);
+    }
+}
+
+#[test]
+fn the_last_id_of_a_tick_leads_into_the_next_also_one_by_one() {
+    // Three machine IDs: ordinals of the word that are no IDs.
+    for range in ["1", "3-5"] {
+        let generator = generator(Layout::SONYFLAKE, range);
+        assert!(generator.open(7));
+        let machines = u64::from(range.parse::<MachineRange>().unwrap().count());
+        let ids: Vec<Issued> = (0..2 * 256 * machines)
+            .map(|_| generator.issued(generator.take(7, 8).unwrap()))
+            .collect();
+        assert!(ids.is_sorted_by(|a, b| a.id < b.id));
+        assert_eq!(
+            ids.iter().filter(|issued| issued.tick == 7).count(),
+            ids.len() / 2
+        );
+        assert_eq!(generator.take(7, 8), None);
+        assert_eq!(generator.tick(), Some(9));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_run_is_written_as_it_is_listed(
+        layout in proptest::sample::select(vec![Layout::SONYFLAKE, Layout::SNOWFLAKE]),
+        skipped in 1..9000u32,
+        count in 1..9000u32,
+        last in 3..9u32,
+        room in 0..9000usize,
+    ) {
+        let generator = generator(layout, &format!("3-{last}"));
+        generator.open(1);
+        generator.reserve(1, skipped.try_into().unwrap(), 1 << 30).unwrap();
+        let reservation = generator.reserve(1, count.try_into().unwrap(), 1 << 30).unwrap();
+        for run in reservation.runs() {
+            let mut written = vec![0; room];
+            let length = run.write(&mut written);
+            proptest::prop_assert_eq!(length, room.min(run.count() as usize));
+            proptest::prop_assert!(written[..length].iter().copied().eq(run.ids().take(length)));
+            proptest::prop_assert!(written[length..].iter().all(|id| *id == 0));
+        }
     }
 }

@@ -1,0 +1,168 @@
+//! The whole path of a request to its ID: clock, bound, generator, counters.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use shardflake::clock::{Clock, SECOND, SystemClock, boot_id};
+use shardflake::id::layout::Layout;
+use shardflake::issuer::{Bulk, Issuer, Keeper, Next, Settings};
+use shardflake::mark::rules::Policy;
+use shardflake::mark::slot::{BootId, Holder, Moment};
+use shardflake::mark::{Author, Directory};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Peer;
+use crate::ours::{TICK, wide};
+
+/// A clock that is set once, and stands.
+#[derive(Clone)]
+struct Standing(Arc<AtomicI64>);
+
+impl Clock for Standing {
+    fn boottime(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn realtime(&self) -> i64 {
+        self.boottime()
+    }
+
+    fn synchronised(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+fn settings(layout: Layout) -> Settings {
+    Settings {
+        layout,
+        machines: "1".parse().expect("a machine ID"),
+        max_ahead: Settings::MAX_AHEAD,
+        window: Settings::WINDOW,
+        deadline: Settings::DEADLINE,
+        continue_ahead: None,
+    }
+}
+
+fn keeper<C: Clock + Clone>(
+    state: &Path,
+    clock: &C,
+    layout: Layout,
+    boot_id: BootId,
+) -> (Arc<Issuer<C>>, Keeper<Directory, C>) {
+    let settings = settings(layout);
+    let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
+    let policy = Policy {
+        directory: state.display().to_string(),
+        layout,
+        range: settings.machines,
+        max_ahead: layout.ticks(settings.max_ahead),
+        furthest: settings.furthest(),
+        create: true,
+        require_sync: false,
+        build_date: 0,
+        continue_ahead: None,
+    };
+    let author = Author {
+        layout,
+        holder: Holder::default(),
+        moment: Moment {
+            wall: clock.realtime(),
+            boot: clock.boottime(),
+            boot_id,
+        },
+    };
+    let storage = Directory::new(state);
+    let keeper = Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id);
+    (issuer, keeper)
+}
+
+/// One ID as a request takes it that has not to wait.
+pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
+    let wall = i64::try_from(TICK).expect("a tick of 41 bits") * (SECOND / 1000);
+    let clock = Standing(Arc::new(AtomicI64::new(wall)));
+    let (issuer, mut keeper) = keeper(state, &clock, wide(), ([0; 16], 0));
+    while issuer.try_issue().is_none() {
+        if let Next::End(result) = keeper.step() {
+            panic!("the shard cannot start: {result:?}");
+        }
+        clock.0.fetch_add(SECOND / 10, Ordering::Relaxed);
+    }
+    // Once more, so that the bound is a window ahead.
+    let Next::Park(_) = keeper.step() else {
+        panic!("the keeper ended");
+    };
+    move || issuer.try_issue().expect("a tick with room").id
+}
+
+/// A shard on the machine's clock, with a keeper on a thread of its own.
+pub(crate) struct Waiting {
+    issuer: Arc<Issuer<SystemClock>>,
+    runs: bool,
+}
+
+thread_local! {
+    static RUNTIME: RefCell<Runtime> = RefCell::new(
+        Builder::new_current_thread().enable_time().build().expect("a runtime"),
+    );
+}
+
+impl Waiting {
+    /// IDs one by one, or as runs.
+    pub(crate) fn new(state: &Path, runs: bool) -> Self {
+        let (issuer, keeper) = keeper(state, &SystemClock, Layout::SNOWFLAKE, boot_id());
+        // It ends with the process; a crash is what the mark is for.
+        thread::spawn(|| keeper.run());
+        while issuer.try_issue().is_none() {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        Self { issuer, runs }
+    }
+
+    async fn singles(&self, count: u64) -> u64 {
+        let mut last = 0;
+        for _ in 0..count {
+            last = match self.issuer.try_issue() {
+                Some(issued) => issued.id,
+                None => self.later().await,
+            };
+        }
+        last
+    }
+
+    async fn later(&self) -> u64 {
+        loop {
+            // Refused as long as more is asked for than the deadline allows to wait for.
+            if let Ok(issued) = self.issuer.issue().await {
+                return issued.id;
+            }
+        }
+    }
+
+    async fn bulk(&self, count: u64) -> u64 {
+        let count = u32::try_from(count)
+            .ok()
+            .and_then(|count| count.try_into().ok());
+        let mut bulk = Bulk::new(count.expect("1 to 4 billion"));
+        let mut ids = vec![0; 4096];
+        while let Some(run) = bulk.next(&self.issuer).await.expect("a shard that issues") {
+            std::hint::black_box(run.write(&mut ids));
+        }
+        ids[0]
+    }
+}
+
+impl Peer for Waiting {
+    fn issue(&self, count: u64) -> u64 {
+        RUNTIME.with_borrow(|runtime| {
+            if self.runs {
+                runtime.block_on(self.bulk(count))
+            } else {
+                runtime.block_on(self.singles(count))
+            }
+        })
+    }
+}
