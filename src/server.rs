@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::Level;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{StepWatch, SystemClock, boot_id};
@@ -27,6 +27,9 @@ use supervisor::{End, Supervisor};
 
 /// What the exact mark may take at the end, on top of the drain.
 const FINISH: Duration = Duration::from_secs(5);
+
+/// What threads that serve may take to leave what they are at when the process ends.
+const FORSAKE: Duration = Duration::from_secs(1);
 
 /// Why the server ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -77,15 +80,20 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServerError> {
 }
 
 fn serve(config: Config, reload: Reload) -> Result<(), ServerError> {
-    let runtime = runtime::Builder::new_multi_thread()
+    let serving = runtime::Builder::new_multi_thread()
         .worker_threads(config.http.workers)
         .thread_name("http")
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
-    let result = runtime.block_on(async { Server::build(config)?.run(reload).await });
-    // A request that outlives the drain is not waited for.
-    runtime.shutdown_background();
+    // Signals, rounds and time-outs of connections, away from the runtime that serves.
+    let main = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServerError::System)?;
+    let result = main.block_on(async { Server::build(config, &serving)?.run(reload).await });
+    // A request that outlives the drain is not waited for; its time-outs must outlive it.
+    serving.shutdown_timeout(FORSAKE);
     result
 }
 
@@ -98,15 +106,20 @@ struct Server {
     issuer: Arc<SystemIssuer>,
     listeners: Vec<Listener>,
     keeper: oneshot::Receiver<Result<(), MarkError>>,
+    serving: runtime::Handle,
 }
 
 impl Server {
-    fn build(config: Config) -> Result<Self, ServerError> {
+    /// To be called in the runtime that is not `serving`.
+    fn build(config: Config, serving: &Runtime) -> Result<Self, ServerError> {
         let (directory, warning) = state::directory(&config.state)?;
         if let Some(warning) = warning {
             logging::record(Level::Warn, Kind::StateWarning, &warning);
         }
-        let listeners = listeners(&config)?;
+        let listeners = {
+            let _serving = serving.enter();
+            listeners(&config)?
+        };
         let text = format!(
             "shardflake {}, shard {}, state directory {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
@@ -130,11 +143,13 @@ impl Server {
                 Arc::clone(&issuer),
                 config.profile,
                 limits(&config),
+                runtime::Handle::current(),
             )),
             keeper: spawn_keeper(keeper)?,
             issuer,
             listeners,
             config,
+            serving: serving.handle().clone(),
         })
     }
 
@@ -145,6 +160,7 @@ impl Server {
             issuer,
             listeners,
             mut keeper,
+            serving,
         } = self;
         watch_clock(&issuer)?;
         let (stop, mut stopped) = watch::channel(false);
@@ -152,7 +168,7 @@ impl Server {
             // The sender lives until the drain is over.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let serving = tokio::spawn(http::run(listeners, Arc::clone(&app), accepting));
+        let serving = serving.spawn(http::run(listeners, Arc::clone(&app), accepting));
         let drain = config.http.drain;
         let mut supervisor = Supervisor::new(config, reload, app, Arc::clone(&issuer))
             .map_err(ServerError::System)?;

@@ -74,7 +74,10 @@ where
     let ended = {
         let mut changes = stopping.clone();
         let mut stop = pin!(changes.changed());
-        let mut alarm = pin!(time::sleep_until(context.deadline().into()));
+        let mut alarm = pin!({
+            let _timers = app.timers.enter();
+            time::sleep_until(context.deadline().into())
+        });
         let mut registered = false;
         poll_fn(|cx| {
             // Polling these two takes locks that all connections share, and costs more than the

@@ -18,6 +18,7 @@ mod tests;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::config::Profile;
@@ -70,12 +71,21 @@ pub struct App {
     bulk: Arc<Semaphore>,
     /// Told when there may be room for another connection.
     room: Notify,
+    /// Whose timers say when a connection has been idle for too long. Not the runtime that serves: one
+    /// timer that is set there makes its every wait for the network cost more.
+    timers: Handle,
 }
 
 impl App {
-    /// A server of `issuer`'s IDs with the replies of `profile`; to be handed to [`run`].
+    /// A server of `issuer`'s IDs with the replies of `profile`; to be handed to [`run`]. The runtime
+    /// of `timers` has to live for as long as any connection.
     #[must_use]
-    pub fn new(issuer: Arc<SystemIssuer>, profile: Profile, limits: Limits) -> Self {
+    pub fn new(
+        issuer: Arc<SystemIssuer>,
+        profile: Profile,
+        limits: Limits,
+        timers: Handle,
+    ) -> Self {
         Self {
             issuer,
             profile,
@@ -83,6 +93,7 @@ impl App {
             limits: RwLock::new(limits),
             bulk: Arc::new(Semaphore::new(limits.bulk_replies)),
             room: Notify::new(),
+            timers,
         }
     }
 

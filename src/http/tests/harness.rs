@@ -156,7 +156,8 @@ impl Server {
         let mut listeners = more();
         listeners.push(tcp);
         let shard = Shard::start(layout, machines);
-        let app = Arc::new(App::new(Arc::clone(&shard.issuer), profile, limits));
+        let timers = runtime.handle().clone();
+        let app = Arc::new(App::new(Arc::clone(&shard.issuer), profile, limits, timers));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {
             let _ = stopped.await;

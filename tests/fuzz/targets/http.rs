@@ -148,6 +148,7 @@ impl Server {
             Arc::clone(&issuer),
             Profile::default(),
             Limits::default(),
+            runtime.handle().clone(),
         ));
         let inside = runtime.enter();
         let listener = Listener::from_std_unix(listener).expect("a socket can be watched");
