@@ -245,7 +245,9 @@ proptest::proptest! {
         let reservation = generator.reserve(1, count.try_into().unwrap(), 1 << 30).unwrap();
         let mut found = BTreeSet::new();
         for mut run in reservation.runs() {
+            let mut grids = 0;
             while let Some(grid) = run.take_grid() {
+                grids += 1;
                 for (machine, sequence) in (0..grid.machines)
                     .flat_map(|m| (0..grid.sequences).map(move |s| (m, s)))
                 {
@@ -253,6 +255,7 @@ proptest::proptest! {
                     proptest::prop_assert!(found.insert(id));
                 }
             }
+            proptest::prop_assert!((1..=3).contains(&grids));
         }
         proptest::prop_assert!(found.into_iter().eq(ids(&reservation)));
     }
@@ -321,20 +324,26 @@ proptest::proptest! {
 #[test]
 fn the_last_id_of_a_tick_leads_into_the_next_also_one_by_one() {
     // Three machine IDs: ordinals of the word that are no IDs.
-    for range in ["1", "3-5"] {
-        let generator = generator(Layout::SONYFLAKE, range);
+    for (layout, range) in [Layout::SONYFLAKE, Layout::SNOWFLAKE]
+        .into_iter()
+        .flat_map(|layout| [(layout, "1"), (layout, "3-5")])
+    {
+        let generator = generator(layout, range);
         assert!(generator.open(7));
-        let machines = u64::from(range.parse::<MachineRange>().unwrap().count());
-        let ids: Vec<Issued> = (0..2 * 256 * machines)
-            .map(|_| generator.issued(generator.take(7, 8).unwrap()))
-            .collect();
-        assert!(ids.is_sorted_by(|a, b| a.id < b.id));
-        assert_eq!(
-            ids.iter().filter(|issued| issued.tick == 7).count(),
-            ids.len() / 2
-        );
-        assert_eq!(generator.take(7, 8), None);
-        assert_eq!(generator.tick(), Some(9));
+        let machines: MachineRange = range.parse().unwrap();
+        let capacity = layout.sequences() * machines.count();
+        let mut last = 0;
+        for tick in [7, 8] {
+            for _ in 0..capacity {
+                let issued = generator.issued(generator.take(7, tick).unwrap());
+                assert_eq!(issued.tick, tick);
+                assert!((machines.first()..=machines.last()).contains(&issued.machine));
+                assert!(last < issued.id);
+                last = issued.id;
+            }
+            assert_eq!(generator.take(7, tick), None);
+            assert_eq!(generator.tick(), Some(tick + 1));
+        }
     }
 }
 
