@@ -76,12 +76,15 @@ async fn ticks_of_a_millisecond_are_taken_four_ahead() {
     let mut bulk = of(20 * 4096);
     let mut reserved = 0;
     for _ in 0..20 {
+        // Also while all is taken, and some of it has yet to be handed out.
+        assert!(!bulk.is_over());
         let run = run(&mut bulk, &shard).await;
         assert_eq!(run.tick(), shard.wall_tick());
         let next = shard.issuer.generator.tick().unwrap();
         assert!(next <= run.tick() + 5, "{} ahead", next - run.tick());
         reserved = reserved.max(next - run.tick());
     }
+    assert!(bulk.is_over());
     assert_eq!(reserved, 5, "the first tick that is free yet");
 }
 
