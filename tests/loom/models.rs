@@ -89,7 +89,7 @@ impl Shard {
 
     /// One request of a requester; `turn` counts its requests.
     fn ask(&self, turn: u64, now: u64, wanted: u32) -> Option<Got> {
-        if wanted == 0 && turn % 2 == 0 {
+        if wanted == 0 && turn.is_multiple_of(2) {
             let bound = self.published.get();
             let id = self.generator.take(now, bound)?;
             let issued = self.generator.issued(id);
