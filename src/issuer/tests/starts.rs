@@ -110,6 +110,9 @@ async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
         shard.clock.step(step);
         shard.settle();
         assert_eq!(shard.ask().await.is_ok(), served, "{step}");
+        // What is followed at a start is where the shard begins, not a step of its clock.
+        let counted = shard.issuer.stats().steps_forward.total();
+        assert_eq!(counted, u64::from(!served), "{step}");
     }
 }
 
