@@ -336,21 +336,11 @@ impl Run {
         count
     }
 
-    /// The IDs in increasing order; the next one costs an addition, not a division.
+    /// The IDs in increasing order.
     pub fn ids(&self) -> impl Iterator<Item = u64> {
-        let (row, jump) = self.space.row_and_jump();
-        let mut column = self.from.ordinal % row;
-        let mut next = self.space.id(self.from);
-        (0..self.count).map(move |_| {
-            let id = next;
-            column += 1;
-            next += 1;
-            if column == row {
-                column = 0;
-                next += jump - row;
-            }
-            id
-        })
+        let mut rest = *self;
+        let rows = std::iter::repeat_with(move || rest.take_row(u32::MAX));
+        rows.take_while(|row| !row.is_empty()).flatten()
     }
 }
 
