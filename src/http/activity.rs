@@ -1,13 +1,7 @@
 //! When something last happened on a connection.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::{Clock, SystemClock};
 
@@ -81,47 +75,10 @@ impl Activity {
         since + patience
     }
 
-    fn wrote(&self) {
+    /// The client has taken something.
+    pub(super) fn wrote(&self) {
         if self.streaming.load(Ordering::Relaxed) && self.since.load(Ordering::Relaxed) != BUSY {
             self.waiting(SystemClock.boottime());
         }
-    }
-}
-
-/// A connection's socket, which notes what its client takes.
-pub(super) struct Noted<S> {
-    pub(super) socket: S,
-    pub(super) activity: Arc<Activity>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.activity.wrote();
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

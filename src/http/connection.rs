@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -12,9 +12,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tokio::time;
+use tokio::time::{self, Sleep};
 
-use super::activity::{Activity, Noted};
+use super::activity::Activity;
+use super::cork::{Cork, Turn};
 use super::{App, Limits, router};
 
 /// How long, and for how many bytes, a client that was refused in the middle of its request is
@@ -62,61 +63,100 @@ impl<'a> Context<'a> {
 /// Serves requests until the client or an error ends the connection, it was idle for too long,
 /// or `stopping` changes. A request that is being answered then still gets its answer, and so does
 /// the first one of a client that has only just connected: it was let in, and nobody else hears it.
-pub(super) async fn serve<S>(socket: S, app: &Arc<App>, stopping: watch::Receiver<()>)
+pub(super) async fn serve<S>(stream: S, app: &Arc<App>, stopping: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let context = Context::new(app);
     let service = service_fn(|request| router::answer(&context, request));
-    let activity = Arc::clone(&context.activity);
-    let io = TokioIo::new(Noted { socket, activity });
+    let turn = Turn::default();
+    let io = TokioIo::new(Cork::new(stream, &turn, Arc::clone(&context.activity)));
     let mut connection = builder(&context.limits).serve_connection(io, service);
     let ended = {
         let mut changes = stopping.clone();
         let mut stop = pin!(changes.changed());
-        let mut alarm = pin!({
-            let _timers = app.timers.enter();
-            time::sleep_until(context.deadline().into())
-        });
-        let mut registered = false;
+        let mut idle = Idle::new(&context);
         poll_fn(|cx| {
-            // Polling these two takes locks that all connections share, and costs more than the
-            // rest of a request's time-keeping: it is done once, for the wake-up. Afterwards a look
-            // tells. Before the connection, which may use up the task's budget for polling.
-            if !registered || alarm.is_elapsed() {
-                while alarm.as_mut().poll(cx).is_ready() {
-                    let deadline = context.deadline();
-                    if deadline <= Instant::now() {
-                        return Poll::Ready(None);
-                    }
-                    alarm.as_mut().reset(deadline.into());
-                }
-            }
-            if !registered {
-                registered = true;
+            // Polling it takes a lock that all connections share: it is done once, for the wake-up.
+            // Before the connection, which may use up the task's budget for polling; as `idle` is.
+            if !idle.is_set {
                 let _ = stop.as_mut().poll(cx);
             }
+            if idle.poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            turn.begin();
             if stopping.has_changed().unwrap_or(true) {
                 context.ending.store(true, Ordering::Relaxed);
                 // What has come already counts as asked before the stop.
                 if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
                     return Poll::Ready(Some(ended));
                 }
-                if let Some(until) = context.activity.awaited_until() {
-                    alarm.as_mut().reset(until.into());
-                    if alarm.as_mut().poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
+                if idle.poll_first_request(cx).is_ready() {
+                    Pin::new(&mut connection).graceful_shutdown();
                 }
-                Pin::new(&mut connection).graceful_shutdown();
             }
-            Pin::new(&mut connection).poll(cx).map(Some)
+            let mut polled = Pin::new(&mut connection).poll(cx);
+            if polled.is_pending() && turn.ends_with_kept() {
+                polled = Pin::new(&mut connection).poll(cx);
+            }
+            polled.map(Some)
         })
         .await
     };
+    let mut socket = connection.into_parts().io.into_inner();
+    // An error ends a connection without a flush. One try: more, and a client could hold this up.
+    poll_fn(|cx| Poll::Ready(socket.poll_pull(cx).is_ready())).await;
     let refused = ended.is_some_and(|ended| ended.is_err_and(|error| error.is_parse()));
     if refused || context.left_unread.load(Ordering::Relaxed) {
-        linger(connection.into_parts().io.into_inner()).await;
+        linger(socket).await;
+    }
+}
+
+/// The end of a connection whose client does nothing.
+struct Idle<'a> {
+    context: &'a Context<'a>,
+    alarm: Pin<Box<Sleep>>,
+    /// As the first poll sets it.
+    is_set: bool,
+}
+
+impl<'a> Idle<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        let _timers = context.app.timers.enter();
+        Self {
+            context,
+            alarm: Box::pin(time::sleep_until(context.deadline().into())),
+            is_set: false,
+        }
+    }
+
+    /// Ready when the client has done nothing for too long.
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        // Polling the alarm takes a lock that all connections share, and costs more than the rest
+        // of a request's time-keeping: it is done for the wake-up. Afterwards a look tells.
+        if self.is_set && !self.alarm.is_elapsed() {
+            return Poll::Pending;
+        }
+        self.is_set = true;
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let deadline = self.context.deadline();
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
+    }
+
+    /// Ready when the client has asked for something, or has had its time to, although the server
+    /// stops.
+    fn poll_first_request(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(until) = self.context.activity.awaited_until() else {
+            return Poll::Ready(());
+        };
+        self.alarm.as_mut().reset(until.into());
+        self.alarm.as_mut().poll(cx)
     }
 }
 

@@ -6,6 +6,7 @@ mod activity;
 mod bind;
 mod body;
 mod connection;
+mod cork;
 mod endpoint;
 mod error;
 mod listener;

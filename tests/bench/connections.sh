@@ -17,7 +17,7 @@ crowded() {
   coproc CROWD { "$crowd" "127.0.0.1:$1" "$crowd_size" 2; }
   read -r opened <&"${CROWD[0]}"
   until (($(accepted "$1") == crowd_size)); do
-    kill -0 "$2"
+    kill -0 "$2" || exit 1
   done
   idle=$(resident "$2")
   echo >&"${CROWD[1]}"

@@ -12,6 +12,7 @@ generators=$PWD/target/peers/release/generators
 epoll=$PWD/target/peers/release/epoll
 actix=$PWD/target/peers/release/actix
 port=7301
+unix=$out/http.sock
 bare_port=7302
 epoll_port=7303
 actix_port=7304
@@ -74,13 +75,14 @@ serve() {
 serve_from() {
   local state=$1
   shift
-  "$@" "$server" --state-dir "$state" --listen "127.0.0.1:$port" >>"$out/server.log" 2>&1 &
+  "$@" "$server" --state-dir "$state" --listen "127.0.0.1:$port" --listen "unix:$unix" \
+    >>"$out/server.log" 2>&1 &
   served=$!
   pids+=("$served")
   answers "$port"
   # A new mark is ahead of the clock for some seconds, and issuing ahead costs more.
   until curl -sf "http://127.0.0.1:$port/readyz" | grep -q '"ahead_seconds":0.0,'; do
-    kill -0 "$served"
+    kill -0 "$served" || exit 1
   done
 }
 
@@ -113,13 +115,29 @@ serve_actix() {
   answers "$actix_port"
 }
 
-# requests PORT COUNT [PATH]: that many requests for an ID on one connection.
+# requests PORT COUNT [PATH]: that many requests for an ID on one connection, to a port or the path of
+# a Unix socket.
 requests() {
-  local urls path=${3:-/generate}
-  urls=$out/urls-$1-$2
+  local path=${3:-/generate}
   awk -v port="$1" -v count="$2" -v path="$path" 'BEGIN {
-    while (count--) printf "url = http://127.0.0.1:%s%s\n", port, path }' >"$urls"
-  curl -sf --max-time 300 -K "$urls" >/dev/null
+    if (port ~ "^/") {
+      printf "unix-socket = %s\n", port
+      port = 80
+    }
+    while (count--) printf "url = http://127.0.0.1:%s%s\n", port, path }' |
+    curl -sf --max-time 300 -K - >/dev/null
+}
+
+# The path of a script for wrk that sends 16 requests at a time.
+pipelined() {
+  cat >"$out/pipeline.lua" <<'LUA'
+init = function()
+  local each = wrk.format("GET", wrk.path)
+  sixteen = string.rep(each, 16)
+end
+request = function() return sixteen end
+LUA
+  echo "$out/pipeline.lua"
 }
 
 # CPU time of a process so far, in nanoseconds; of threads that have not ended.

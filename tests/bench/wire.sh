@@ -3,17 +3,6 @@
 # on all of them.
 # shellcheck disable=SC2154 # lib.sh sets out, rounds and the ports.
 
-# A script for wrk that sends 16 requests at a time.
-pipelined() {
-  cat >"$out/pipeline.lua" <<'LUA'
-init = function()
-  local each = wrk.format("GET", wrk.path)
-  sixteen = string.rep(each, 16)
-end
-request = function() return sixteen end
-LUA
-}
-
 # round NAME PID URL [OPTION…]: one round of wrk; requests per second, and CPU ns per request.
 round() {
   local name=$1 pid=$2 url=$3 before after total
@@ -42,7 +31,7 @@ rounds_of_all() {
     round epoll "${pid[epoll]}" "$epoll_port/generate"
     round id "${pid[ours]}" "$port/id"
     round actix "${pid[actix]}" "$actix_port/id"
-    round pipelined "${pid[ours]}" "$port/generate" -s "$out/pipeline.lua"
+    round pipelined "${pid[ours]}" "$port/generate" -s "$(pipelined)"
     round new "${pid[ours]}" "$port/generate" -H 'Connection: close'
     round bare-new "${pid[bare]}" "$bare_port/generate" -H 'Connection: close'
   done
@@ -51,7 +40,6 @@ rounds_of_all() {
 wire() {
   need_packages wrk
   build_peers
-  pipelined
   local -A pid=()
   serve 0-255
   pid[ours]=$served

@@ -63,6 +63,18 @@ fn a_half_closed_client_gets_its_answers() {
 }
 
 #[test]
+fn a_client_that_leaves_within_a_request_gets_the_answers_before_it() {
+    let server = Server::start(Limits::default());
+    for _ in 0..50 {
+        let mut client = server.connect();
+        client.send("GET /generate HTTP/1.1\r\n\r\n".repeat(8) + "GET /generate HT");
+        client.finish();
+        assert_eq!(client.replies().len(), 8);
+    }
+    server.await_connections(0);
+}
+
+#[test]
 fn http_1_0_is_kept_only_if_asked() {
     let server = Server::start(Limits::default());
     let mut client = server.connect();

@@ -1,6 +1,7 @@
 //! Whole connections over real sockets.
 
 mod bulk;
+mod cork;
 mod harness;
 mod hostile;
 mod lifecycle;
