@@ -133,7 +133,7 @@ impl Reply {
         let Some(run) = &mut self.run else {
             return Ok(None);
         };
-        let mut piece = Piece::new(self.shape);
+        let mut piece = Piece::new(self.shape, run);
         if !std::mem::replace(&mut self.begun, true) {
             piece.open();
         }

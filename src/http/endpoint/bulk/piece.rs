@@ -9,8 +9,9 @@ use crate::http::negotiation::Format;
 use crate::id::generator::{Grid, Run};
 use crate::id::{Decimals, Encoding};
 
-/// How much is sent at a time, in bytes.
+/// How much is sent at a time at most, in bytes.
 const PIECE: usize = 64 * 1024;
+const CLOSING: &[u8] = b"]}";
 /// The most that an entry of `/ranges` takes: five numbers of 20 digits and their names.
 const RANGE: usize = 256;
 /// What begins and ends an entry. The comma after the last is taken back.
@@ -51,6 +52,15 @@ impl Shape {
         Some(each * u64::from(count.get()))
     }
 
+    /// The most bytes that an entry takes.
+    const fn entry(self) -> usize {
+        match self {
+            Self::Ids(Format::Binary, _) => 8,
+            Self::Ids(..) => Decimals::ROOM,
+            Self::Ranges(_) => RANGE,
+        }
+    }
+
     const fn opening(self) -> &'static [u8] {
         match self {
             Self::Ids(Format::Json, _) => b"{\"ids\":[",
@@ -61,10 +71,14 @@ impl Shape {
 }
 
 impl Piece {
-    pub(super) fn new(shape: Shape) -> Self {
+    /// With room for the IDs of `run`, or for as many as a piece takes.
+    pub(super) fn new(shape: Shape, run: &Run) -> Self {
+        let around = shape.opening().len() + CLOSING.len();
+        let entries = usize::try_from(run.count()).unwrap_or(PIECE);
+        let size = entries.saturating_mul(shape.entry()).saturating_add(around);
         Self {
             shape,
-            bytes: vec![0; PIECE],
+            bytes: vec![0; size.min(PIECE)],
             length: 0,
         }
     }
@@ -76,13 +90,12 @@ impl Piece {
 
     /// Takes out of `run` what there is room for, and writes it.
     pub(super) fn fill(&mut self, run: &mut Run) {
-        let shape = self.shape;
-        match shape {
+        match self.shape {
             Shape::Ids(Format::Binary, _) => self.words(run),
             Shape::Ids(Format::Json, encoding) => self.texts(encoding, QUOTED, run),
             Shape::Ids(Format::Text, encoding) => self.texts(encoding, LINE, run),
             Shape::Ranges(encoding) => {
-                while self.room(RANGE) > 0
+                while self.room() > 0
                     && let Some(grid) = run.take_grid()
                 {
                     self.range(encoding, &grid);
@@ -95,19 +108,19 @@ impl Piece {
     pub(super) fn close(&mut self) {
         if self.shape.format() == Format::Json {
             self.length -= 1;
-            self.put(b"]}");
+            self.put(CLOSING);
         }
     }
 
-    /// How many more entries of `size` bytes at most there is room for, and for the end.
-    fn room(&self, size: usize) -> u32 {
-        let left = PIECE - self.length - b"]}".len();
-        u32::try_from(left / size).unwrap_or(u32::MAX)
+    /// How many more entries there is room for, and for the end.
+    fn room(&self) -> u32 {
+        let left = self.bytes.len() - self.length - CLOSING.len();
+        u32::try_from(left / self.shape.entry()).unwrap_or(u32::MAX)
     }
 
     fn words(&mut self, run: &mut Run) {
-        while run.count() > 0 && self.room(8) > 0 {
-            let row = run.take_row(self.room(8));
+        while run.count() > 0 && self.room() > 0 {
+            let row = run.take_row(self.room());
             let (words, _) = self.bytes[self.length..].as_chunks_mut::<8>();
             self.length += 8 * row.clone().count();
             for (word, id) in words.iter_mut().zip(row) {
@@ -119,8 +132,8 @@ impl Piece {
     fn texts(&mut self, encoding: Encoding, around: (&'static [u8], &'static [u8]), run: &mut Run) {
         let (before, after) = around;
         let decimals = Decimals::new(before, after);
-        while run.count() > 0 && self.room(Decimals::ROOM) > 0 {
-            let row = run.take_row(self.room(Decimals::ROOM));
+        while run.count() > 0 && self.room() > 0 {
+            let row = run.take_row(self.room());
             if encoding == Encoding::Decimal {
                 self.length += decimals.write(row, &mut self.bytes[self.length..]);
                 continue;
