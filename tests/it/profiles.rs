@@ -7,7 +7,6 @@ mod variables;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
@@ -184,18 +183,21 @@ fn every_route_is_there_in_every_profile() {
 fn the_threads_are_as_many_as_were_asked_for() {
     let workers = Document::of("snowflake");
     let home = Home::empty();
-    let server = workers.serve(&home);
-    let threads = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
-    let serving = threads
-        .filter(|thread| name_of(&thread.as_ref().unwrap().path()) == "http")
-        .count();
+    let mut server = workers.serve(&home);
+    // A thread bears the process's name until it runs.
+    server.until("all threads running", |server| {
+        threads(server, "shardflake") == 1
+    });
     assert!(workers.variables.contains(&("WORKERS", "3")));
-    assert_eq!(serving, 3);
+    assert_eq!(threads(&server, "http"), 3);
 }
 
-fn name_of(thread: &Path) -> String {
-    let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
-    name.trim_end().to_owned()
+fn threads(server: &Server, name: &str) -> usize {
+    let threads = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    threads
+        .map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")))
+        .filter(|found| found.as_ref().is_ok_and(|found| found.trim_end() == name))
+        .count()
 }
 
 /// A server of `profile` that owns the numbers 7 to 9.
