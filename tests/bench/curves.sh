@@ -47,12 +47,12 @@ curve_of_count() {
 
 # Instructions per request with ever more machine IDs.
 curve_of_width() {
-  local machines width bare data=$out/curve-width
-  bare=$(slope instructions start_bare "$bare_port")
+  local machines width constant data=$out/curve-width
+  constant=$(slope instructions start_bare "$bare_port")
   for machines in 1 2 16 256 4096 65536; do
     width=0-$((machines - 1))
     ((machines > 1)) || width=0
-    echo "$machines $(slope instructions start_width "$port") $bare"
+    echo "$machines $(slope instructions start_width "$port") $constant"
   done >"$data"
   draw width "/generate on a range of machine IDs" "machine IDs in SHARD_ID" "user instructions per request" \
     'set logscale x 2' "'$data' using 1:2 title 'shardflake', '$data' using 1:3 title 'bare hyper'"
@@ -76,14 +76,14 @@ cost_of_crowd() {
 
 # CPU and memory with ever more connections.
 curve_of_connections() {
-  local count ours bare data=$out/curve-connections
+  local count ours constant data=$out/curve-connections
   ulimit -n "$(ulimit -Hn)"
   for count in 1 10 100 1000 10000; do
     SHARDFLAKE_HTTP__CONNECTIONS=$((crowd_size + 100)) serve 0-255
     ours=$(cost_of_crowd "$port" "$served" "$count")
     serve_bare
-    bare=$(cost_of_crowd "$bare_port" "$served" "$count")
-    echo "$count $ours $bare"
+    constant=$(cost_of_crowd "$bare_port" "$served" "$count")
+    echo "$count $ours $constant"
     cleanup
   done >"$data"
   draw connections-cpu "/generate on many connections, all of them asking" "connections" "CPU µs per request" \
