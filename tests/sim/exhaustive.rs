@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shardflake::clock::Clock;
+use shardflake::clock::{Clock, SECOND};
 use shardflake::id::{Layout, MachineRange};
 use shardflake::issuer::Settings;
 use shardflake::mark::MarkError;
@@ -19,7 +19,6 @@ use crate::disk::Disk;
 use crate::shard::{self, Shard, Start};
 use crate::volume::Volume;
 
-const SECOND: i64 = 1_000_000_000;
 const NOW: i64 = 1_800_000_000 * SECOND;
 
 /// What the wall clock reads at a start, against what it should: right, behind by less than M, and

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use shardflake::clock::Clock;
+use shardflake::clock::{Clock, SECOND};
 use shardflake::id::{Layout, MachineRange};
 use shardflake::issuer::Settings;
 
@@ -19,7 +19,6 @@ use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
 use crate::shard::{Shard, Start};
 use crate::volume::{Trouble, Volume};
 
-const SECOND: i64 = 1_000_000_000;
 const MILLI: i64 = 1_000_000;
 /// When histories begin.
 const NOW: i64 = 1_800_000_000 * SECOND;
