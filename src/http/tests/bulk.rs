@@ -1,11 +1,20 @@
 //! Many IDs in one reply.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
+
+use hyper::body::Body;
+use hyper::{HeaderMap, Request};
+use tokio::runtime::Builder;
 
 use super::harness::{Reply, Server, until};
 use crate::config::Profile;
-use crate::http::Limits;
+use crate::http::activity::Activity;
+use crate::http::{Limits, endpoint};
 use crate::id::layout::{Bits, Order};
 use crate::id::{Encoding, Layout};
 
@@ -292,4 +301,38 @@ fn a_span_has_bounds() {
         );
         assert!(reply.text().contains(told), "{}", reply.text());
     }
+}
+
+#[test]
+fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
+    let server = server("0-65535");
+    let request = Request::get("/").body(()).unwrap().into_parts().0;
+    let activity = Arc::new(Activity::new());
+    let (mut pieces, mut turns) = (0, 1);
+    // Of one thread, so that nothing else decides when a poll ends. No tick runs out.
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let answer = endpoint::ids(&server.app, &activity, "1000000", &request).await;
+            let mut body = answer.unwrap().into_reply(HeaderMap::new()).into_body();
+            poll_fn(|cx| {
+                loop {
+                    match Pin::new(&mut body).poll_frame(cx) {
+                        Poll::Ready(Some(frame)) => {
+                            frame.unwrap();
+                            pieces += 1;
+                        }
+                        Poll::Ready(None) => return Poll::Ready(()),
+                        Poll::Pending => break,
+                    }
+                }
+                turns += 1;
+                Poll::Pending
+            })
+            .await;
+        });
+    assert!(pieces > 100);
+    assert!(pieces <= turns * 8, "{pieces} pieces in {turns} turns");
 }
