@@ -63,7 +63,7 @@ fn keeper<C: Clock + Clone>(
         furthest: settings.furthest(),
         create: true,
         require_sync: false,
-        build_date: 0,
+        build_date: clock.realtime(),
         continue_ahead: None,
     };
     let author = Author {
