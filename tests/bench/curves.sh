@@ -70,8 +70,6 @@ cost_of_crowd() {
     read -r _ <&"${CROWD[0]}"
   done
   echo "$(calc "($(cpu "$2") - $before) / 1000 / ($times * $3)") $(resident "$2")"
-  eval "exec ${CROWD[1]}>&-"
-  wait "$CROWD_PID"
 }
 
 # CPU and memory with ever more connections.
