@@ -8,14 +8,14 @@ figures=$PWD/packaging/doc
 # draw NAME TITLE X Y SETTINGS PLOT: a picture with these names; PLOT is what gnuplot is to plot.
 draw() {
   gnuplot <<GNUPLOT
-set terminal svg size 720,360 font "sans-serif,12" background "white"
+set terminal svg size 720,360 font "sans-serif,12" background "white" noenhanced
 set output "$figures/cost-$1.svg"
 set title "$2"
 set xlabel "$3"
 set ylabel "$4"
 set yrange [0:*]
 set grid
-set key outside bottom horizontal
+set key outside right top vertical
 set style data linespoints
 $5
 plot $6
@@ -41,7 +41,7 @@ curve_of_count() {
     } | paste -sd ' ' >>"$data"
   done
   draw count "A reply with many IDs, SHARD_ID=0-65535" "IDs in the reply" "user instructions per ID" \
-    'set logscale xy; set yrange [1:*]; set format x "10^{%T}"' \
+    'set logscale xy; set yrange [1:*]; set format x "%.0f"' \
     "'$data' using 1:2 title 'JSON', '$data' using 1:3 title 'binary'"
 }
 
@@ -103,7 +103,7 @@ curve_of_uptime() {
       "$(resident "$served") $((SECONDS - begin))"
   done >"$data"
   draw uptime "32 connections for a minute" "million requests served" "" \
-    '' "'$data' using 1:2 title 'CPU µs per request', '$data' using 1:(\$3 / 976.6) title 'resident memory, MB'"
+    '' "'$data' using 1:2 title 'CPU µs per request', '$data' using 1:(\$3 / 976.6) title 'resident MB'"
 }
 
 curves() {
