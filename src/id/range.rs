@@ -233,6 +233,24 @@ mod tests {
         assert_eq!(parts("16-31", "32"), ["16-31"]);
     }
 
+    #[test]
+    fn ranges_compare_as_the_sets_that_they_are() {
+        let ends = || (0..6_u32).flat_map(|first| (first..6).map(move |last| (first, last)));
+        for ((a, b), (c, d)) in ends().flat_map(|one| ends().map(move |other| (one, other))) {
+            let (one, other) = (
+                MachineRange::new(a, b).unwrap(),
+                MachineRange::new(c, d).unwrap(),
+            );
+            let has = |number: &u32| (c..=d).contains(number);
+            assert_eq!(one.overlaps(&other), (a..=b).any(|n| has(&n)));
+            assert_eq!(other.contains(&one), (a..=b).all(|n| has(&n)));
+            let parts: Vec<_> = one.without(other).collect();
+            assert!(parts.iter().all(|part| part.first() <= part.last()));
+            let left: Vec<_> = parts.iter().flat_map(|p| p.first()..=p.last()).collect();
+            assert!(left.into_iter().eq((a..=b).filter(|n| !has(n))));
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_written_reads_back(a in 0..70_000u32, b in 0..70_000u32) {

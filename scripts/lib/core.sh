@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# Copies of the source in which one thing after the other is broken, to see that a test notices.
+
+# What the layers that keep IDs unique are made of, as src/lib.rs declares it.
+core='atomic|clock|id|issuer|mark|syscall|timestamp'
+
+# copy_source FOLDER: a copy of the source as it is now.
+copy_source() {
+  mkdir -p "$1"
+  git ls-files -z --cached --others --exclude-standard |
+    tar --create --null --files-from=- --ignore-failed-read |
+    tar --extract --directory "$1"
+}
+
+# cut_down SECTIONS: leaves the ID core of the copy at hand, which builds in seconds; sections of
+# Cargo.toml whose heads match that expression go.
+cut_down() {
+  local manifest lib
+  manifest=$(sections=$1 awk '/^\[/ { keep = $0 !~ ENVIRON["sections"] } keep' Cargo.toml)
+  lib=$(sed -nE "/^(pub )?mod ($core);/p" src/lib.rs)
+  printf '%s\n' "$manifest" >Cargo.toml
+  printf '%s\n' "$lib" >src/lib.rs
+  rm -rf build.rs src/main.rs
+}
