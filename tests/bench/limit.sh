@@ -24,6 +24,9 @@ limit() {
   rate=$(field ids_per_second <<<"$at")
   row "SHARD_ID=1, 1,024 connections: IDs/s" "$rate" "25600"
   row "  share of the layout's limit, percent" "$(calc "$rate / 256")" ">= 99"
+  # 1,024 clients share 25,600 IDs a second: each would ideally wait for 40 ms.
+  row "  wait of a client, p50, ms" "$(field p50_ms <<<"$at")" "40.0 ideally"
+  row "  wait of a client, p99, ms" "$(field p99_ms <<<"$at")" "-"
   row "  /health p99 beside it, ms" "$(field health_p99_ms <<<"$at")" "<= 20"
   row "  CPU per request, limit against unsaturated" "$(calc "${at##* } / ${free##* }")" "<= 1.5"
   short=$(SHARDFLAKE_HTTP__DEADLINE=20ms limit_round 1)
