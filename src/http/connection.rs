@@ -85,22 +85,17 @@ where
             if idle.poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            turn.begin();
             if stopping.has_changed().unwrap_or(true) {
                 context.ending.store(true, Ordering::Relaxed);
                 // What has come already counts as asked before the stop.
-                if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                if let Poll::Ready(ended) = turn.poll(|| Pin::new(&mut connection).poll(cx)) {
                     return Poll::Ready(Some(ended));
                 }
                 if idle.poll_first_request(cx).is_ready() {
                     Pin::new(&mut connection).graceful_shutdown();
                 }
             }
-            let mut polled = Pin::new(&mut connection).poll(cx);
-            if polled.is_pending() && turn.ends_with_kept() {
-                polled = Pin::new(&mut connection).poll(cx);
-            }
-            polled.map(Some)
+            turn.poll(|| Pin::new(&mut connection).poll(cx)).map(Some)
         })
         .await
     };
@@ -117,7 +112,7 @@ where
 struct Idle<'a> {
     context: &'a Context<'a>,
     alarm: Pin<Box<Sleep>>,
-    /// As the first poll sets it.
+    /// Whether there was a first poll, which sets the alarm.
     is_set: bool,
 }
 

@@ -27,14 +27,24 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// Polls the connection for one turn; once more if answers are kept then, so that hyper flushes,
+    /// which sends them.
+    pub(super) fn poll<T>(&self, mut connection: impl FnMut() -> Poll<T>) -> Poll<T> {
+        self.begin();
+        let polled = connection();
+        if polled.is_pending() && self.ends_with_kept() {
+            return connection();
+        }
+        polled
+    }
+
     /// The connection is about to be polled.
     pub(super) fn begin(&self) {
         self.answered.store(false, Ordering::Relaxed);
         self.pulls.store(false, Ordering::Relaxed);
     }
 
-    /// The connection has been polled. Whether answers are kept: then it has to be polled once more,
-    /// so that hyper flushes, which sends them now.
+    /// The connection has been polled. Whether answers are kept: the next flush sends them.
     pub(super) fn ends_with_kept(&self) -> bool {
         let keeps = self.keeps.load(Ordering::Relaxed);
         if keeps {
