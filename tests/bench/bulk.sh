@@ -23,14 +23,18 @@ checked() {
 
 # beside READERS: that many readers for ten seconds, and single requests beside them; a row of these.
 beside() {
-  local singles i
-  for ((i = 0; i < $1; i++)); do
+  local singles reader readers=()
+  while ((${#readers[@]} < $1)); do
     "$bulk_client" read "127.0.0.1:$port" "/ids/$many" 10000 >>"$out/bulk.log" &
-    pids+=("$!")
+    readers+=("$!")
   done
+  pids+=("${readers[@]}")
   singles=$("$load" "127.0.0.1:$port" 1 10)
   echo "$singles" >>"$out/bulk.log"
-  kill -0 "${pids[@]}"
+  # All of them to the end, or there was less beside the single requests than the row says.
+  for reader in "${readers[@]}"; do
+    kill -0 "$reader"
+  done
   row "  /generate beside $1 reading that, p50, ms" "$(field p50_ms <<<"$singles")" "-"
   row "  /generate beside $1 reading that, p99, ms" "$(field p99_ms <<<"$singles")" "<= 20"
   row "  resident, most, MB" "$(peak)" "<= 30"
