@@ -12,9 +12,10 @@ mod bulk;
 mod event;
 mod health;
 mod keeper;
-mod opening;
+mod phase;
 mod published;
 mod refusal;
+mod reserve;
 mod settings;
 pub mod stats;
 mod time;
@@ -26,24 +27,25 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 
 pub use bulk::Bulk;
 pub use event::Event;
 pub use health::Health;
 pub use keeper::{ACCEPT_CLOCK, Keeper, Next, accepted_until};
+use phase::Phase;
 use published::Published;
 pub use refusal::Refusal;
+use reserve::Delay;
 pub use settings::Settings;
 use stats::Stats;
 
-use crate::clock::{Clock, Follower, Pace, Step, SystemClock, Verdict};
+use crate::clock::{Clock, Follower, Pace, SystemClock, Verdict};
 use crate::id::divisor::Divisor;
 pub use crate::id::generator::Issued;
-use crate::id::generator::{Blocked, Generator, Reservation};
+use crate::id::generator::{Generator, Reservation};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
-use crate::mark::rules::Wait;
 
 /// An issuer on the machine's own clocks.
 pub type SystemIssuer = Issuer<SystemClock>;
@@ -51,17 +53,6 @@ pub type SystemIssuer = Issuer<SystemClock>;
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 /// What a sleep may take longer than it was asked for: the timer counts whole milliseconds.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
-
-/// Where the shard is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
-    Starting,
-    LockHeld(String),
-    Waiting(Wait),
-    Unwritable(String),
-    Serving,
-    Draining,
-}
 
 /// What only the cold paths read and write.
 #[derive(Debug)]
@@ -216,53 +207,6 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Takes up to `wanted` IDs out of the order, of ticks that begin within `patience`.
-    fn reserve(
-        &self,
-        boot: i64,
-        patience: Duration,
-        wanted: NonZeroU32,
-    ) -> Result<Reservation, Delay> {
-        let now = self.wall_tick(boot);
-        let Some(next) = self.generator.tick() else {
-            return Err(Delay::NotOpen);
-        };
-        if next > now {
-            // What was not used while ahead of the wall clock is not made up for.
-            self.pace.cap(boot, self.beginning(next + 1));
-        }
-        if self.too_far_ahead(next, now) {
-            return Err(Delay::Refused(self.clock_ahead(next, now)));
-        }
-        let bound = self.bound.get();
-        if bound.saturating_sub(now.max(next)) < self.half_window {
-            self.want_window();
-        }
-        let horizon = self
-            .begun(boot + nanos(patience))
-            .min(self.furthest_issue(now));
-        match self.generator.reserve(now, wanted, bound.min(horizon)) {
-            Ok(reservation) => {
-                self.count_exhaustion(&reservation, now);
-                Ok(reservation)
-            }
-            Err(Blocked::Above(tick)) if tick > bound => Err(Delay::Bound(bound)),
-            Err(Blocked::Above(tick)) => Err(Delay::Later(tick)),
-            Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
-            Err(Blocked::Closed) => Err(Delay::NotOpen),
-        }
-    }
-
-    /// The first ID of a tick that has not come yet is taken when the one before is used up.
-    fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
-        let opened = reservation.first_tick() + u64::from(!reservation.opens_tick());
-        let first = self.first.load(Ordering::Relaxed);
-        let from = opened.max(now + 1);
-        let from = from + u64::from(from == first);
-        let count = (reservation.last_tick() + 1).saturating_sub(from);
-        self.stats.sequence_exhausted.add(count);
-    }
-
     /// Sleeps until the reservation's tick has begun. If the clock is set back meanwhile the ID may
     /// have to be burnt: it must not leave before its tick, nor too far ahead of the wall clock.
     /// Returns the boot time at which it had begun.
@@ -290,50 +234,6 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Waits until the published bound is above `bound`.
-    async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
-        let until = Instant::now() + patience;
-        loop {
-            // Taken before the look, or a rise between the two would be missed.
-            let raised = self.raised.notified();
-            if self.bound.get() > bound {
-                return Ok(());
-            }
-            self.want_window();
-            if timeout_at(until, raised).await.is_err() {
-                let error = self.cold().mark_error.clone();
-                return Err(Refusal::WindowUsedUp {
-                    reason: error.unwrap_or_else(|| {
-                        "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
-                    }),
-                });
-            }
-        }
-    }
-
-    fn clock_ahead(&self, tick: u64, now: u64) -> Refusal {
-        Refusal::ClockAhead {
-            ahead: self.span(tick.saturating_sub(now)),
-            limit: self.settings.max_ahead,
-            left: self.span(tick.saturating_sub(self.furthest_issue(now))),
-        }
-    }
-
-    fn saturated(&self, boot: i64, tick: u64) -> Refusal {
-        Refusal::Saturated {
-            deadline: self.settings.deadline,
-            left: self.until_begun(boot, tick),
-        }
-    }
-
-    fn time_field_over(&self) -> Refusal {
-        let layout = self.layout();
-        let end = layout.unix_ms(layout.max_tick() + 1);
-        Refusal::TimeFieldOver {
-            end: crate::timestamp::rfc3339(i64::try_from(end).unwrap_or(i64::MAX)),
-        }
-    }
-
     /// Asks the keeper for a higher bound; only the first of many requests wakes it.
     #[cold]
     fn want_window(&self) {
@@ -353,20 +253,6 @@ impl<C: Clock> Issuer<C> {
         self.cold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn refusal_of_phase(&self) -> Refusal {
-        match &self.cold().phase {
-            Phase::Starting => Refusal::Starting,
-            Phase::LockHeld(holder) => Refusal::LockHeld {
-                holder: holder.clone(),
-            },
-            Phase::Waiting(wait) => Refusal::Waiting(wait.clone()),
-            Phase::Unwritable(error) => Refusal::Unwritable {
-                error: error.clone(),
-            },
-            Phase::Serving | Phase::Draining => Refusal::Draining,
-        }
-    }
-
     /// Whether the process can make progress, also while it rightly waits: the clock runs, the
     /// generator can be read, and the keeper goes round or is at the disk.
     #[must_use]
@@ -377,77 +263,15 @@ impl<C: Clock> Issuer<C> {
         self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
     }
 
-    /// Marked as changed whenever the phase of the shard has changed.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
-    }
-
-    /// Tells `/health` that the process is about to end; IDs are issued until the keeper stops.
-    pub fn drain(&self) {
-        self.set_phase(Phase::Draining);
-    }
-
     /// Ends issuing: the keeper closes the generator and writes the exact mark.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake_keeper();
     }
 
-    /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
-    pub fn observe_clock(&self) {
-        let mut cold = self.cold();
-        let accept = cold.accept_until;
-        let Some(follower) = cold.follower.as_mut() else {
-            return;
-        };
-        let boot = self.clock.boottime();
-        let (verdict, step) = follower.observe(boot, self.clock.offset(), accept);
-        let offset = follower.offset();
-        let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
-        if let Some(Step::Back(_)) = step {
-            // Logical time stood here; it goes on from here, slower than real time.
-            let stood = boot + self.offset.load(Ordering::Acquire);
-            self.pace.raise(boot, stood);
-        }
-        self.offset
-            .store(offset - self.epoch_nanos, Ordering::Release);
-        drop(cold);
-        if let Some(step) = step {
-            match step {
-                Step::Back(_) => self.stats.steps_back.add(1),
-                // Counted when it was doubted.
-                Step::Forward(_) if known => {}
-                Step::Forward(_) | Step::Doubted(_) => self.stats.steps_forward.add(1),
-            }
-            self.tell(&Event::Clock(step));
-            self.wake_keeper();
-        }
-    }
-
-    fn set_phase(&self, phase: Phase) {
-        let mut cold = self.cold();
-        if cold.phase != Phase::Draining {
-            cold.phase = phase;
-        }
-        drop(cold);
-        self.changed.send_replace(());
-    }
-
     fn tell(&self, event: &Event) {
         (self.observer)(event);
     }
-}
-
-/// Why nothing was reserved at once.
-enum Delay {
-    Refused(Refusal),
-    /// The generator is not open: not yet, or not any more.
-    NotOpen,
-    /// The next free ID is of this tick, which is too far off.
-    Later(u64),
-    /// The bound, which was this, has to rise first.
-    Bound(u64),
 }
 
 /// The time from one reading of the boot clock to a later one.

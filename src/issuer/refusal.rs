@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::Issuer;
+use crate::clock::Clock;
 use crate::mark::rules::Wait;
-use crate::timestamp::span;
+use crate::timestamp::{rfc3339, span};
 
 /// Why a request gets no ID. The text says what was seen, the limit, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +99,31 @@ impl Refusal {
             Self::Waiting(wait) => wait.left().unwrap_or(Duration::from_secs(30)),
             Self::TimeFieldOver { .. } => Duration::from_secs(3600),
             _ => Duration::from_secs(1),
+        }
+    }
+}
+
+impl<C: Clock> Issuer<C> {
+    pub(super) fn clock_ahead(&self, tick: u64, now: u64) -> Refusal {
+        Refusal::ClockAhead {
+            ahead: self.span(tick.saturating_sub(now)),
+            limit: self.settings.max_ahead,
+            left: self.span(tick.saturating_sub(self.furthest_issue(now))),
+        }
+    }
+
+    pub(super) fn saturated(&self, boot: i64, tick: u64) -> Refusal {
+        Refusal::Saturated {
+            deadline: self.settings.deadline,
+            left: self.until_begun(boot, tick),
+        }
+    }
+
+    pub(super) fn time_field_over(&self) -> Refusal {
+        let layout = self.layout();
+        let end = layout.unix_ms(layout.max_tick() + 1);
+        Refusal::TimeFieldOver {
+            end: rfc3339(i64::try_from(end).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -18,10 +18,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tokio::time::advance;
+use tokio::time::{Instant, advance, timeout_at};
 
 use super::*;
-use crate::mark::rules::Policy;
+use crate::clock::Step;
+use crate::mark::rules::{Policy, Wait};
 use crate::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, Directory, MarkError};

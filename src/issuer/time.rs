@@ -1,10 +1,10 @@
-//! Ticks and times: of the wall clock that is followed, and of the pace while ahead of it.
+//! The wall clock that is followed, and the pace while ahead of it: their ticks and times.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Issuer;
-use crate::clock::Clock;
+use super::{Event, Issuer};
+use crate::clock::{Clock, Step, Verdict};
 
 impl<C: Clock> Issuer<C> {
     /// The tick of the wall clock that is followed.
@@ -51,5 +51,36 @@ impl<C: Clock> Issuer<C> {
 
     pub(super) fn span(&self, ticks: u64) -> Duration {
         Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
+    }
+
+    /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
+    pub fn observe_clock(&self) {
+        let mut cold = self.cold();
+        let accept = cold.accept_until;
+        let Some(follower) = cold.follower.as_mut() else {
+            return;
+        };
+        let boot = self.clock.boottime();
+        let (verdict, step) = follower.observe(boot, self.clock.offset(), accept);
+        let offset = follower.offset();
+        let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
+        if let Some(Step::Back(_)) = step {
+            // Logical time stood here; it goes on from here, slower than real time.
+            let stood = boot + self.offset.load(Ordering::Acquire);
+            self.pace.raise(boot, stood);
+        }
+        self.offset
+            .store(offset - self.epoch_nanos, Ordering::Release);
+        drop(cold);
+        if let Some(step) = step {
+            match step {
+                Step::Back(_) => self.stats.steps_back.add(1),
+                // Counted when it was doubted.
+                Step::Forward(_) if known => {}
+                Step::Forward(_) | Step::Doubted(_) => self.stats.steps_forward.add(1),
+            }
+            self.tell(&Event::Clock(step));
+            self.wake_keeper();
+        }
     }
 }

@@ -47,7 +47,7 @@ impl<S: Storage> Claim<S> {
         };
         claim.alone(|claim| {
             if !claim.lock_bytes(&claim.lock, LOCK, range)? {
-                return Err(claim.held());
+                return Err(claim.held(range));
             }
             match claim.check_path(&claim.lock, LOCK) {
                 // Deleted since it was opened: the next try opens the one in its place.
@@ -208,7 +208,7 @@ impl<S: Storage> Claim<S> {
             };
             let Some(file) = known else { continue };
             if range.overlaps(&self.range) && !self.lock_bytes(&file, &name, self.range)? {
-                return Err(self.held());
+                return Err(self.held(self.range));
             }
             files.insert(range, file);
         }
@@ -293,7 +293,7 @@ impl<S: Storage> Claim<S> {
         for range in ranges {
             for part in range.without(self.range) {
                 if !self.lock_bytes(&lock, LOCK, part)? {
-                    return Err(self.held());
+                    return Err(self.held(part));
                 }
             }
         }
@@ -350,14 +350,15 @@ impl<S: Storage> Claim<S> {
         }
     }
 
-    /// The refusal for a lock that somebody else has, with what the marks tell of them.
-    fn held(&self) -> MarkError {
+    /// The refusal for a lock on a part of `range` that somebody else has, with what the marks tell
+    /// of them.
+    fn held(&self, range: MachineRange) -> MarkError {
         let holder = self.ranges().ok().and_then(|ranges| {
             let file = |range: &MachineRange| {
                 let file = self.storage.open(&mark_name(*range)).ok()??;
                 self.seen(*range, &file).ok()
             };
-            overlapping(self.range, &ranges)
+            overlapping(range, &ranges)
                 .iter()
                 .filter_map(file)
                 .flat_map(|seen| seen.valid().cloned().collect::<Vec<_>>())
@@ -366,7 +367,7 @@ impl<S: Storage> Claim<S> {
         });
         MarkError::Held {
             directory: self.directory.clone(),
-            range: self.range,
+            range,
             holder: holder.map_or_else(
                 || "it has not written its mark yet".to_owned(),
                 |holder| format!("its mark was last written by {holder}"),

@@ -1,0 +1,92 @@
+//! Taking IDs whose ticks, or whose bound, have yet to come.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Issuer, Refusal, nanos};
+use crate::clock::Clock;
+use crate::id::generator::{Blocked, Reservation};
+
+/// Why nothing was reserved at once.
+pub(super) enum Delay {
+    Refused(Refusal),
+    /// The generator is not open: not yet, or not any more.
+    NotOpen,
+    /// The next free ID is of this tick, which is too far off.
+    Later(u64),
+    /// The bound, which was this, has to rise first.
+    Bound(u64),
+}
+
+impl<C: Clock> Issuer<C> {
+    /// Takes up to `wanted` IDs out of the order, of ticks that begin within `patience`.
+    pub(super) fn reserve(
+        &self,
+        boot: i64,
+        patience: Duration,
+        wanted: NonZeroU32,
+    ) -> Result<Reservation, Delay> {
+        let now = self.wall_tick(boot);
+        let Some(next) = self.generator.tick() else {
+            return Err(Delay::NotOpen);
+        };
+        if next > now {
+            // What was not used while ahead of the wall clock is not made up for.
+            self.pace.cap(boot, self.beginning(next + 1));
+        }
+        if self.too_far_ahead(next, now) {
+            return Err(Delay::Refused(self.clock_ahead(next, now)));
+        }
+        let bound = self.bound.get();
+        if bound.saturating_sub(now.max(next)) < self.half_window {
+            self.want_window();
+        }
+        let horizon = self
+            .begun(boot + nanos(patience))
+            .min(self.furthest_issue(now));
+        match self.generator.reserve(now, wanted, bound.min(horizon)) {
+            Ok(reservation) => {
+                self.count_exhaustion(&reservation, now);
+                Ok(reservation)
+            }
+            Err(Blocked::Above(tick)) if tick > bound => Err(Delay::Bound(bound)),
+            Err(Blocked::Above(tick)) => Err(Delay::Later(tick)),
+            Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
+            Err(Blocked::Closed) => Err(Delay::NotOpen),
+        }
+    }
+
+    /// The first ID of a tick that has not come yet is taken when the one before is used up.
+    fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
+        let opened = reservation.first_tick() + u64::from(!reservation.opens_tick());
+        let first = self.first.load(Ordering::Relaxed);
+        let from = opened.max(now + 1);
+        let from = from + u64::from(from == first);
+        let count = (reservation.last_tick() + 1).saturating_sub(from);
+        self.stats.sequence_exhausted.add(count);
+    }
+
+    /// Waits until the published bound is above `bound`.
+    pub(super) async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
+        let until = Instant::now() + patience;
+        loop {
+            // Taken before the look, or a rise between the two would be missed.
+            let raised = self.raised.notified();
+            if self.bound.get() > bound {
+                return Ok(());
+            }
+            self.want_window();
+            if timeout_at(until, raised).await.is_err() {
+                let error = self.cold().mark_error.clone();
+                return Err(Refusal::WindowUsedUp {
+                    reason: error.unwrap_or_else(|| {
+                        "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
+                    }),
+                });
+            }
+        }
+    }
+}
