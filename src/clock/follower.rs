@@ -11,7 +11,7 @@ const SMALL: i64 = SECOND;
 /// A step forward up to this is believed once it has stood for a while; a larger one needs an operator.
 const LARGE: i64 = 24 * 3600 * SECOND;
 /// How long an offset must stand at least before it is trusted.
-pub const SETTLING: Duration = Duration::from_secs(30);
+const SETTLING: Duration = Duration::from_secs(30);
 
 /// Follows the offset of the wall clock to the boot clock.
 ///

@@ -1,4 +1,4 @@
-//! The table of configuration keys: their names, defaults and one-line documentation.
+//! The table of configuration keys: their names and defaults.
 //!
 //! The loader takes its defaults and its known names from here, and tests hold the installed file,
 //! the commented example and the manual page against it.
@@ -14,8 +14,6 @@ pub struct Key {
     pub example: &'static str,
     /// Whether SIGHUP applies a change; everything else takes a restart.
     pub reloads: bool,
-    /// What it does, in one line.
-    pub doc: &'static str,
 }
 
 /// What the names of environment variables begin with.
@@ -26,130 +24,30 @@ pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log
 
 /// Every key, in the order of the example file.
 pub const KEYS: [Key; 24] = [
-    Key::new(
-        "profile",
-        r#""sonyflake""#,
-        "layout, epoch, bare variables, port and replies",
-    ),
-    Key::open(
-        "epoch",
-        r#""2014-09-01T00:00:00Z""#,
-        "where the time field counts from (RFC 3339, UTC, whole milliseconds); the profile's own if unset",
-    ),
-    Key::open(
-        "layout.time_bits",
-        "39",
-        "bits of the time field, 32 to 48; the profile's own if unset",
-    ),
-    Key::open(
-        "layout.sequence_bits",
-        "8",
-        "bits of the sequence, 1 to 22; the profile's own if unset",
-    ),
-    Key::open(
-        "layout.machine_bits",
-        "16",
-        "bits of the machine ID with its datacenter, 1 to 22; the profile's own if unset",
-    ),
-    Key::open(
-        "layout.tick",
-        r#""10ms""#,
-        "what the time field counts, 1ms to 1m; the profile's own if unset",
-    ),
-    Key::open(
-        "shard.id",
-        "1",
-        "the machine ID, or a range of them such as \"16-31\"; has to be set",
-    ),
-    Key::new(
-        "shard.source",
-        r#""static""#,
-        "where the shard number comes from",
-    ),
-    Key::new(
-        "http.listen",
-        r#"["127.0.0.1:7001"]"#,
-        "addresses (\"ip:port\") and Unix sockets (\"unix:/path\"); port 8080 in the Snowflake profiles",
-    ),
-    Key::open(
-        "http.workers",
-        "2",
-        "threads that serve requests, 1 to 1024; one per CPU if unset",
-    ),
-    Key::new(
-        "http.deadline",
-        r#""250ms""#,
-        "longest that a request waits for its tick, 1ms to 10s",
-    ),
-    Key::new(
-        "http.idle_timeout",
-        r#""30s""#,
-        "longest silence on a connection, 1s to 1h",
-    )
-    .reloading(),
-    Key::new(
-        "http.header_bytes",
-        "8192",
-        "largest request head, 8192 to 1048576",
-    )
-    .reloading(),
-    Key::new(
-        "http.body_bytes",
-        "4096",
-        "largest request body, 0 to 1048576",
-    )
-    .reloading(),
-    Key::new(
-        "http.connections",
-        "16384",
-        "most connections at a time, 1 to 1048576",
-    ),
-    Key::new(
-        "http.bulk_replies",
-        "4",
-        "most replies with many IDs at a time, 1 to 1024",
-    ),
-    Key::new(
-        "http.drain",
-        r#""5s""#,
-        "longest wait for open requests at shutdown, 0s to 5m",
-    ),
-    Key::open(
-        "state.dir",
-        r#""/var/lib/shardflake""#,
-        "where the marks and the lock lie; $STATE_DIRECTORY, else $XDG_STATE_HOME/shardflake if unset",
-    ),
-    Key::new(
-        "state.window",
-        r#""1s""#,
-        "how far ahead of use the mark is kept, 100ms to 1m",
-    ),
-    Key::new(
-        "state.create",
-        "true",
-        "make a mark where there is none; false where a volume must be mounted",
-    ),
-    Key::new(
-        "state.allow_network_fs",
-        "false",
-        "allow a state directory whose locks may be local to one kernel",
-    ),
-    Key::new(
-        "clock.max_ahead",
-        r#""5s""#,
-        "largest lead over the clock at which IDs are issued, 200ms to 10m",
-    ),
-    Key::new(
-        "clock.require_sync",
-        "false",
-        "issue only while the kernel says that the clock is synchronised",
-    ),
-    Key::new(
-        "log.level",
-        r#""info""#,
-        "error, warn, info, debug or trace",
-    )
-    .reloading(),
+    Key::new("profile", r#""sonyflake""#),
+    Key::open("epoch", r#""2014-09-01T00:00:00Z""#),
+    Key::open("layout.time_bits", "39"),
+    Key::open("layout.sequence_bits", "8"),
+    Key::open("layout.machine_bits", "16"),
+    Key::open("layout.tick", r#""10ms""#),
+    Key::open("shard.id", "1"),
+    Key::new("shard.source", r#""static""#),
+    Key::new("http.listen", r#"["127.0.0.1:7001"]"#),
+    Key::open("http.workers", "2"),
+    Key::new("http.deadline", r#""250ms""#),
+    Key::new("http.idle_timeout", r#""30s""#).reloading(),
+    Key::new("http.header_bytes", "8192").reloading(),
+    Key::new("http.body_bytes", "4096").reloading(),
+    Key::new("http.connections", "16384").reloading(),
+    Key::new("http.bulk_replies", "4"),
+    Key::new("http.drain", r#""5s""#),
+    Key::open("state.dir", r#""/var/lib/shardflake""#),
+    Key::new("state.window", r#""1s""#),
+    Key::new("state.create", "true"),
+    Key::new("state.allow_network_fs", "false"),
+    Key::new("clock.max_ahead", r#""5s""#),
+    Key::new("clock.require_sync", "false"),
+    Key::new("log.level", r#""info""#).reloading(),
 ];
 
 /// What other servers call some of these; likeness alone would not find them.
@@ -167,21 +65,20 @@ const ALIASES: [(&str, &str); 10] = [
 ];
 
 impl Key {
-    const fn new(name: &'static str, default: &'static str, doc: &'static str) -> Self {
+    const fn new(name: &'static str, default: &'static str) -> Self {
         Self {
             name,
             default: Some(default),
             example: default,
             reloads: false,
-            doc,
         }
     }
 
     /// A key without a fixed default.
-    const fn open(name: &'static str, example: &'static str, doc: &'static str) -> Self {
+    const fn open(name: &'static str, example: &'static str) -> Self {
         Self {
             default: None,
-            ..Self::new(name, example, doc)
+            ..Self::new(name, example)
         }
     }
 
