@@ -203,7 +203,6 @@ fn limits(config: &Config) -> Limits {
         body_bytes: http.body_bytes,
         connections: http.connections,
         bulk_replies: http.bulk_replies,
-        drain: http.drain,
     }
 }
 

@@ -380,6 +380,7 @@ fn a_reload_tells_what_it_can_apply() {
         "http.idle_timeout",
         "http.header_bytes",
         "http.body_bytes",
+        "http.connections",
         "log.level",
     ];
     assert!(reloading.eq(expected));

@@ -41,11 +41,9 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The most connections that are open at a time; more wait to be accepted.
     pub connections: usize,
-    /// The most replies with many IDs at a time; more are refused with 429. Only [`App::new`] reads it.
+    /// The most replies with many IDs at a time; more are refused with 429. It stays as it is for as
+    /// long as the [`App`] lives.
     pub bulk_replies: usize,
-    /// How long open connections have to finish when the server stops. Whoever awaits
-    /// [`run`] sees to this one.
-    pub drain: Duration,
 }
 
 impl Default for Limits {
@@ -56,7 +54,6 @@ impl Default for Limits {
             body_bytes: 4 * 1024,
             connections: 16_384,
             bulk_replies: 4,
-            drain: Duration::from_secs(5),
         }
     }
 }
@@ -106,7 +103,12 @@ impl App {
 
     /// Sets the limits for connections that are accepted from now on; open ones keep theirs.
     pub fn set_limits(&self, limits: Limits) {
-        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+        let mut current = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Limits {
+            bulk_replies: current.bulk_replies,
+            ..limits
+        };
+        drop(current);
         self.room.notify_one();
     }
 

@@ -155,6 +155,12 @@ fn new_limits_hold_for_new_connections() {
     let mut new = server.connect();
     new.send(post);
     assert_eq!(new.reply().status, 413);
+    // The places for bulk replies are counted from the start on.
+    server.app.set_limits(Limits {
+        bulk_replies: 1,
+        ..Limits::default()
+    });
+    assert_eq!(server.app.limits(), Limits::default());
 }
 
 #[test]
