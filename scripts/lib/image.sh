@@ -115,6 +115,7 @@ publish_image() {
   # shellcheck disable=SC2016 # dpkg-query replaces the names, not the shell.
   name=$(lx exec "$temporary" -- dpkg-query --show --showformat='${Package} ${Version}' shardflake)
   after=$(root_kilobytes)
+  fix_port
   enable_service
   clean_instance
   change lx stop --force "$temporary"
@@ -134,6 +135,12 @@ clean_instance() {
     rm -f /root/shardflake.deb /var/lib/systemd/random-seed /var/lib/dbus/machine-id
     rm -rf /var/log/journal/* /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
     : >/etc/machine-id'
+}
+
+# Whatever the profile: the proxies of instances lead to it.
+fix_port() {
+  change lx exec "$temporary" -- \
+    sed -i 's/^listen = \["127.0.0.1"\]     /listen = ["127.0.0.1:7001"]/' /etc/shardflake/shardflake.toml
 }
 
 # Instances are to serve at boot, as soon as they have a number; until then the unit keeps quiet.

@@ -39,6 +39,20 @@ fn both_services_are_protected_alike() {
     assert_eq!(one, several);
 }
 
+/// What installs the package is to know the number that the unit will be given.
+#[test]
+fn the_installation_asks_with_the_variables_that_the_unit_passes_on() {
+    let script = include_str!("../../packaging/debian/postinst");
+    let unit = settings("shardflake.service");
+    let passed = unit
+        .iter()
+        .find_map(|line| line.strip_prefix("PassEnvironment="));
+    let names: Vec<_> = passed.unwrap().split(' ').collect();
+    assert!(names.contains(&"SHARD_ID"));
+    let asked = format!("variables '{}'", names.join(r"\|"));
+    assert!(script.contains(&asked), "{asked}");
+}
+
 #[test]
 fn the_catalogue_explains_every_kind_of_record() {
     let text = read("shardflake.catalog");

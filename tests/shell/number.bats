@@ -7,7 +7,7 @@ setup() {
   mkdir -p "$root/run/systemd" "$root/proc/self/ns" "$root/etc/shardflake"
   echo lxc >"$root/run/systemd/container"
   : >"$root/proc/self/ns/pid"
-  unset SHARD_ID
+  unset SHARD_ID SHARDFLAKE_SHARD__ID WORKER_ID MACHINE_ID DATACENTER_ID POD_NAME
   process 1 systemd /sbin/init
 }
 
@@ -191,6 +191,21 @@ next_start() {
   number
   [ "$status" -eq 0 ]
   [ -z "$(written)" ]
+}
+
+@test "so is one by another profile's variable" {
+  for variable in WORKER_ID MACHINE_ID DATACENTER_ID POD_NAME SHARDFLAKE_SHARD__ID; do
+    export "$variable=1"
+    number
+    unset "$variable"
+    [ "$status" -eq 0 ] || {
+      echo "left out: $variable"
+      false
+    }
+    [ -z "$(written)" ]
+  done
+  number
+  [ "$status" -eq 1 ]
 }
 
 @test "a value stays one value, whatever is in it" {

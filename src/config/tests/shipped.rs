@@ -59,21 +59,34 @@ fn the_shipped_files_load() {
     assert!(load_with(EXAMPLE, &shard, &Flags::default()).is_ok());
 }
 
-#[test]
-fn the_file_in_images_listens_on_all_addresses() {
-    for (profile, numbers, port) in [
-        ("sonyflake", ["SHARD_ID", "SHARD_ID"], 7001),
-        ("snowflake", ["WORKER_ID", "WORKER_ID"], 8080),
-        ("snowflake-node", ["MACHINE_ID", "MACHINE_ID"], 8080),
-        ("snowflake-dc", ["DATACENTER_ID", "MACHINE_ID"], 8080),
-    ] {
-        let [first, second] = numbers;
+const NUMBERS: [(&str, [&str; 2], u16); 4] = [
+    ("sonyflake", ["SHARD_ID", "SHARD_ID"], 7001),
+    ("snowflake", ["WORKER_ID", "WORKER_ID"], 8080),
+    ("snowflake-node", ["MACHINE_ID", "MACHINE_ID"], 8080),
+    ("snowflake-dc", ["DATACENTER_ID", "MACHINE_ID"], 8080),
+];
+
+/// Each profile's port and addresses, by a file that says where to listen and not which port.
+fn listens(file: &str, address: impl Fn(u16) -> Listen) {
+    for (profile, [first, second], port) in NUMBERS {
         let variables = [("SHARDFLAKE_PROFILE", profile), (first, "1"), (second, "1")];
-        let config = load_with(IN_IMAGES, &variables, &Flags::default()).unwrap();
+        let config = load_with(file, &variables, &Flags::default()).unwrap();
         assert_eq!(config.state.dir, Path::new("/var/lib/shardflake"));
-        assert_eq!(config.http.listen, [Listen::all_addresses(port)]);
+        assert_eq!(config.http.listen, [address(port)]);
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
     }
+}
+
+#[test]
+fn the_installed_file_listens_on_loopback() {
+    listens(INSTALLED, |port| {
+        format!("127.0.0.1:{port}").parse().unwrap()
+    });
+}
+
+#[test]
+fn the_file_in_images_listens_on_all_addresses() {
+    listens(IN_IMAGES, Listen::all_addresses);
 }
 
 #[test]
