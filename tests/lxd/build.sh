@@ -95,7 +95,10 @@ foreign_things_are_left_alone() {
 # A real one: this LXD, asked over the network.
 image_of_an_image_server() {
   local file
-  [[ $own_lxd == true ]] || fail "not on an LXD that others use"
+  [[ $own_lxd == true ]] || {
+    echo "    left out: others use this LXD"
+    return
+  }
   # The list of servers is not to be the user's own. The first call with a new one says hello.
   export LXD_CONF=$scratch/client INCUS_CONF=$scratch/client
   lxc remote list >/dev/null 2>&1

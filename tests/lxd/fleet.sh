@@ -32,7 +32,7 @@ shardflake-shard2 2 7003 RUNNING OK" ]] || fail "the list is another"
   if scripts/shard --conf "$(configuration 'CONTAINER_NAME="sf-other"')" remove 1 2>/dev/null; then
     fail "it removed what is not there"
   fi
-  scripts/shard logs 1 | grep -q 'shard 1' || fail "its journal does not tell"
+  grep -q 'shard 1' <<<"$(scripts/shard logs 1)" || fail "its journal does not tell"
 }
 
 # Some 100,000 IDs, from three shards at once.

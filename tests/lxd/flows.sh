@@ -13,6 +13,10 @@ flow_before_boot() {
   # Nothing more is needed, and asking for it does no harm.
   lxc exec shardflake-shard1 -- systemctl start shardflake
   [[ $(machine_of "$(id_of shardflake-shard1)") == 1 ]] || fail "not of shard 1"
+  # No port of the host leads to it.
+  [[ $(scripts/shard list | awk '{ print $1, $2, $3, $4, $5 }') == "NAME NUMBER PORT STATE HEALTH
+shardflake-v1 0 7001 RUNNING OK
+shardflake-shard1 1 - RUNNING -" ]] || fail "the list is another: $(scripts/shard list)"
   lxc delete --force shardflake-shard1
 }
 
