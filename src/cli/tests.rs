@@ -204,6 +204,13 @@ fn layouts_show_lifetime_and_capacity() {
     let entries: serde_json::Value = serde_json::from_str(&own.out).unwrap();
     assert_eq!(entries[5]["epoch"], "2020-01-01T00:00:00Z");
     assert_eq!(entries[2]["ids_per_second"], 4_096_000);
+    let long = [
+        ("SHARDFLAKE_LAYOUT__TIME_BITS", "45"),
+        ("SHARDFLAKE_LAYOUT__SEQUENCE_BITS", "8"),
+        ("SHARDFLAKE_LAYOUT__MACHINE_BITS", "10"),
+    ];
+    let answer = ask_with(&["layouts"], &long, "");
+    assert!(answer.out.contains("  after 9999  "), "{}", answer.out);
 }
 
 #[test]

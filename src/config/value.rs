@@ -127,8 +127,13 @@ pub fn rfc3339(text: &str) -> Result<SystemTime, ValueError> {
 }
 
 /// Writes a time in milliseconds since 1970 as RFC 3339, with milliseconds only where there are some.
+/// A year of more than four digits cannot be written so.
 #[must_use]
 pub fn show_time(unix_ms: u64) -> String {
+    const YEAR_10000: u64 = 253_402_300_800_000;
+    if unix_ms >= YEAR_10000 {
+        return "after 9999".to_owned();
+    }
     let time = UNIX_EPOCH + Duration::from_millis(unix_ms);
     if unix_ms.is_multiple_of(1000) {
         return humantime::format_rfc3339_seconds(time).to_string();

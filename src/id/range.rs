@@ -32,11 +32,16 @@ pub enum RangeError {
         /// The number after the dash.
         last: u32,
     },
+    /// More digits than any machine field holds.
+    #[error(
+        "shard number {0} fits no layout; use 0 to 65535, or with more machine bits up to 4194303"
+    )]
+    Huge(String),
     /// Above what the layout's machine field holds.
     #[error("shard number {value} does not fit this layout; use 0 to {max}")]
     TooLarge {
         /// The number that was asked for.
-        value: u64,
+        value: u32,
         /// The largest that fits.
         max: u32,
     },
@@ -113,7 +118,7 @@ impl MachineRange {
     pub fn below(self, max: u32) -> Result<Self, RangeError> {
         if self.last > max {
             return Err(RangeError::TooLarge {
-                value: u64::from(self.last),
+                value: self.last,
                 max,
             });
         }
@@ -135,12 +140,7 @@ impl FromStr for MachineRange {
             if !(digits && canonical) {
                 return Err(RangeError::Malformed(text.to_owned()));
             }
-            // Too many digits for any machine field: report the largest number there is.
-            let value = part.parse::<u64>().unwrap_or(u64::MAX);
-            u32::try_from(value).map_err(|_| RangeError::TooLarge {
-                value,
-                max: u32::MAX,
-            })
+            part.parse().map_err(|_| RangeError::Huge(part.to_owned()))
         };
         let (first, last) = match text.split_once('-') {
             Some((first, last)) => (number(first)?, number(last)?),
@@ -209,10 +209,9 @@ mod tests {
             })
         );
         for huge in ["4294967296", "99999999999999999999999"] {
-            assert!(matches!(
-                huge.parse::<MachineRange>(),
-                Err(RangeError::TooLarge { .. })
-            ));
+            let error = huge.parse::<MachineRange>().unwrap_err();
+            assert_eq!(error, RangeError::Huge(huge.to_owned()));
+            assert!(error.to_string().contains("use 0 to 65535"), "{error}");
         }
         let all: MachineRange = "0-65535".parse().unwrap();
         assert_eq!(all.fit(&Layout::SONYFLAKE), Ok(all));
