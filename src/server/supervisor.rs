@@ -9,7 +9,7 @@ use log::Level;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use super::{Reload, limits};
 use crate::config::{Change, Config, reload_difference};
@@ -35,7 +35,9 @@ pub(super) struct Supervisor {
     hangup: Signal,
     status: String,
     ready: bool,
-    issued: u64,
+    /// IDs a second, and from what on it is measured next.
+    rate: u64,
+    measured: (Instant, u64),
     warned_of_sync: bool,
 }
 
@@ -64,7 +66,8 @@ impl Supervisor {
             hangup: signal(SignalKind::hangup())?,
             status: String::new(),
             ready: false,
-            issued: 0,
+            rate: 0,
+            measured: (Instant::now(), 0),
             warned_of_sync: false,
         })
     }
@@ -85,7 +88,10 @@ impl Supervisor {
                 _ = self.hangup.recv() => self.reload(),
                 result = &mut *keeper => return End::Keeper(result),
                 _ = changes.changed() => self.report(),
-                _ = round.tick() => self.report(),
+                _ = round.tick() => {
+                    self.measure();
+                    self.report();
+                }
                 () = tick(&mut watchdog) => {
                     // From the issuing path; a shard that rightly waits is alive as well.
                     if issuer.alive() {
@@ -127,10 +133,16 @@ impl Supervisor {
         self.status = status;
     }
 
-    fn status_line(&mut self, health: &Health) -> String {
-        let shard = self.issuer.machines();
+    fn measure(&mut self) {
+        let (then, before) = self.measured;
         let total = self.issuer.stats().ids_issued.total();
-        let rate = total - std::mem::replace(&mut self.issued, total);
+        let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.rate = (total - before).saturating_mul(1000) / millis.max(1);
+        self.measured = (Instant::now(), total);
+    }
+
+    fn status_line(&self, health: &Health) -> String {
+        let (shard, rate) = (self.issuer.machines(), self.rate);
         if let Some(refusal) = &health.refusal {
             return format!("shard {shard}: {}: {refusal}", health.state);
         }
