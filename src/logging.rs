@@ -140,6 +140,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
         }
         Event::Waiting(wait) => (Level::Warn, Kind::Waiting, format!("waiting: {wait}")),
         Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
+        Event::AcceptUnread(error) => (Level::Warn, Kind::StateWarning, error.to_string()),
         Event::MarkCreated(bound) => (
             Level::Info,
             Kind::MarkChanged,
@@ -199,6 +200,7 @@ impl Log for Stderr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuer::AcceptError;
     use std::collections::HashSet;
     use std::time::Duration;
 
@@ -227,6 +229,11 @@ mod tests {
                 "accept-clock",
             ),
             (Event::LockHeld("held".into()), Level::Warn, "held"),
+            (
+                Event::AcceptUnread(AcceptError::Text("x".into())),
+                Level::Warn,
+                "accept-clock",
+            ),
             (Event::MarkCreated(7), Level::Info, "bound 7"),
             (Event::MarksSettled, Level::Info, "marks"),
             (Event::Opened(8), Level::Info, "tick 8"),

@@ -117,7 +117,9 @@ impl From<&StateError> for Exit {
 impl From<&state::Error> for Exit {
     fn from(error: &state::Error) -> Self {
         match error {
-            state::Error::NoShard | state::Error::NothingToAdopt { .. } => Self::Config,
+            state::Error::NoShard
+            | state::Error::NothingToAdopt { .. }
+            | state::Error::Clock(_) => Self::Config,
             state::Error::Directory(error) => error.into(),
             state::Error::Mark(error) => error.into(),
             state::Error::Past { .. } | state::Error::Ahead { .. } => Self::Usage,

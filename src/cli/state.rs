@@ -1,8 +1,8 @@
 //! `shardflake state`: marks, for operators.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Environment, Flags, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
-use crate::issuer::{ACCEPT_CLOCK, accepted_until};
+use crate::issuer::{ACCEPT_CLOCK, AcceptError, accepted_until};
 use crate::mark::rules::{self, Now, Policy, Seen, Verdict, mark_name};
 use crate::mark::slot::Slot;
 use crate::mark::storage::Storage;
@@ -31,6 +31,9 @@ pub enum Error {
     /// The mark cannot be had, or the rules refuse.
     #[error(transparent)]
     Mark(#[from] MarkError),
+    /// What was said of the clock before cannot be read.
+    #[error(transparent)]
+    Clock(#[from] AcceptError),
     /// `init` and `adopt` are for one shard.
     #[error(
         "no shard number is set: set SHARD_ID=1, or --shard-id 1, or [shard] id in the configuration file"
@@ -197,14 +200,8 @@ fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<u64, Err
 }
 
 fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    there_is_a_mark(upkeep)?;
     let (mut claim, policy, now) = claim(upkeep)?;
-    if claim.look().map_err(Error::from)?.overlapping.is_empty() {
-        return Err(Error::NothingToAdopt {
-            directory: policy.directory,
-            shard: policy.range,
-        }
-        .into());
-    }
     let bound = claim.adopt(&state::author(policy.layout), |view| {
         rules::adoptable(view, &policy)?;
         Ok(rules::adopted_bound(view, &policy, &now)?)
@@ -212,6 +209,21 @@ fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure
     let bound = bound.map_err(Error::from)?;
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
     done(&policy, &name, "adopted", bound, json, out)
+}
+
+/// Looked at without locks, so that nothing is made in a directory that is not the one meant.
+fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
+    let shard = upkeep.shard.ok_or(Error::NoShard)?;
+    let directory = upkeep.state.dir.display().to_string();
+    let marks = match survey(&Directory::new(&upkeep.state.dir), &directory) {
+        Ok((marks, _)) => marks,
+        Err(MarkError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    if marks.iter().any(|mark| mark.range.overlaps(&shard)) {
+        return Ok(());
+    }
+    Err(Error::NothingToAdopt { directory, shard })
 }
 
 fn done(
@@ -339,8 +351,9 @@ fn accept_clock(
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o640)
             .open(&temporary)?;
+        // Root may write it, and the service's user has to read it; the directory keeps out others.
+        file.set_permissions(Permissions::from_mode(0o644))?;
         writeln!(file, "{text}")?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;
@@ -369,7 +382,7 @@ fn claim(upkeep: &Upkeep) -> Result<(Claim<Directory>, Policy, Now), Error> {
         wall: SystemClock.realtime(),
         doubted: None,
         synchronised: SystemClock.synchronised(),
-        accept_until: accepted_until(&directory),
+        accept_until: accepted_until(&directory)?,
     };
     let claim = Claim::take(directory, policy.directory.clone(), shard)?;
     Ok((claim, policy, now))

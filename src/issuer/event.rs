@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AcceptError;
 use crate::clock::Step;
 use crate::mark::rules::Wait;
 
@@ -15,6 +16,8 @@ pub enum Event {
     Waiting(Wait),
     /// Another process has the locks.
     LockHeld(String),
+    /// What an operator says of the clock cannot be read.
+    AcceptUnread(AcceptError),
     /// A mark was created, with its bound.
     MarkCreated(u64),
     /// Marks were split or merged for this shard's range.

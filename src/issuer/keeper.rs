@@ -18,7 +18,7 @@ use crate::mark::slot::BootId;
 use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, MarkError, Record};
 
-pub use clock::{ACCEPT_CLOCK, accepted_until};
+pub use clock::{ACCEPT_CLOCK, AcceptError, accepted_until};
 
 /// How long a lock that somebody else holds is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +49,8 @@ pub struct Keeper<S: Storage, C> {
     moved: (u64, i64),
     /// Boot time before which a failed write is not tried again, however many requests ask for it.
     retry: i64,
+    /// Why what an operator says of the clock cannot be read, if that was told.
+    unread: Option<AcceptError>,
     warned_of_end: bool,
 }
 
@@ -99,6 +101,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             trusted: None,
             moved: (0, 0),
             retry: 0,
+            unread: None,
             warned_of_end: false,
         }
     }
@@ -126,7 +129,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
         if issuer.cold().verdict != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
-            let accept_until = accepted_until(&self.storage);
+            let accept_until = self.accepted();
             issuer.cold().accept_until = accept_until;
         }
         issuer.observe_clock();

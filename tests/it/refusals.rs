@@ -129,6 +129,7 @@ fn there_must_be_a_mark_to_adopt() {
     assert_eq!(refused.status.code(), Some(78));
     let text = String::from_utf8(refused.stderr).unwrap();
     assert!(text.contains("shardflake state init"), "{text}");
+    assert!(!home.state().exists(), "it made what it did not find");
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(crate) fn adopt(
         wall: clock.realtime(),
         doubted: None,
         synchronised: Some(true),
-        accept_until: accepted_until(&disk),
+        accept_until: accepted_until(&disk).unwrap_or_default(),
     };
     let mut claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
     claim.adopt(author, |view| {

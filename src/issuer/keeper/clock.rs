@@ -1,5 +1,6 @@
 //! What time it is for the keeper: which clock a start believes, and what an operator accepts.
 
+use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -20,10 +21,11 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// measured from the mark's offset; any other clock is taken as it is, for the rules to judge:
     /// one that is mended late must find a shard that serves.
     pub(super) fn follow_clock(&mut self, view: &View) {
+        let accept_until = self.accepted();
         let clock = &self.issuer.clock;
         let (boot, offset) = (clock.boottime(), clock.offset());
         let mut cold = self.issuer.cold();
-        cold.accept_until = accepted_until(&self.storage);
+        cold.accept_until = accept_until;
         let known = cold.follower.as_ref().map(Follower::offset);
         let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
         if let (Some(was), Some(known)) = (trusted, known)
@@ -40,6 +42,23 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         drop(cold);
         self.issuer.observe_clock();
+    }
+
+    /// What an operator says of the clock. That it cannot be read is told once, and taken for nothing.
+    pub(super) fn accepted(&mut self) -> Option<i64> {
+        match accepted_until(&self.storage) {
+            Ok(until) => {
+                self.unread = None;
+                until
+            }
+            Err(error) => {
+                if self.unread.as_ref() != Some(&error) {
+                    self.issuer.tell(&Event::AcceptUnread(error.clone()));
+                    self.unread = Some(error);
+                }
+                None
+            }
+        }
     }
 
     /// The clock's offset at the newest moment that the marks tell of this boot.
@@ -92,11 +111,35 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     }
 }
 
-/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970.
-pub fn accepted_until(storage: &impl Storage) -> Option<i64> {
-    let file = storage.open(ACCEPT_CLOCK).ok()??;
+/// Why it is not known whether an operator accepts the clock.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// The file cannot be read.
+    #[error(
+        "cannot read accept-clock in the state directory: {0}: let the service's user read it, or run `shardflake state accept-clock` again"
+    )]
+    Io(String),
+    /// The file does not hold a moment.
+    #[error(
+        "accept-clock in the state directory holds {0:?}, which is no time: run `shardflake state accept-clock` again, or delete it"
+    )]
+    Text(String),
+}
+
+/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970; `None` if
+/// nobody has said so.
+///
+/// # Errors
+/// [`AcceptError`] if what was said cannot be read.
+pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError> {
+    let failed = |error: io::Error| AcceptError::Io(error.to_string());
+    let Some(file) = storage.open(ACCEPT_CLOCK).map_err(failed)? else {
+        return Ok(None);
+    };
     let mut bytes = [0; 64];
-    let read = file.read_at(&mut bytes, 0).ok()?;
-    let text = str::from_utf8(&bytes[..read]).ok()?;
-    timestamp::parse_rfc3339(text.trim()).map(|ms| ms.saturating_mul(1_000_000))
+    let read = file.read_at(&mut bytes, 0).map_err(failed)?;
+    let text = String::from_utf8_lossy(&bytes[..read]);
+    let moment = timestamp::parse_rfc3339(text.trim())
+        .ok_or_else(|| AcceptError::Text(text.trim().to_owned()))?;
+    Ok(Some(moment.saturating_mul(1_000_000)))
 }
