@@ -90,8 +90,10 @@ pub struct Issuer<C> {
     keeper: OnceLock<Thread>,
     wanted: AtomicBool,
     stopping: AtomicBool,
-    /// Boot time at which the keeper last began a round; `i64::MAX` while it is at the disk.
+    /// Boot time at which the keeper last went to the disk, or came back.
     keeper_seen: AtomicI64,
+    /// Whether the keeper is at the disk.
+    at_disk: AtomicBool,
     observer: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -134,6 +136,7 @@ impl<C: Clock> Issuer<C> {
             keeper: OnceLock::new(),
             wanted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            at_disk: AtomicBool::new(false),
             observer: Box::new(observer),
         }
     }
@@ -259,8 +262,15 @@ impl<C: Clock> Issuer<C> {
     pub fn alive(&self) -> bool {
         const OVERDUE: Duration = Duration::from_secs(30);
         let _ = self.generator.tick();
-        let seen = self.keeper_seen.load(Ordering::Acquire);
-        self.clock.boottime().saturating_sub(seen) < nanos(OVERDUE)
+        self.at_disk.load(Ordering::Acquire) || self.keeper_absent() < OVERDUE
+    }
+
+    /// How long ago the keeper went to the disk or came back.
+    fn keeper_absent(&self) -> Duration {
+        elapsed(
+            self.keeper_seen.load(Ordering::Acquire),
+            self.clock.boottime(),
+        )
     }
 
     /// Ends issuing: the keeper closes the generator and writes the exact mark.

@@ -43,7 +43,7 @@ pub enum ServerError {
     Start(MarkError),
     /// The exact mark was not written.
     #[error(
-        "{0}; the bound that is durable stands, so nothing will repeat, but the next start begins up to a window later"
+        "{0}; nothing will repeat: the next start begins above the bound that is durable, up to a window later, or waits as for a new mark if there is none"
     )]
     Finish(MarkError),
     /// An address cannot be listened on.

@@ -127,10 +127,12 @@ fn init(
     let mut created = None;
     loop {
         let view = claim.look().map_err(Error::from)?;
+        let mut marks = view.overlapping.iter();
+        let is_there = marks.any(|seen| seen.range == policy.range);
         match rules::decide(&view, &policy, &now, None) {
             Verdict::Refuse(refused) => return Err(Error::from(MarkError::from(refused)).into()),
             // The mark is there; whether its time has come is the start's business.
-            Verdict::Wait(wait) if view.overlapping.is_empty() => {
+            Verdict::Wait(wait) if !is_there => {
                 return Err(Error::from(MarkError::from(wait)).into());
             }
             Verdict::Wait(_) | Verdict::Open { .. } => break,
@@ -148,23 +150,22 @@ fn init(
         }
     }
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
-    if let Some(tick) = above {
-        let raised = raise(claim, &policy, tick)?;
-        let what = if created.is_some() {
-            "created"
-        } else {
-            "raised"
-        };
-        return done(&policy, &name, what, raised, json, out);
-    }
-    match created {
-        Some(bound) => done(&policy, &name, "created", bound, json, out),
-        None if json => Ok(writeln!(
+    let raised = match above {
+        Some(tick) => Some(raise(claim, &policy, tick)?),
+        None => None,
+    };
+    match (created, raised) {
+        (Some(created), raised) => {
+            let bound = raised.map_or(created, |(bound, _)| bound);
+            done(&policy, &name, ("created", true), bound, json, out)
+        }
+        (None, Some((bound, raised))) => done(&policy, &name, ("raised", raised), bound, json, out),
+        (None, None) if json => Ok(writeln!(
             out,
             "{}",
             serde_json::json!({"mark": name, "created": false})
         )?),
-        None => Ok(writeln!(
+        (None, None) => Ok(writeln!(
             out,
             "{name} is there already; nothing was changed"
         )?),
@@ -190,25 +191,37 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
     Ok(tick)
 }
 
-/// Raises the mark to `tick`, unless it is there already; the bound that it has then.
-fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<u64, Error> {
+/// Raises the mark to `tick`, unless it is there already: the bound that it has then, and whether that
+/// is new.
+fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<(u64, bool), Error> {
     let author = state::author(policy.layout);
     let moment = author.moment;
     let mut record = claim.into_record(author)?;
+    let before = record.bound();
     record.extend(tick, moment)?;
-    Ok(record.bound())
+    Ok((record.bound(), record.bound() > before))
 }
 
 fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     there_is_a_mark(upkeep)?;
     let (mut claim, policy, now) = claim(upkeep)?;
+    // Those that overlap, whatever their ranges.
+    let mut names = Vec::new();
     let bound = claim.adopt(&state::author(policy.layout), |view| {
         rules::adoptable(view, &policy)?;
+        let path = |seen: &Seen| format!("{}/{}", policy.directory, mark_name(seen.range));
+        names = view.overlapping.iter().map(path).collect();
         Ok(rules::adopted_bound(view, &policy, &now)?)
     });
     let bound = bound.map_err(Error::from)?;
-    let name = format!("{}/{}", policy.directory, mark_name(policy.range));
-    done(&policy, &name, "adopted", bound, json, out)
+    done(
+        &policy,
+        &names.join(", "),
+        ("adopted", true),
+        bound,
+        json,
+        out,
+    )
 }
 
 /// Looked at without locks, so that nothing is made in a directory that is not the one meant.
@@ -229,7 +242,7 @@ fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
 fn done(
     policy: &Policy,
     name: &str,
-    what: &str,
+    (what, changed): (&str, bool),
     bound: u64,
     json: bool,
     out: &mut dyn Write,
@@ -237,9 +250,10 @@ fn done(
     let time = bound_time(policy.layout.unix_ms(bound));
     if json {
         let reply =
-            serde_json::json!({"mark": name, what: true, "bound": bound, "bound_time": time});
+            serde_json::json!({"mark": name, what: changed, "bound": bound, "bound_time": time});
         return Ok(writeln!(out, "{reply}")?);
     }
+    let what = if changed { what } else { "unchanged" };
     Ok(writeln!(out, "{what} {name}: IDs begin after {time}")?)
 }
 

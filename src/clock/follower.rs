@@ -70,10 +70,17 @@ impl Follower {
     /// Follows the clock from `offset`, trusted, at boot time `boot`.
     #[must_use]
     pub const fn new(boot: i64, offset: i64) -> Self {
+        Self::since(boot, offset, offset)
+    }
+
+    /// Follows the clock from `offset` at boot time `boot`; steps forward are measured from
+    /// `settled`.
+    #[must_use]
+    pub const fn since(boot: i64, offset: i64, settled: i64) -> Self {
         Self {
             accepted: offset,
             since: boot,
-            settled: offset,
+            settled,
             pending: None,
         }
     }

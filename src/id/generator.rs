@@ -114,8 +114,7 @@ impl Generator {
     /// compare-and-swap, and a request that succeeded before is covered by the returned tick.
     pub fn close(&self) -> Option<u64> {
         let word = self.word.swap(CLOSED, Ordering::AcqRel);
-        self.position(word)
-            .map(|next| next.tick.saturating_sub(u64::from(next.ordinal == 0)))
+        self.position(word).map(last_tick)
     }
 
     /// The tick of the next ID, unless time moves past it first; `None` while closed.
@@ -123,6 +122,13 @@ impl Generator {
     pub fn tick(&self) -> Option<u64> {
         let word = self.word.load(Ordering::Acquire);
         self.position(word).map(|next| next.tick)
+    }
+
+    /// The tick of the last ID that was taken, or the one before the first; `None` while closed.
+    #[must_use]
+    pub fn last_tick(&self) -> Option<u64> {
+        let word = self.word.load(Ordering::Acquire);
+        self.position(word).map(last_tick)
     }
 
     /// Reserves up to `wanted` IDs from the later of the generator's place and the beginning of
@@ -215,6 +221,11 @@ impl Generator {
     fn position(&self, word: u64) -> Option<Position> {
         (word < UNOPENED).then(|| self.space.position(word))
     }
+}
+
+/// The tick of the ID before the next one.
+fn last_tick(next: Position) -> u64 {
+    next.tick.saturating_sub(u64::from(next.ordinal == 0))
 }
 
 impl Reservation {

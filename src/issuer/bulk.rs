@@ -73,7 +73,7 @@ impl Bulk {
     /// Takes what can be had now of what is left.
     fn reserve<C: Clock>(&mut self, issuer: &Issuer<C>, boot: i64) -> Option<Delay> {
         let wanted = NonZeroU32::new(self.left)?;
-        match issuer.reserve(boot, ahead(issuer), wanted) {
+        match issuer.reserve(boot, issuer.bulk_ahead(), wanted) {
             Ok(reservation) => {
                 self.left -= reservation.count();
                 self.reserved.extend(reservation.runs());
@@ -96,13 +96,16 @@ impl Bulk {
             Delay::Bound(bound) => issuer.await_bound(bound, patience).await,
             Delay::Later(tick) => {
                 let begins = issuer.until_begun(boot, tick);
-                sleep(begins.saturating_sub(ahead(issuer))).await;
+                sleep(begins.saturating_sub(issuer.bulk_ahead())).await;
                 Ok(())
             }
         }
     }
 }
 
-fn ahead<C: Clock>(issuer: &Issuer<C>) -> Duration {
-    AHEAD.max(issuer.layout().tick() / 2)
+impl<C: Clock> Issuer<C> {
+    /// How far ahead a request for many takes its IDs.
+    pub(super) fn bulk_ahead(&self) -> Duration {
+        AHEAD.max(self.layout().tick() / 2)
+    }
 }

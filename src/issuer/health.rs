@@ -1,7 +1,9 @@
 //! How a shard stands, for probes and people.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::reserve::slow_disk;
 use super::{Issuer, Phase, Refusal};
 use crate::clock::{Clock, Verdict};
 use crate::mark::rules::Wait;
@@ -72,7 +74,11 @@ impl<C: Clock> Issuer<C> {
             return Some(self.clock_ahead(next, now));
         }
         // An idle shard has no window either; that alone is no reason to send requests elsewhere.
-        let reason = error?;
+        let slow = || {
+            let hangs = self.at_disk.load(Ordering::Acquire);
+            (hangs && self.keeper_absent() > self.settings.deadline).then(slow_disk)
+        };
+        let reason = error.or_else(slow)?;
         (self.bound.get() < next.max(now)).then_some(Refusal::WindowUsedUp { reason })
     }
 }

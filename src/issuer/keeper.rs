@@ -124,8 +124,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// Does what is due now.
     pub fn step(&mut self) -> Next {
         let issuer = Arc::clone(&self.issuer);
-        // While the disk takes its time the keeper rightly waits: it counts as seen until it is back.
-        issuer.keeper_seen.store(i64::MAX, Ordering::Release);
+        self.seen(true);
         let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
         if issuer.cold().verdict != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
@@ -138,10 +137,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         } else {
             self.advance(demanded)
         };
+        self.seen(false);
+        next
+    }
+
+    /// Notes that it goes to the disk, where it rightly waits as long as that takes, or is back.
+    pub(super) fn seen(&self, at_disk: bool) {
+        let issuer = &self.issuer;
         issuer
             .keeper_seen
             .store(issuer.clock.boottime(), Ordering::Release);
-        next
+        issuer.at_disk.store(at_disk, Ordering::Release);
     }
 
     fn advance(&mut self, demanded: bool) -> Next {
@@ -289,7 +295,9 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let used = next.max(now);
         let idle = boot - self.moved.1 > nanos(IDLE);
         let left = record.bound().saturating_sub(used);
-        let due = left < issuer.half_window && (demanded || !idle);
+        // After a failure also unasked: whoever looks after health only comes back when that is well.
+        let failed = issuer.cold().mark_error.is_some();
+        let due = left < issuer.half_window && (demanded || failed || !idle);
         let mut park = if idle { IDLE_ROUND } else { ROUND };
         if left >= issuer.half_window {
             // To the moment at which less than half is left.

@@ -27,9 +27,9 @@ pub enum Refusal {
     /// The mark cannot be written at the start.
     #[error("the mark cannot be written, so no ID may be issued yet: {error}")]
     Unwritable { error: String },
-    /// The wall clock was set back further than may be made up.
+    /// IDs are further ahead of the wall clock than is allowed.
     #[error(
-        "the clock was set back: IDs are {} ahead of it, at most {} is allowed: set the clock right, or wait {}",
+        "IDs are {} ahead of the clock, which was set back, or the shard was started several times in seconds; at most {} is allowed: set the clock right, or wait {}",
         span(*ahead), span(*limit), span(*left)
     )]
     ClockAhead {

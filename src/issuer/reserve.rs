@@ -33,10 +33,7 @@ impl<C: Clock> Issuer<C> {
         let Some(next) = self.generator.tick() else {
             return Err(Delay::NotOpen);
         };
-        if next > now {
-            // What was not used while ahead of the wall clock is not made up for.
-            self.pace.cap(boot, self.beginning(next + 1));
-        }
+        self.keep_pace(boot, now);
         if self.too_far_ahead(next, now) {
             return Err(Delay::Refused(self.clock_ahead(next, now)));
         }
@@ -56,6 +53,22 @@ impl<C: Clock> Issuer<C> {
             Err(Blocked::Above(tick)) => Err(Delay::Later(tick)),
             Err(Blocked::TimeFieldOver) => Err(Delay::Refused(self.time_field_over())),
             Err(Blocked::Closed) => Err(Delay::NotOpen),
+        }
+    }
+
+    /// Keeps logical time where the generator is, whose word it is. What was not used of it while
+    /// ahead of the wall clock is not made up for.
+    fn keep_pace(&self, boot: i64, now: u64) {
+        let used = self.generator.last_tick().filter(|used| *used > now);
+        let latest = self.beginning(used.map_or(now, |used| used + 1));
+        if self.pace.at(boot) > latest {
+            self.pace.cap(boot, latest);
+        }
+        if let Some(used) = used {
+            // No further behind than reservations reach: a request that had read the clock before it
+            // was set back may have gone beyond.
+            let reach = self.settings.deadline.max(self.bulk_ahead());
+            self.pace.raise(boot, self.beginning(used) - nanos(reach));
         }
     }
 
@@ -82,11 +95,14 @@ impl<C: Clock> Issuer<C> {
             if timeout_at(until, raised).await.is_err() {
                 let error = self.cold().mark_error.clone();
                 return Err(Refusal::WindowUsedUp {
-                    reason: error.unwrap_or_else(|| {
-                        "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
-                    }),
+                    reason: error.unwrap_or_else(slow_disk),
                 });
             }
         }
     }
+}
+
+/// Why the bound does not rise though nothing has failed.
+pub(super) fn slow_disk() -> String {
+    "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
 }

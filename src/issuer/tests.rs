@@ -23,15 +23,19 @@ use tokio::time::{Instant, advance, timeout_at};
 use super::*;
 use crate::clock::Step;
 use crate::mark::rules::{Policy, Wait};
-use crate::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
+use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, Directory, MarkError};
 
 const SECOND: i64 = crate::clock::SECOND;
 const NOW: i64 = 1_800_000_000 * SECOND;
 const BOOT: i64 = 5_000 * SECOND;
-const BOOT_ID: ([u8; 16], u64) = ([3; 16], 7);
+const BOOT_ID: BootId = ([3; 16], 7);
 const RATE: usize = 25_600;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
 
 /// Runs with tokio's time; steps are set by the test.
 #[derive(Clone)]
@@ -102,6 +106,16 @@ fn shard_over<S: Storage + Clone>(
     clock: &TestClock,
     settings: Settings,
 ) -> Shard<S> {
+    shard_in(BOOT_ID, storage, state, clock, settings)
+}
+
+fn shard_in<S: Storage + Clone>(
+    boot_id: BootId,
+    storage: S,
+    state: &Path,
+    clock: &TestClock,
+    settings: Settings,
+) -> Shard<S> {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
     let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
@@ -119,7 +133,7 @@ fn shard_over<S: Storage + Clone>(
     };
     let author = author(settings.layout);
     Shard {
-        keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, BOOT_ID),
+        keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id),
         issuer,
         clock: clock.clone(),
         events,

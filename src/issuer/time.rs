@@ -65,9 +65,12 @@ impl<C: Clock> Issuer<C> {
         let offset = follower.offset();
         let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
         if let Some(Step::Back(_)) = step {
-            // Logical time stood here; it goes on from here, slower than real time.
+            // Logical time stood here at most; it goes on from where the generator is, slower than
+            // real time.
             let stood = boot + self.offset.load(Ordering::Acquire);
-            self.pace.raise(boot, stood);
+            if let Some(used) = self.generator.last_tick() {
+                self.pace.raise(boot, stood.min(self.beginning(used + 1)));
+            }
         }
         self.offset
             .store(offset - self.epoch_nanos, Ordering::Release);

@@ -121,8 +121,9 @@ impl Storage for Directory {
         let file = Self::options()
             .create_new(true)
             .open(self.path.join(name))?;
-        // Before the first byte, or it has no effect. Where the file system has no such flag it
-        // overwrites in place anyway.
+        // Before the first byte, or it has no effect. Most file systems have no such flag, and
+        // overwrite in place; one that has and does not keep it may fail for want of room, which is told
+        // then.
         let _ = syscall::disable_copy_on_write(&file);
         let length = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
         match fallocate(&file, FallocateFlags::empty(), 0, length) {

@@ -158,6 +158,9 @@ impl Seen {
                 });
             }
             policy.check_layout(self.range, slot.layout)?;
+        }
+        // Last, as `state adopt` overrules it alone.
+        for slot in self.valid() {
             if slot.identity != self.identity {
                 return Err(Refused::Copied {
                     directory: directory(),
@@ -240,19 +243,27 @@ pub fn adopted_bound(view: &View, policy: &Policy, now: &Now) -> Result<u64, Wai
 /// # Errors
 /// [`Refused`] for what adoption cannot mend.
 pub fn adoptable(view: &View, policy: &Policy) -> Result<(), Refused> {
-    match check(view, policy) {
-        Err(Refused::Copied { .. } | Refused::Damaged { .. }) => Ok(()),
-        other => other,
+    check_others(view, policy)?;
+    for seen in &view.overlapping {
+        match seen.check(policy) {
+            Err(Refused::Copied { .. } | Refused::Damaged { .. }) => {}
+            other => other?,
+        }
     }
+    Ok(())
 }
 
 fn check(view: &View, policy: &Policy) -> Result<(), Refused> {
-    for (range, layout) in &view.others {
-        policy.check_layout(*range, *layout)?;
-    }
+    check_others(view, policy)?;
     view.overlapping
         .iter()
         .try_for_each(|seen| seen.check(policy))
+}
+
+fn check_others(view: &View, policy: &Policy) -> Result<(), Refused> {
+    view.others
+        .iter()
+        .try_for_each(|(range, layout)| policy.check_layout(*range, *layout))
 }
 
 /// The first machine IDs of `range` that lie in no mark.
@@ -313,7 +324,9 @@ fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait
             end: policy.moment(layout.max_tick() + 1),
         });
     }
-    if now.accept_until.is_some_and(|until| now.wall <= until) {
+    // The word of an operator is on what the wall clock shows. While that is doubted, this is another
+    // one, which lags, and an old word would cover it.
+    if now.doubted.is_none() && now.accept_until.is_some_and(|until| now.wall <= until) {
         return Ok(tick);
     }
     if now.wall < policy.build_date {

@@ -393,4 +393,8 @@ fn a_mark_is_raised_and_never_lowered() {
     let raised = above((first + hour) << 22);
     assert_eq!(raised, first + hour);
     assert_eq!(above(1 << 22), raised);
+    let lower = ["state", "init", "--above", &(1 << 22).to_string()];
+    let said = WORKERS.command(&home, BINARY).args(lower).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.starts_with("unchanged "), "{said}");
 }

@@ -141,8 +141,10 @@ fn an_adopted_copy_serves_above_everything_before() {
     let mark = home.state().join("1.mark");
     fs::copy(&mark, home.path("copy")).unwrap();
     fs::rename(home.path("copy"), &mark).unwrap();
-    let adopted = home.run(&["state", "adopt", "--shard-id", "1"]);
+    let adopted = home.run(&["state", "adopt", "--shard-id", "1-2"]);
     assert!(adopted.status.success(), "{adopted:?}");
+    let text = String::from_utf8(adopted.stdout).unwrap();
+    assert!(text.contains("/1.mark: IDs begin after"), "{text}");
     let server = home.serve("1");
     assert!(server.id() > before);
 }
@@ -156,6 +158,12 @@ fn init_never_replaces_and_spares_the_first_start_its_wait() {
     let again = home.run(&["state", "init", "--shard-id", "1", "--json"]);
     assert!(again.status.success());
     assert!(String::from_utf8_lossy(&again.stdout).contains("\"created\":false"));
+    assert_eq!(home.mark(), made);
+    // The clock has yet to come near the mark that this one is to take up.
+    let wider = home.run(&["state", "init", "--shard-id", "1-2"]);
+    assert_eq!(wider.status.code(), Some(78), "{wider:?}");
+    let text = String::from_utf8(wider.stderr).unwrap();
+    assert!(text.contains("the clock"), "{text}");
     assert_eq!(home.mark(), made);
     let running = Home::with_mark("2");
     let _server = running.serve("2");

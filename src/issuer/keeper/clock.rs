@@ -38,7 +38,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         match trusted.filter(|trusted| offset - trusted > SECOND) {
             Some(trusted) if known == Some(trusted) => {}
             Some(trusted) => cold.follower = Some(Follower::new(boot, trusted)),
-            None => cold.follower = Some(Follower::new(boot, offset)),
+            // Measured from the mark all the same, or small steps would add up.
+            None => {
+                cold.follower = Some(Follower::since(boot, offset, trusted.unwrap_or(offset)));
+            }
         }
         drop(cold);
         self.issuer.observe_clock();
@@ -63,6 +66,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     /// The clock's offset at the newest moment that the marks tell of this boot.
     fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<i64> {
+        // Where the kernel does not name the boot, all boots look the same.
+        if self.boot_id.0 == [0; 16] {
+            return None;
+        }
         view.overlapping
             .iter()
             .flat_map(Seen::valid)

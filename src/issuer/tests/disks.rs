@@ -116,10 +116,6 @@ impl Shard<Failing> {
     }
 }
 
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_disk_without_room_for_the_lock_file_may_get_some() {
     let state = tempfile::tempdir().unwrap();
@@ -202,4 +198,44 @@ async fn a_failed_write_is_tried_again_after_a_quarter_of_a_second() {
         "{told:?}"
     );
     assert_eq!(shard.issuer.health().warning, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_well_again_is_found_though_nobody_asks() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut shard, full) = shard_on(state.path(), &TestClock::at(NOW));
+    shard.pass(Duration::from_secs(7)).await;
+    full.store(true, Ordering::SeqCst);
+    shard.pass(Duration::from_secs(120)).await;
+    let refusal = shard.issuer.health().refusal.unwrap();
+    assert_eq!(refusal.code(), "window_used_up");
+    full.store(false, Ordering::SeqCst);
+    shard.pass(ms(250)).await;
+    assert_eq!(shard.issuer.health().state, "serving");
+    assert_eq!(shard.issuer.health().warning, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_hangs_is_told_when_requests_fail_for_it() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    let code = || {
+        let refusal = shard.issuer.health().refusal;
+        refusal.map(|refusal| refusal.code())
+    };
+    shard.keeper.seen(true);
+    // There is something left of the window.
+    advance(Settings::DEADLINE + ms(1)).await;
+    assert_eq!(code(), None);
+    advance(Duration::from_secs(600)).await;
+    assert_eq!(code(), Some("window_used_up"));
+    assert!(shard.issuer.alive());
+    // Back, and off again: that may be quick.
+    shard.keeper.seen(false);
+    assert_eq!(code(), None);
+    shard.keeper.seen(true);
+    advance(Settings::DEADLINE).await;
+    assert_eq!(code(), None);
+    advance(ms(1)).await;
+    assert_eq!(code(), Some("window_used_up"));
 }

@@ -2,10 +2,6 @@
 
 use super::*;
 
-const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
 impl Shard {
     /// One step; how long to park after it.
     fn parked(&mut self) -> Duration {

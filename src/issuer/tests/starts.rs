@@ -82,7 +82,7 @@ async fn a_held_lock_is_waited_for_ten_seconds() {
 async fn shard_of_mark(
     state: &Path,
     bound: impl Fn(u64) -> u64,
-    boot_id: ([u8; 16], u64),
+    boot_id: BootId,
     later: i64,
 ) -> Shard {
     let before = Shard::serving(state).await;
@@ -150,4 +150,31 @@ async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_o
         shard.pass(Duration::from_secs(31)).await;
         assert_eq!(shard.ask().await.unwrap_err().code(), "clock_behind_mark");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_steps_around_a_start_are_measured_together() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, 0).await;
+    let small = 9 * SECOND / 10;
+    shard.clock.step(small);
+    shard.settle();
+    assert!(shard.ask().await.is_ok());
+    shard.clock.step(small);
+    shard.settle();
+    let told = shard.told();
+    let doubted = Event::Clock(Step::Doubted(Duration::from_millis(900)));
+    assert!(told.contains(&doubted), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_boot_without_a_name_tells_nothing_of_the_clock() {
+    const NO_NAME: BootId = ([0; 16], 7);
+    let state = tempfile::tempdir().unwrap();
+    let named = shard_of_mark(state.path(), |now| now, NO_NAME, 0).await;
+    let storage = Directory::new(state.path());
+    let mut shard = shard_in(NO_NAME, storage, state.path(), &named.clock, settings());
+    shard.clock.step(3600 * SECOND);
+    shard.settle();
+    assert!(shard.ask().await.is_ok());
 }

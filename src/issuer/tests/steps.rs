@@ -159,3 +159,50 @@ async fn the_end_of_the_time_field_is_an_error_for_ever() {
     shard.stop().unwrap();
     assert_eq!(bounds(state.path())[0], layout.max_tick());
 }
+
+/// What is asked for in a tenth of a second is of ticks that have come, and no more than they hold;
+/// 600 ask to the end, and are answered a little later.
+async fn nothing_is_early(shard: &mut Shard) {
+    let (issued, _) = shard.saturate(Duration::from_millis(100)).await;
+    assert!(issued.len() <= 14 * 256, "{}", issued.len());
+    let (last, now) = (issued[issued.len() - 1].tick, shard.wall_tick());
+    assert!(last <= now, "{last} is after {now}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_back_over_time_without_ids_gives_none_ahead_of_the_clock() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    shard.pass(Duration::from_secs(10)).await;
+    shard.clock.step(-3 * SECOND);
+    shard.settle();
+    nothing_is_early(&mut shard).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lead_that_was_not_used_is_over_when_the_clock_is_there() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    shard.saturate(Duration::from_secs(1)).await;
+    shard.clock.step(-3 * SECOND);
+    shard.pass(Duration::from_secs(4)).await;
+    nothing_is_early(&mut shard).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_read_the_clock_before_it_was_set_back_holds_up_others_for_a_deadline() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    shard.pass(Duration::from_secs(10)).await;
+    let before = shard.wall_tick();
+    shard.clock.step(-4 * SECOND);
+    shard.settle();
+    let late = shard.issuer.generator.take(before, before).unwrap();
+    let refusal = shard.ask().await.unwrap_err();
+    assert_eq!(refusal.code(), "saturated");
+    let left = refusal.retry_after();
+    let longest = Settings::DEADLINE * 10 / 9 + TIMER_SLACK;
+    assert!(left <= longest, "{left:?}");
+    shard.pass(left).await;
+    assert!(shard.ask().await.unwrap().id > late);
+}

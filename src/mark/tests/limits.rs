@@ -1,7 +1,7 @@
 //! The start rules at their limits, on marks that lie in no directory.
 
 use super::*;
-use crate::mark::rules::{Seen, adopted_bound};
+use crate::mark::rules::{Seen, adoptable, adopted_bound};
 use crate::mark::slot::SlotError;
 use crate::mark::storage::Identity;
 
@@ -322,4 +322,64 @@ fn an_adopted_bound_is_above_all_that_is_known_and_all_that_is_not() {
     assert_eq!(adopted(present, NOW), Ok(present + Q));
     assert_eq!(adopted(present + 10_000, NOW), Ok(present + 10_000));
     assert!(adopted(present, BUILT - 1).is_err());
+}
+
+#[test]
+fn what_an_operator_said_of_the_clock_does_not_cover_one_that_lags() {
+    let step = Duration::from_secs(3600);
+    for left in [None, Some(Duration::from_secs(36))] {
+        let doubted = Now {
+            doubted: Some((step, left)),
+            ..accepted(NOW + 10 * SECOND)
+        };
+        let expected = match left {
+            Some(left) => Wait::Stepped { step, left },
+            None => Wait::SteppedFar { step },
+        };
+        assert_eq!(of_no_mark(&doubted), Verdict::Wait(expected.clone()));
+        assert_eq!(of_bound(tick(NOW), &doubted), Verdict::Wait(expected));
+    }
+}
+
+#[test]
+fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
+    let copied = Seen {
+        identity: Identity {
+            inode: 1,
+            ..Identity::default()
+        },
+        ..seen("1", 7)
+    };
+    let damaged = Seen {
+        slots: [Err(SlotError::Magic), Err(SlotError::Checksum)],
+        ..seen("2", 7)
+    };
+    let misnamed = Seen {
+        range: "1-3".parse().unwrap(),
+        ..seen("1-4", 7)
+    };
+    let newer = Seen {
+        slots: [Err(SlotError::Version(2)), Ok(slot("1-3", 7))],
+        ..seen("1-3", 7)
+    };
+    // The copy's first slot is sound; its second bounds other IDs.
+    let mut other = copied.clone();
+    other.slots[1] = Ok(Slot {
+        layout: Layout::SNOWFLAKE,
+        ..slot("1", 7)
+    });
+    let adopted = |overlapping: &[&Seen]| {
+        let view = View {
+            overlapping: overlapping.iter().map(|seen| (*seen).clone()).collect(),
+            others: Vec::new(),
+        };
+        adoptable(&view, &policy("1-2"))
+    };
+    assert_eq!(adopted(&[&copied, &damaged]), Ok(()));
+    let refused = adopted(&[&copied, &damaged, &misnamed]);
+    assert!(matches!(refused, Err(Refused::Misnamed { .. })));
+    let refused = adopted(&[&damaged, &newer]);
+    assert!(matches!(refused, Err(Refused::Newer { .. })));
+    let refused = adopted(&[&other]);
+    assert!(matches!(refused, Err(Refused::Layout { .. })));
 }
