@@ -1,6 +1,6 @@
 //! Issuing IDs: the generator, the clock and the mark tied together.
 //!
-//! The path of a request is [`Issuer::try_issue`]: one reading of the boot clock, one
+//! The path of a request is [`Issuer::try_issue_at`] with a reading of the boot clock: one
 //! compare-and-swap, no lock and no disk. Whatever takes waiting or explaining is in
 //! [`Issuer::issue`]. A [`Keeper`] on a thread of its own follows the start rules, then keeps the
 //! bound ahead of use; it is the only one that touches the state directory.
@@ -46,6 +46,7 @@ pub use crate::id::generator::Issued;
 use crate::id::generator::{Generator, Reservation};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
+use crate::timestamp::nanos;
 
 /// An issuer on the machine's own clocks.
 pub type SystemIssuer = Issuer<SystemClock>;
@@ -287,10 +288,6 @@ impl<C: Clock> Issuer<C> {
 /// The time from one reading of the boot clock to a later one.
 fn elapsed(from: i64, to: i64) -> Duration {
     Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

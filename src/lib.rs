@@ -10,7 +10,7 @@
 //! | 3 | [`http`] | listeners, routes, replies |
 //! | top | [`server`], [`cli`] | wiring, and the command line |
 //!
-//! One request: `http` → [`issuer::Issuer::try_issue`], which reads the clock and swaps one word.
+//! One request: `http` → [`issuer::Issuer::try_issue_at`], which swaps one word.
 //! One start: `cli` → `config` → [`server::run`] → a [`issuer::Keeper`] that takes the locks,
 //! follows [`mark::rules`] and opens the generator. One stop: drain, close, write the exact mark.
 

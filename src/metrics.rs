@@ -55,8 +55,13 @@ const CODES: [&str; 10] = [
     "200", "400", "404", "405", "406", "408", "413", "429", "503", "other",
 ];
 
-/// The codes of [`crate::issuer::Refusal`], each a series; the last place is for any other.
-const REASONS: [&str; Refusal::CODES.len()] = Refusal::CODES;
+/// The codes of refusals, each a series; the last place is for any other.
+const REASONS: [&str; Refusal::CODES.len() + 1] = {
+    let mut all = ["other"; Refusal::CODES.len() + 1];
+    let (codes, _) = all.split_at_mut(Refusal::CODES.len());
+    codes.copy_from_slice(&Refusal::CODES);
+    all
+};
 
 /// What the HTTP server counts. Every request touches a few atomics, and no lock.
 #[derive(Debug, Default)]
@@ -154,19 +159,19 @@ fn issued(text: &mut Text, issuer: &SystemIssuer) {
     text.counter("ids_issued_total", "IDs handed out.", &stats.ids_issued);
     text.counter(
         "sequence_exhausted_total",
-        "Requests whose tick was used up, so that they got an ID of a coming one.",
+        "Ticks of which IDs were taken before they began, as the one before was used up.",
         &stats.sequence_exhausted,
     );
     text.family(
         "issue_wait_seconds",
         Kind::Histogram,
-        "How long such requests waited for their tick.",
+        "How long requests that could not be served at once waited for their tick.",
     );
     text.histogram(&[], &stats.issue_wait);
     text.family(
         "mark_fsync_seconds",
         Kind::Histogram,
-        "How long flushing a slot of the high-water mark took.",
+        "How long raising the high-water mark took, with a flush for each of its two slots.",
     );
     text.histogram(&[], &stats.mark_fsync);
     text.counter(

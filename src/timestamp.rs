@@ -27,6 +27,12 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     i64::try_from(since.as_millis()).ok()
 }
 
+/// A duration in nanoseconds; what does not fit is as long as can be.
+#[must_use]
+pub fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// A span to the second, or to the millisecond below a minute.
 #[must_use]
 pub fn span(duration: Duration) -> String {

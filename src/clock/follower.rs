@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::SECOND;
+use crate::timestamp::nanos;
 
 /// Differences below this are the noise of reading two clocks one after the other.
 const NOISE: i64 = SECOND / 1000;
@@ -152,10 +153,6 @@ impl Follower {
         self.since = boot;
         self.pending = None;
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The length of a step, whichever way it went.

@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use super::{Event, Issuer, Phase, nanos};
+use super::{Event, Issuer, Phase, elapsed};
 use crate::clock::{Clock, Verdict};
 use crate::mark::rules::{self, Policy};
 use crate::mark::slot::BootId;
 use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, MarkError, Record};
+use crate::timestamp::nanos;
 
 pub use clock::{ACCEPT_CLOCK, AcceptError, accepted_until};
 
@@ -335,13 +336,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn raise(&self, record: &mut Record<S>, target: u64) -> Result<(), MarkError> {
         let clock = &self.issuer.clock;
+        if target <= record.bound() {
+            return Ok(());
+        }
         let begin = clock.boottime();
         let result = record.extend(target, self.moment());
-        let took = clock.boottime().saturating_sub(begin);
         let stats = &self.issuer.stats;
-        stats
-            .mark_fsync
-            .record(Duration::from_nanos(took.unsigned_abs()));
+        stats.mark_fsync.record(elapsed(begin, clock.boottime()));
         if result.is_err() {
             stats.mark_failures.add(1);
         }

@@ -58,7 +58,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every code that [`Refusal::code`] can return.
-    pub const CODES: [&'static str; 14] = [
+    pub const CODES: [&'static str; 13] = [
         "starting",
         "lock_held",
         "fresh_mark",
@@ -72,7 +72,6 @@ impl Refusal {
         "saturated",
         "time_field_over",
         "draining",
-        "other",
     ];
 
     /// A short name for machines, in `snake_case`.

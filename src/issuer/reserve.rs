@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Issuer, Refusal, nanos};
+use super::{Issuer, Refusal};
 use crate::clock::Clock;
 use crate::id::generator::{Blocked, Reservation};
+use crate::timestamp::nanos;
 
 /// Why nothing was reserved at once.
 pub(super) enum Delay {

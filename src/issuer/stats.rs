@@ -74,15 +74,15 @@ impl Histogram {
 pub struct Stats {
     /// IDs handed out.
     pub ids_issued: Counter,
-    /// Requests whose tick was used up, so that they got an ID of a coming one.
+    /// Ticks of which IDs were taken before they began, as the one before was used up.
     pub sequence_exhausted: Counter,
-    /// How long those requests waited for their tick.
+    /// How long requests that could not be served at once waited for their tick.
     pub issue_wait: Histogram,
     /// Steps of the wall clock forward, accepted or not.
     pub steps_forward: Counter,
     /// Steps of the wall clock back.
     pub steps_back: Counter,
-    /// How long a flush of one slot of the mark took.
+    /// How long raising the mark took: both slots are written and flushed, one after the other.
     pub mark_fsync: Histogram,
     /// Writes or flushes of the mark that failed.
     pub mark_failures: Counter,

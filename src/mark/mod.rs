@@ -81,14 +81,17 @@ impl MarkError {
     /// Whether the file system has no room, which it may get while the shard is up.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let Self::Io { source, .. } = self else {
-            return false;
-        };
-        matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        matches!(self, Self::Io { source, .. } if is_full(source))
     }
+}
+
+/// Whether that is for want of room.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn remedy(error: &io::Error) -> &'static str {

@@ -11,7 +11,7 @@ use super::slot::{Slot, SlotError};
 use super::storage::Identity;
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
-use crate::timestamp::{rfc3339, rfc3339_nanos};
+use crate::timestamp::{nanos, rfc3339, rfc3339_nanos};
 
 pub use reason::{Refused, Wait};
 
@@ -419,8 +419,4 @@ fn settle_or_open(
         left_over_bound: known,
         obsolete,
     })
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use crate::id::range::MachineRange;
 use crate::issuer::Settings;
 use crate::mark::rules::Policy;
 use crate::mark::slot::{Holder, Moment};
-use crate::mark::{Author, Directory, FileSystem};
+use crate::mark::{Author, Directory, FileSystem, is_full};
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
@@ -105,13 +105,6 @@ fn create(state: &State) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
 }
 
 /// What a server needs of its configuration to keep up its state.
