@@ -150,6 +150,29 @@ fn whole_seconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::Encoding;
+
+    #[test]
+    fn every_code_of_a_bad_request_has_a_row_in_the_readme() {
+        const README: &str = include_str!("../../README.md");
+        let limit = Duration::from_secs(1);
+        for error in [
+            Error::NotFound,
+            Error::Method { allow: "GET" },
+            Error::Query(QueryError::Repeated("format")),
+            Error::Id(Encoding::Decimal.decode("x").unwrap_err()),
+            Error::count("x"),
+            Error::TooManyBulk { limit: 4 },
+            Error::NotAcceptable,
+            Error::BodyTooLarge { limit: 1 },
+            Error::BodyTimeout { limit },
+            Error::BodyBroken,
+        ] {
+            let (status, code) = (error.status().as_u16(), error.code());
+            let row = format!("\n| {status} | `{code}` | ");
+            assert!(README.contains(&row), "{row}");
+        }
+    }
 
     #[test]
     fn seconds_round_up_and_are_never_zero() {

@@ -37,7 +37,7 @@ beside() {
   done
   row "  /generate beside $1 reading that, p50, ms" "$(field p50_ms <<<"$singles")" "-"
   row "  /generate beside $1 reading that, p99, ms" "$(field p99_ms <<<"$singles")" "<= 20"
-  row "  resident, most, MB" "$(peak)" "<= 30"
+  row "  resident, most, MB" "$(peak)" "<= 20"
   cleanup
 }
 

@@ -31,15 +31,28 @@ cleanup() {
   pids=()
 }
 
-# measured PART: runs it, and ends what it started.
+# measured PART: runs it, and ends what it started. Fails if a figure is beyond its limit.
 measured() {
   trap cleanup EXIT
+  rm -f "$out/missed"
   "$@"
+  [[ ! -e $out/missed ]]
 }
 
 # row FIGURE VALUE TARGET: a line of the table.
 row() {
-  printf '%-58s %14s   %s\n' "$1" "$2" "$3" | tee -a "$out/table"
+  local note=$3
+  if ! keeps "$2" "$3"; then
+    note+="   MISSED"
+    : >"$out/missed"
+  fi
+  printf '%-58s %14s   %s\n' "$1" "$2" "$note" | tee -a "$out/table"
+}
+
+# keeps VALUE TARGET: whether the value is within the target, if that is a limit.
+keeps() {
+  [[ $2 =~ ^([<>]=)\ ([0-9.]+)$ ]] || return 0
+  awk "BEGIN { exit !($1 ${BASH_REMATCH[1]} ${BASH_REMATCH[2]}) }"
 }
 
 # calc EXPRESSION [DIGITS]

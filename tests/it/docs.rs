@@ -5,6 +5,8 @@ use std::fs;
 use shardflake::issuer::Refusal;
 use shardflake::logging::Kind;
 
+use crate::server::Home;
+
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
 }
@@ -15,6 +17,21 @@ fn every_code_of_a_refusal_has_a_row() {
     for code in Refusal::CODES {
         let row = format!("\n| `{code}` | ");
         assert!(readme.contains(&row), "{code}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_row() {
+    let readme = readme();
+    let home = Home::with_mark("1");
+    let metrics = home.serve("1").get("/metrics").body;
+    let families: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE shardflake_")?.split(' ').next())
+        .collect();
+    assert!(families.len() > 10, "{metrics}");
+    for family in families {
+        assert!(readme.contains(&format!("\n| `{family}` | ")), "{family}");
     }
 }
 

@@ -79,30 +79,6 @@ fn a_waiting_shard_is_ready_and_alive() {
 }
 
 #[test]
-fn a_stopped_process_sends_no_watchdog_pings() {
-    let home = Home::with_mark("3");
-    let manager = Manager::new(&home);
-    let mut command = home.command("3");
-    command
-        .env("NOTIFY_SOCKET", &manager.path)
-        .env("WATCHDOG_USEC", "100000");
-    let server = Server::start(command, home.address());
-    manager.await_message("WATCHDOG=1");
-    server.signal(Signal::SIGSTOP);
-    manager.socket.set_nonblocking(true).unwrap();
-    while manager.socket.recv(&mut [0; 4096]).is_ok() {}
-    manager.socket.set_nonblocking(false).unwrap();
-    manager
-        .socket
-        .set_read_timeout(Some(std::time::Duration::from_millis(500)))
-        .unwrap();
-    assert!(manager.socket.recv(&mut [0; 4096]).is_err());
-    server.signal(Signal::SIGCONT);
-    manager.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    manager.await_message("WATCHDOG=1");
-}
-
-#[test]
 fn hangup_reloads_what_it_can_and_says_what_it_cannot() {
     let home = Home::with_mark("3");
     let file = home.path("shardflake.toml");
