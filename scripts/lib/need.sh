@@ -55,3 +55,9 @@ need_component() {
   grep -q "^$1\b" <<<"$(rustup component list --installed)" ||
     rustup component add "$1" || skip "rustup could not add $1"
 }
+
+# need_namespaces FLAG…: of mounts, and of what unshare's flags name.
+need_namespaces() {
+  unshare "$@" --mount --fork --propagation private sh -c 'mount -t tmpfs tmpfs /run' 2>/dev/null ||
+    skip "this host lets nobody mount in a namespace of its own"
+}

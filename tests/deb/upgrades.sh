@@ -128,22 +128,12 @@ socket_stays_open() {
 }
 
 upgrades_under_load() {
-  local said
-  # Its own unit, so that a signal to it, its result and its output are systemd's to keep.
-  inside systemd-run --quiet --unit=paced -p LimitNOFILE=65536 \
-    -p StandardOutput=file:/var/tmp/paced -p StandardError=file:/var/tmp/paced-failures \
-    -p RemainAfterExit=yes /usr/local/bin/paced 127.0.0.1:7001 1000
-  wait_until 20 asked_at_least 1000 || fail "there is no load"
+  start_load
   restarted_by other_version
   wait_until 20 asked_at_least 500 || fail "no load after the first change"
   restarted_by other_version
   wait_until 20 asked_at_least 500 || fail "no load after the second change"
-  inside systemctl kill --kill-who=main --signal=TERM paced.service
-  wait_until 30 load_is_over || fail "the load does not end"
-  said=$(unit=paced.service property ExecMainStatus)
-  sed 's/^/    /' "$root/var/tmp/paced" "$root/var/tmp/paced-failures"
-  [[ $said == 0 ]] || fail "requests failed"
-  inside systemctl stop paced.service
+  load_lost_nothing
   inside systemctl stop shardflake.socket "$unit"
   inside systemctl start "$unit"
 }

@@ -6,29 +6,9 @@
 # shellcheck disable=SC2034 # The cases read it.
 default=shardflake-v1
 
-fail() {
-  printf '    %s\n' "$*"
-  exit 1
-}
-
-# case_of FUNCTION: runs one case in a shell of its own.
-case_of() {
-  local status began=$SECONDS
-  set +e
-  (
-    set -e
-    "$1"
-  )
-  status=$?
-  set -e
-  if ((status == 0)); then
-    printf '  ok      %s (%d s)\n' "${1//_/ }" $((SECONDS - began))
-    return
-  fi
-  printf '  FAILED  %s\n' "${1//_/ }"
-  bad=$((bad + 1))
+# What there is; and the next case is to find what it expects.
+after_failure() {
   lxc list --format csv --columns ns || true
-  # So that the next case finds what it expects.
   lxc delete --force sf-alone sf-copy >/dev/null 2>&1 || true
 }
 

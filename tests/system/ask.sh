@@ -1,29 +1,10 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # What the caller sets, and what its functions read.
 # Asking the unit, the service and the journal in the machine.
-# Needs wait.sh and nspawn.sh; `root`, `scratch`, `unit`, `url` and `bad` are its caller's.
+# Needs wait.sh, cases.sh and nspawn.sh; `root`, `scratch`, `unit` and `url` are its caller's.
 
-fail() {
-  printf '    %s\n' "$*"
-  exit 1
-}
-
-# case_of TITLE FUNCTION: runs one case; says what the service said if it fails.
-case_of() {
-  local status
-  set +e
-  (
-    set -e
-    "$2"
-  )
-  status=$?
-  set -e
-  if ((status == 0)); then
-    printf '  ok      %s\n' "$1"
-    return
-  fi
-  printf '  FAILED  %s\n' "$1"
-  bad=$((bad + 1))
+# What the service said.
+after_failure() {
   inside systemctl --no-pager --lines=0 status "$unit" || true
   inside journalctl --no-pager -u "$unit" -n 15 || true
 }
