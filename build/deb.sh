@@ -115,21 +115,15 @@ programs() {
 
 # Lays out in `stage` what packaging/debian/rules expects.
 lay_out() {
-  local unit
   rm -rf "$out/stage-$arch"
-  mkdir -p "$stage"/{bin,etc,lxc,man,completions,sysusers}
+  mkdir -p "$stage"/{bin,drop-ins,etc,lxc,man,completions,sysusers}
   cp -r packaging/debian "$stage/debian"
   install -m 755 "$binary" "$stage/bin/shardflake"
   cp packaging/etc/*.toml "$stage/etc"
   install -m 755 packaging/lxc/lxc-number "$stage/lxc"
   cp packaging/etc/shardflake.default "$stage/debian/shardflake.default"
-  for unit in systemd/*.service systemd/*.socket systemd/*.tmpfiles.conf; do
-    [[ ! -e $unit ]] || cp "$unit" "$stage/debian/$(basename "${unit%.conf}")"
-  done
-  for unit in systemd/*.d; do
-    [[ ! -d $unit ]] || cp -r -t "$stage" --parents "$unit"
-  done
-  [[ ! -d $stage/systemd ]] || mv "$stage/systemd" "$stage/drop-ins"
+  cp systemd/*.service systemd/*.socket "$stage/debian"
+  cp -r systemd/*.d "$stage/drop-ins"
   cp systemd/shardflake.sysusers.conf "$stage/sysusers/shardflake.conf"
   cp systemd/shardflake.catalog "$stage"
   manual_pages
