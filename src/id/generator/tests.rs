@@ -37,8 +37,11 @@ fn issues_nothing_until_opened_and_after_closing() {
 #[test]
 fn closing_unused_names_the_tick_before_the_first() {
     let generator = generator(Layout::SONYFLAKE, "1");
+    assert_eq!(generator.last_tick(), None);
     assert!(generator.open(7));
+    assert_eq!(generator.last_tick(), Some(6));
     assert_eq!(generator.close(), Some(6));
+    assert_eq!(generator.last_tick(), None);
 }
 
 #[test]
@@ -72,7 +75,11 @@ fn a_used_up_tick_leads_into_the_next_up_to_the_ceiling() {
         generator.reserve(10, ONE, 11).unwrap_err(),
         Blocked::Above(12)
     );
-    assert_eq!(generator.tick(), Some(12));
+    // All of tick 11 is taken, and nothing of the next.
+    assert_eq!(
+        (generator.last_tick(), generator.tick()),
+        (Some(11), Some(12))
+    );
     assert_eq!(generator.close(), Some(11));
 }
 
