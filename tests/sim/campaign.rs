@@ -30,6 +30,8 @@ struct Sum {
     incarnations: u64,
     issued: u64,
     faults: [u64; Fault::ALL.len()],
+    /// The fewest incarnations, and the fewest kinds of fault, that a history had.
+    fewest: Option<(u64, usize)>,
     failed: Option<u64>,
 }
 
@@ -41,6 +43,11 @@ impl Sum {
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
         }
+        let (incarnations, kinds) = self.fewest.unwrap_or((u64::MAX, usize::MAX));
+        self.fewest = Some((
+            incarnations.min(outcome.incarnations),
+            kinds.min(outcome.kinds()),
+        ));
         let violated = u64::from(outcome.violation.is_some());
         if outcome.outside {
             self.outside += 1;
@@ -144,6 +151,9 @@ fn report(sum: &Sum, begin: Instant) -> ExitCode {
         "{} histories outside the promise (flushes lied), {} of them with a violation, none counted below",
         sum.outside, sum.outside_caught
     );
+    if let Some((incarnations, kinds)) = sum.fewest {
+        println!("each history: {incarnations} incarnations and {kinds} kinds of fault at least");
+    }
     if let Some(seed) = sum.failed {
         println!("{}", shrink::report(&Plan::of(seed)));
     }

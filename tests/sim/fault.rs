@@ -93,6 +93,26 @@ impl Fault {
         Self::AcceptClock,
     ];
 
+    /// Whether it comes about whenever it is drawn, whatever runs then and lies on the volume.
+    pub(crate) const fn is_sure(self) -> bool {
+        matches!(
+            self,
+            Self::PowerCut
+                | Self::Reboot
+                | Self::WriteFails
+                | Self::FlushFails
+                | Self::DiskFull
+                | Self::LyingFlush
+                | Self::ClockForward
+                | Self::ClockStops
+                | Self::Strobe
+                | Self::Slew
+                | Self::Suspend
+                | Self::SlowKeeper
+                | Self::AcceptClock
+        )
+    }
+
     /// Its place in counts.
     pub(crate) const fn index(self) -> usize {
         self as usize

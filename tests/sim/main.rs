@@ -52,6 +52,7 @@ fn no_history_repeats_an_id() {
     let mut faults = [0; Fault::ALL.len()];
     for (seed, outcome) in &outcomes {
         assert!(outcome.incarnations >= 3, "seed {seed}");
+        assert!(outcome.kinds() >= 2, "seed {seed}");
         for (sum, count) in faults.iter_mut().zip(outcome.faults) {
             *sum += count;
         }

@@ -45,6 +45,11 @@ impl Outcome {
     pub(crate) const fn fails(&self) -> bool {
         self.violation.is_some() && !self.outside
     }
+
+    /// How many kinds of fault there were.
+    pub(crate) fn kinds(&self) -> usize {
+        self.faults.iter().filter(|count| **count > 0).count()
+    }
 }
 
 /// A machine in the middle of a history.

@@ -1,5 +1,6 @@
 //! Draws histories.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use fastrand::Rng;
@@ -43,7 +44,11 @@ impl Plan {
         };
         let incarnations = author.rng.u32(3..=6);
         for number in 0..incarnations {
-            author.incarnation(number == 0);
+            author.start_and_use(number == 0);
+            if number + 1 == incarnations {
+                author.make_two_kinds_sure();
+            }
+            author.end();
         }
         Self {
             seed,
@@ -67,8 +72,8 @@ impl Author {
         self.rng.u32(..n) == 0
     }
 
-    /// A start, some use with faults, and an end.
-    fn incarnation(&mut self, first: bool) {
+    /// A start, and some use with faults.
+    fn start_and_use(&mut self, first: bool) {
         self.before_start();
         self.start(0);
         if self.knows(Fault::SecondOwner) && self.rng.bool() {
@@ -84,7 +89,23 @@ impl Author {
                 self.fault();
             }
         }
-        self.end();
+    }
+
+    /// Adds clock faults to a history in which chance has left fewer than two kinds that come about
+    /// whatever else happens.
+    fn make_two_kinds_sure(&mut self) {
+        let mut sure: BTreeSet<_> = self
+            .steps
+            .iter()
+            .filter_map(|step| step.op.fault())
+            .filter(|fault| fault.is_sure())
+            .collect();
+        for fault in [Fault::Suspend, Fault::SlowKeeper] {
+            if sure.len() < 2 && sure.insert(fault) {
+                self.fault_of(fault);
+                self.use_it();
+            }
+        }
     }
 
     fn start(&mut self, slot: usize) {
@@ -190,6 +211,10 @@ impl Author {
 
     fn fault(&mut self) {
         let fault = self.faults[self.rng.usize(..self.faults.len())];
+        self.fault_of(fault);
+    }
+
+    fn fault_of(&mut self, fault: Fault) {
         match fault {
             // These are part of starts and ends.
             Fault::Kill

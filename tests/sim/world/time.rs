@@ -14,9 +14,7 @@ use crate::plan::Op;
 impl World {
     pub(super) async fn time(&mut self, op: Op) -> bool {
         match op {
-            Op::Clock { nanos, seen } => {
-                self.step_clock(nanos, seen).await;
-            }
+            Op::Clock { nanos, seen } => return self.step_clock(nanos, seen).await,
             Op::Strobe { nanos, times } => {
                 for time in 0..times {
                     let sign = if time % 2 == 0 { 1 } else { -1 };
@@ -55,10 +53,11 @@ impl World {
         true
     }
 
-    pub(super) async fn step_clock(&mut self, nanos: i64, seen: bool) {
+    /// False if the promise does not cover it.
+    pub(super) async fn step_clock(&mut self, nanos: i64, seen: bool) -> bool {
         if nanos < 0 && self.mark_is_lost() {
             // A lost mark together with a clock set back is outside the promise.
-            return;
+            return false;
         }
         self.clock.step(nanos);
         self.noted();
@@ -70,6 +69,7 @@ impl World {
             }
         }
         self.settle().await;
+        true
     }
 
     pub(super) fn noted(&mut self) {
