@@ -1,6 +1,7 @@
 //! Whole command lines against streams in memory.
 
 mod forms;
+mod messages;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::reserve::slow_disk;
 use super::{Issuer, Phase, Refusal};
 use crate::clock::{Clock, Verdict};
 use crate::mark::rules::Wait;
@@ -76,7 +75,7 @@ impl<C: Clock> Issuer<C> {
         // An idle shard has no window either; that alone is no reason to send requests elsewhere.
         let slow = || {
             let hangs = self.at_disk.load(Ordering::Acquire);
-            (hangs && self.keeper_absent() > self.settings.deadline).then(slow_disk)
+            (hangs && self.keeper_absent() > self.settings.deadline).then(|| self.slow_disk())
         };
         let reason = error.or_else(slow)?;
         (self.bound.get() < next.max(now)).then_some(Refusal::WindowUsedUp { reason })

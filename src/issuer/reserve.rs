@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Issuer, Refusal};
 use crate::clock::Clock;
 use crate::id::generator::{Blocked, Reservation};
-use crate::timestamp::nanos;
+use crate::timestamp::{nanos, span};
 
 /// Why nothing was reserved at once.
 pub(super) enum Delay {
@@ -96,14 +96,25 @@ impl<C: Clock> Issuer<C> {
             if timeout_at(until, raised).await.is_err() {
                 let error = self.cold().mark_error.clone();
                 return Err(Refusal::WindowUsedUp {
-                    reason: error.unwrap_or_else(slow_disk),
+                    reason: error.unwrap_or_else(|| self.slow_disk()),
                 });
             }
         }
     }
-}
 
-/// Why the bound does not rise though nothing has failed.
-pub(super) fn slow_disk() -> String {
-    "flushing the mark takes longer than the deadline: look at the disk's load, or raise state.window and http.deadline".to_owned()
+    /// Why the bound does not rise though nothing has failed.
+    pub(super) fn slow_disk(&self) -> String {
+        let flush = if self.at_disk.load(Ordering::Acquire) {
+            format!(
+                "flushing it has taken {} so far",
+                span(self.keeper_absent())
+            )
+        } else {
+            "it was not flushed in time".to_owned()
+        };
+        format!(
+            "{flush}, and requests wait {} at most (http.deadline): look at the load of the state directory's disk, or raise state.window and http.deadline",
+            span(self.settings.deadline)
+        )
+    }
 }

@@ -8,6 +8,7 @@ mod bulk;
 mod disks;
 mod keeper;
 mod limits;
+mod messages;
 mod opening;
 mod rate;
 mod starts;
@@ -292,44 +293,4 @@ async fn a_keeper_that_does_not_come_round_is_not_alive() {
     assert!(shard.issuer.alive());
     advance(Duration::from_secs(2)).await;
     assert!(!shard.issuer.alive());
-}
-
-#[test]
-fn every_refusal_has_a_listed_code_and_a_remedy() {
-    let second = Duration::from_secs(1);
-    let all = [
-        Refusal::Starting,
-        Refusal::LockHeld {
-            holder: "x: stop it".into(),
-        },
-        Refusal::Waiting(Wait::Fresh { left: second }),
-        Refusal::Waiting(Wait::Stepped {
-            step: second,
-            left: second,
-        }),
-        Refusal::Waiting(Wait::SteppedFar { step: second }),
-        Refusal::Waiting(Wait::Unsynchronised { seen: "so" }),
-        Refusal::Unwritable {
-            error: "x: y".into(),
-        },
-        Refusal::ClockAhead {
-            ahead: second,
-            limit: second,
-            left: second,
-        },
-        Refusal::WindowUsedUp {
-            reason: "x: y".into(),
-        },
-        Refusal::Saturated {
-            deadline: second,
-            left: second,
-        },
-        Refusal::TimeFieldOver { end: String::new() },
-        Refusal::Draining,
-    ];
-    for refusal in all {
-        assert!(Refusal::CODES.contains(&refusal.code()), "{refusal:?}");
-        assert!(refusal.retry_after() > Duration::ZERO);
-        assert!(refusal.to_string().contains([':', ';', '(']), "{refusal}");
-    }
 }
