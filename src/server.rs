@@ -4,6 +4,7 @@
 //! follows the start rules. One stop: accept no more, let requests finish for a bounded time, close
 //! the generator, write the exact mark.
 
+mod descriptors;
 pub mod state;
 mod supervisor;
 
@@ -112,6 +113,7 @@ struct Server {
 impl Server {
     /// To be called in the runtime that is not `serving`.
     fn build(config: Config, serving: &Runtime) -> Result<Self, ServerError> {
+        descriptors::raise_limit();
         let (directory, warning) = state::directory(&config.state)?;
         if let Some(warning) = warning {
             logging::record(Level::Warn, Kind::StateWarning, &warning);
@@ -195,13 +197,18 @@ impl Server {
     }
 }
 
+/// What is configured, as far as it can be had.
 fn limits(config: &Config) -> Limits {
     let http = &config.http;
+    let (connections, warning) = descriptors::fitting(http.connections);
+    if let Some(warning) = warning {
+        logging::record(Level::Warn, Kind::ConfigWarning, &warning);
+    }
     Limits {
         idle_timeout: http.idle_timeout,
         header_bytes: http.header_bytes,
         body_bytes: http.body_bytes,
-        connections: http.connections,
+        connections,
         bulk_replies: http.bulk_replies,
     }
 }

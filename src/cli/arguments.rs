@@ -12,7 +12,7 @@ use crate::id::Encoding;
 use crate::id::encoding::DecodeError;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 not healthy, 70 bug, 74 input or output failed, \
-75 for now only: lock or address taken, no room, no threads or files left, 78 configuration or state that an operator must decide on";
+75 for now only: lock or address taken, address not there yet, no room, no threads, files or memory left, 78 configuration or state that an operator must decide on";
 
 /// Unique 64-bit, time-ordered IDs that never repeat, served over HTTP
 ///

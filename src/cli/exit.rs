@@ -7,7 +7,7 @@
 //! | 69 | `health`: the server may not issue, or cannot be reached | – |
 //! | 70 | a bug in this program | restarts |
 //! | 74 | input or output failed; at shutdown: the exact mark could not be written | restarts |
-//! | 75 | for now only: a lock or an address is in use, no room for the state directory | restarts |
+//! | 75 | for now only: a lock or an address is in use, an address is not there yet, no room, files or memory left | restarts |
 //! | 78 | the configuration, or state that an operator must decide on | does not restart |
 
 use std::io;
@@ -99,6 +99,7 @@ impl From<&MarkError> for Exit {
     fn from(error: &MarkError) -> Self {
         match error {
             MarkError::Held { .. } | MarkError::Busy { .. } => Self::TryAgain,
+            error if error.is_short() => Self::TryAgain,
             _ => Self::Config,
         }
     }
@@ -132,8 +133,7 @@ impl From<&ServerError> for Exit {
         match error {
             ServerError::Start(error) => error.into(),
             ServerError::Finish(_) => Self::Io,
-            // Whoever has the address may leave it, as the holder of a lock may.
-            ServerError::Bind(error) if error.is_in_use() => Self::TryAgain,
+            ServerError::Bind(error) if error.may_pass() => Self::TryAgain,
             ServerError::System(_) => Self::TryAgain,
             ServerError::State(error) => error.into(),
             ServerError::Bind(_) | ServerError::Socket(_) => Self::Config,

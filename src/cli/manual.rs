@@ -32,7 +32,7 @@ A bug in this program.
 Input or output failed; at shutdown, the exact mark could not be written.
 .TP
 .B 75
-For now only: another process holds the lock or the address, there is no room for the state directory, or there are no threads or files left.
+For now only: another process holds the lock or the address, the address is not there yet, there is no room for the state directory, or there are no threads, files or memory left.
 .TP
 .B 78
 The configuration, or state that an operator must decide on.

@@ -10,6 +10,7 @@ use std::{fmt, fs};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::Listener;
+use crate::mark::is_short;
 
 /// How many connections may wait to be accepted; the kernel's `somaxconn` may lower it.
 const BACKLOG: u32 = 4096;
@@ -76,10 +77,15 @@ impl BindError {
         }
     }
 
-    /// Whether the reason is that another process listens there, which may pass.
+    /// Whether it may pass by itself: whoever listens there may leave, as the holder of a lock may; an
+    /// address may come up after this process, as by DHCP; files and memory may be had again.
     #[must_use]
-    pub const fn is_in_use(&self) -> bool {
-        matches!(self, Self::InUse(_))
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::InUse(_) | Self::NoSuchAddress(_) => true,
+            Self::Failed { source, .. } => is_short(source),
+            Self::Denied(_) | Self::NotASocket(_) => false,
+        }
     }
 }
 
@@ -189,13 +195,13 @@ mod tests {
         };
         let address = first.local_addr().unwrap();
         let error = bind_tcp(address).unwrap_err();
-        assert!(error.is_in_use());
+        assert!(matches!(error, BindError::InUse(_)) && error.may_pass());
         assert!(error.to_string().contains(&address.to_string()));
 
         let error = bind_tcp("192.0.2.1:0".parse().unwrap()).unwrap_err();
         assert!(matches!(error, BindError::NoSuchAddress(_)), "{error}");
         assert!(error.to_string().contains("192.0.2.1"));
-        assert!(!error.is_in_use());
+        assert!(error.may_pass());
     }
 
     #[tokio::test]
@@ -205,7 +211,8 @@ mod tests {
         let first = bind_unix(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, SOCKET_MODE);
-        assert!(bind_unix(&path).unwrap_err().is_in_use());
+        let error = bind_unix(&path).unwrap_err();
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
         drop(first);
         assert!(!path.exists());
         // The standard library's leaves its file behind, as a process that is killed does.
@@ -222,9 +229,11 @@ mod tests {
         fs::write(&file, "kept").unwrap();
         let error = bind_unix(&file).unwrap_err();
         assert!(matches!(error, BindError::NotASocket(_)), "{error}");
+        assert!(!error.may_pass());
         assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
 
         let error = bind_unix(&directory.path().join("missing/s.sock")).unwrap_err();
         assert!(matches!(error, BindError::Failed { .. }), "{error}");
+        assert!(!error.may_pass());
     }
 }

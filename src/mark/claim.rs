@@ -396,7 +396,9 @@ pub fn survey<S: Storage>(
             strangers.push(name);
             continue;
         };
-        let file = storage.open(&name).map_err(|error| failed(&name, error))?;
+        let file = storage
+            .open_to_read(&name)
+            .map_err(|error| failed(&name, error))?;
         // A start may have settled it away meanwhile.
         if let Some(file) = file {
             marks.push(seen(range, &file).map_err(|error| failed(&name, error))?);

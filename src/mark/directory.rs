@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -61,6 +61,22 @@ impl Directory {
             .custom_flags(libc::O_NOFOLLOW);
         options
     }
+
+    fn open_with(&self, options: &OpenOptions, name: &str) -> io::Result<Option<fs::File>> {
+        match options.open(self.path.join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a file that was made just now to the owner of the directory: an operator who runs a
+    /// command as root must not shut out the service's user. Nobody else may, nor needs to.
+    fn hand_over(&self, file: &fs::File) {
+        if let Ok(owner) = fs::metadata(&self.path) {
+            let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
+        }
+    }
 }
 
 /// Names of file systems by their magic numbers, from `linux/magic.h` and the file systems' own headers.
@@ -105,15 +121,26 @@ impl Storage for Directory {
     }
 
     fn open(&self, name: &str) -> io::Result<Option<fs::File>> {
-        match Self::options().open(self.path.join(name)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.open_with(&Self::options(), name)
+    }
+
+    fn open_to_read(&self, name: &str) -> io::Result<Option<fs::File>> {
+        self.open_with(Self::options().write(false), name)
     }
 
     fn open_or_create(&self, name: &str) -> io::Result<fs::File> {
-        Self::options().create(true).open(self.path.join(name))
+        let path = self.path.join(name);
+        match Self::options().create_new(true).open(&path) {
+            Ok(file) => {
+                self.hand_over(&file);
+                Ok(file)
+            }
+            // It is there, or was a moment ago.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Self::options().create(true).open(path)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn create(&self, name: &str, len: u64) -> io::Result<fs::File> {
@@ -131,6 +158,7 @@ impl Storage for Directory {
             Ok(()) | Err(Errno::EOPNOTSUPP) => file.set_len(len)?,
             Err(error) => return Err(error.into()),
         }
+        self.hand_over(&file);
         Ok(file)
     }
 
@@ -274,10 +302,51 @@ mod tests {
     }
 
     #[test]
+    fn looking_takes_no_right_to_write() {
+        let (_keep, directory) = directory();
+        directory.create("a", 10).unwrap();
+        let file = directory.open_to_read("a").unwrap().unwrap();
+        assert_eq!(File::read_at(&file, &mut [0; 4096], 0).unwrap(), 10);
+        assert!(File::write_at(&file, b"x", 0).is_err());
+        assert!(directory.open_to_read("none").unwrap().is_none());
+        assert!(directory.open_to_read("a/b").is_err());
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_directory() {
+        let (keep, directory) = directory();
+        let owner = |path: &Path| {
+            let metadata = fs::metadata(path).unwrap();
+            (metadata.uid(), metadata.gid())
+        };
+        if owner(keep.path()).0 == 0 {
+            std::os::unix::fs::chown(keep.path(), Some(547), Some(548)).unwrap();
+        }
+        let wanted = owner(keep.path());
+        let mark = directory.create("1.mark", 8192).unwrap();
+        assert_eq!(
+            (
+                mark.metadata().unwrap().uid(),
+                mark.metadata().unwrap().gid()
+            ),
+            wanted
+        );
+        directory.open_or_create("lock").unwrap();
+        assert_eq!(owner(&keep.path().join("lock")), wanted);
+        // Nothing that is there already is given away.
+        fs::write(keep.path().join("theirs"), "").unwrap();
+        let before = owner(&keep.path().join("theirs"));
+        directory.open_or_create("theirs").unwrap();
+        assert_eq!(owner(&keep.path().join("theirs")), before);
+    }
+
+    #[test]
     fn symbolic_links_are_not_followed() {
         let (_keep, directory) = directory();
         std::os::unix::fs::symlink("elsewhere", directory.path().join("1.mark")).unwrap();
         assert!(directory.open("1.mark").is_err());
+        assert!(directory.open_to_read("1.mark").is_err());
+        assert!(directory.open_or_create("1.mark").is_err());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub mod storage;
 
 use std::io;
 
+use nix::errno::Errno;
+
 pub use claim::{Claim, survey};
 pub use directory::{Directory, FileSystem};
 pub use record::{Author, Record};
@@ -78,6 +80,12 @@ impl MarkError {
         }
     }
 
+    /// Whether the system is short of something that it may have again soon.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_short(source))
+    }
+
     /// Whether the file system has no room, which it may get while the shard is up.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -94,15 +102,32 @@ pub fn is_full(error: &io::Error) -> bool {
     )
 }
 
+/// Whether that is for want of open files or memory, which the system may have again.
+#[must_use]
+pub fn is_short(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    has_too_many_files(error) || matches!(number, Some(Errno::ENOMEM | Errno::ENOBUFS))
+}
+
+fn has_too_many_files(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
+}
+
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
+        _ if has_too_many_files(error) => {
+            ": raise the limit on open files (LimitNOFILE= of the unit, `ulimit -n`), or lower http.connections"
+        }
         io::ErrorKind::PermissionDenied => {
             ": give the service's user read and write permission on the directory and its files"
         }
         io::ErrorKind::NotFound => ": create the directory, or mount the volume that holds it",
         io::ErrorKind::StorageFull => ": free some space on that file system",
         io::ErrorKind::QuotaExceeded => ": lift the quota of that file system",
-        io::ErrorKind::ReadOnlyFilesystem => ": mount that file system writable",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": mount that file system writable, or let the unit write there (ReadWritePaths=)"
+        }
         _ => ": look for the device's errors in the kernel log",
     }
 }

@@ -31,6 +31,11 @@ pub trait Storage: Send + 'static {
     /// Opens a file for reading and writing, `None` if there is none of that name.
     fn open(&self, name: &str) -> io::Result<Option<Self::File>>;
 
+    /// The same for reading alone: what it takes to look, also on a volume that is mounted so.
+    fn open_to_read(&self, name: &str) -> io::Result<Option<Self::File>> {
+        self.open(name)
+    }
+
     /// Opens a file, made empty if there is none.
     fn open_or_create(&self, name: &str) -> io::Result<Self::File>;
 

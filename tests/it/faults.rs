@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::server::{Client, Home, Server};
+use crate::server::{Client, Home, Server, fields};
 
 #[test]
 fn failing_flushes_end_in_503_with_the_reason_and_recover() {
@@ -62,6 +62,31 @@ fn an_exact_mark_that_cannot_be_written_exits_74_and_repeats_nothing() {
     let adopted = home.run(&["state", "adopt", "--shard-id", "1"]);
     assert!(adopted.status.success(), "{adopted:?}");
     assert!(home.serve("1").id() > last);
+}
+
+#[test]
+fn connections_that_take_every_open_file_leave_the_mark_its_own() {
+    let home = Home::with_mark("1");
+    let limit = ["sh", "-c", "ulimit -n 100; exec \"$@\"", "sh"];
+    let mut server = Server::start(home.wrapped(&limit, "1"), home.address());
+    server.await_serving();
+    server.await_line("http.connections is 16384, but this process may open 100 files");
+    let mut early = Client::new(server.address).unwrap();
+    let first = early.get("/generate").unwrap().id();
+    let crowd: Vec<_> = (0..200)
+        .map(|_| std::net::TcpStream::connect(server.address).unwrap())
+        .collect();
+    server.until("as many connections as fit", |_| {
+        let metrics = early.get("/metrics").unwrap().body;
+        metrics.contains("shardflake_http_connections 36\n")
+    });
+    // The bound has to be raised for these.
+    server.until("past two windows", |_| {
+        fields(early.get("/generate").unwrap().id()).0 > fields(first).0 + 200
+    });
+    drop(crowd);
+    server.await_serving();
+    assert_eq!(server.stop(), 0);
 }
 
 #[test]

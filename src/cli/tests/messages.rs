@@ -54,7 +54,7 @@ fn said_of_state(error: &StateError) -> (&'static str, &'static str) {
         ),
         StateError::Unusable { .. } => (
             "cannot use the state directory …",
-            "create it, owned by the service's user, or set state.dir",
+            "create it, owned by the service's user…ReadWritePaths=…set state.dir",
         ),
         StateError::Full { .. } => ("cannot make the state directory …", "free some space"),
         StateError::Network { .. } => (
@@ -143,7 +143,7 @@ fn errors() -> Vec<(ServerError, u8)> {
         (ServerError::Finish(no_room()), 74),
         (BindError::InUse(address()).into(), 75),
         (BindError::Denied(address()).into(), 78),
-        (BindError::NoSuchAddress(tcp).into(), 78),
+        (BindError::NoSuchAddress(tcp).into(), 75),
         (BindError::NotASocket("/run/s.sock".into()).into(), 78),
         (
             BindError::Failed {

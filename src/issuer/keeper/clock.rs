@@ -140,7 +140,7 @@ pub enum AcceptError {
 /// [`AcceptError`] if what was said cannot be read.
 pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError> {
     let failed = |error: io::Error| AcceptError::Io(error.to_string());
-    let Some(file) = storage.open(ACCEPT_CLOCK).map_err(failed)? else {
+    let Some(file) = storage.open_to_read(ACCEPT_CLOCK).map_err(failed)? else {
         return Ok(None);
     };
     let mut bytes = [0; 64];

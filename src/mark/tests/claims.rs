@@ -129,5 +129,23 @@ fn a_full_file_system_is_told_from_other_failures() {
     let busy = MarkError::Busy {
         directory: "/state".into(),
     };
-    assert!(!busy.is_full());
+    assert!(!busy.is_full() && !busy.is_short());
+}
+
+#[test]
+fn what_the_system_is_short_of_is_told_from_other_failures() {
+    use nix::libc::{EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    for (number, short) in [
+        (EMFILE, true),
+        (ENFILE, true),
+        (ENOMEM, true),
+        (ENOBUFS, true),
+        (EIO, false),
+    ] {
+        let source = io::Error::from_raw_os_error(number);
+        let error = MarkError::io("open", "/state", "lock", source);
+        assert_eq!(error.is_short(), short, "{error}");
+        let files = number == EMFILE || number == ENFILE;
+        assert_eq!(error.to_string().contains("LimitNOFILE="), files, "{error}");
+    }
 }

@@ -197,7 +197,7 @@ fn said_of_error(error: &MarkError) -> Said {
             "move it out",
         ],
         MarkError::Replaced { .. } => &["/state/1.mark", "restart this shard"],
-        MarkError::Io { .. } => &["cannot write /state/1.mark", ": "],
+        MarkError::Io { .. } => &["cannot ", "/state/1.mark", ": "],
         // Told of above.
         MarkError::Refused(_) | MarkError::Wait(_) => &[],
     }
@@ -218,6 +218,11 @@ fn errors() -> Vec<MarkError> {
         path: path(),
         source: kind.into(),
     });
+    let too_many_files = MarkError::Io {
+        action: "open",
+        path: path(),
+        source: std::io::Error::from_raw_os_error(nix::libc::EMFILE),
+    };
     let mut all = vec![
         MarkError::Held {
             directory: "/state".into(),
@@ -233,6 +238,7 @@ fn errors() -> Vec<MarkError> {
         MarkError::Replaced { path: path() },
     ];
     all.extend(failures);
+    all.push(too_many_files);
     all
 }
 
@@ -259,7 +265,7 @@ fn every_message_says_what_was_seen_the_limit_and_the_way_out() {
         .iter()
         .map(|text| text.rsplit(": ").next().unwrap())
         .collect();
-    assert_eq!(ways.len(), 6, "{ways:?}");
+    assert_eq!(ways.len(), 7, "{ways:?}");
 }
 
 #[test]
