@@ -7,6 +7,7 @@
 use std::io::Write;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use systemd_journal_logger::JournalLog;
 
 use crate::clock::{Clock, Step, SystemClock};
 use crate::id::range::MachineRange;
@@ -103,15 +104,34 @@ pub fn record(level: Level, kind: Kind, text: &str) {
 /// Starts logging for `shard`. A second call changes nothing.
 pub fn init(level: LevelFilter, shard: MachineRange) {
     log::set_max_level(level);
-    if systemd_journal_logger::connected_to_journal()
-        && let Ok(journal) = systemd_journal_logger::JournalLog::new()
-    {
+    if let Some(journal) = journal() {
         let journal = journal.add_extra_field("SHARD_ID", shard.to_string());
         // Fails only if logging was started before.
         let _ = journal.install();
         return;
     }
     let _ = log::set_logger(&Stderr);
+}
+
+/// Logs, if the journal listens on stderr, why a server cannot start whose configuration is not known;
+/// false if it does not listen. To be called in the place of [`init`].
+#[must_use]
+pub fn fatal(problems: &[impl ToString]) -> bool {
+    let Some(journal) = journal() else {
+        return false;
+    };
+    log::set_max_level(LevelFilter::Error);
+    let _ = journal.install();
+    for problem in problems {
+        record(Level::Error, Kind::Fatal, &problem.to_string());
+    }
+    true
+}
+
+fn journal() -> Option<JournalLog> {
+    systemd_journal_logger::connected_to_journal()
+        .then(JournalLog::new)?
+        .ok()
 }
 
 /// Logs what an issuer tells of.

@@ -232,13 +232,21 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, ServerError> {
         }
         return Ok(listeners);
     }
-    for address in &config.http.listen {
+    let addresses = &config.http.listen;
+    for address in addresses {
         listeners.push(match address {
-            Listen::Tcp(address) => http::bind_tcp(*address)?,
+            Listen::Tcp(address) => http::bind_tcp(*address, has_v4(addresses, address.port()))?,
             Listen::Unix(path) => http::bind_unix(path)?,
         });
     }
     Ok(listeners)
+}
+
+/// Whether one of `addresses` is of IPv4 with that port.
+fn has_v4(addresses: &[Listen], port: u16) -> bool {
+    addresses
+        .iter()
+        .any(|address| matches!(address, Listen::Tcp(tcp) if tcp.is_ipv4() && tcp.port() == port))
 }
 
 fn listed(listeners: &[Listener]) -> String {

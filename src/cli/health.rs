@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::exit::{Exit, Failure};
-use crate::config::{Config, Listen};
+use crate::config::{Config, ConfigErrors, Environment, Flags, Listen};
 
 /// How long the server may take for each step.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -15,10 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const MOST: u64 = 64 * 1024;
 
 /// Prints what `/health` says; the exit code tells whether that is well.
-pub(super) fn run(config: &Config, out: &mut dyn Write) -> Result<Exit, Failure> {
-    // The others lead to the same shard.
-    let address = &config.http.listen[0];
-    let answer = ask(address).map_err(|source| Failure::Unreachable {
+pub(super) fn run(
+    flags: &Flags,
+    environment: &Environment,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let address = address(flags, environment)?;
+    let answer = ask(&address).map_err(|source| Failure::Unreachable {
         address: address.to_string(),
         source,
     })?;
@@ -26,6 +29,28 @@ pub(super) fn run(config: &Config, out: &mut dyn Write) -> Result<Exit, Failure>
     writeln!(out, "{}", body.trim_end())?;
     let well = head.split(' ').nth(1) == Some("200");
     Ok(if well { Exit::Ok } else { Exit::Unavailable })
+}
+
+/// Where the server of this configuration listens. Its number may be known to the service alone: it is
+/// needed only for an address that depends on it.
+fn address(flags: &Flags, environment: &Environment) -> Result<Listen, ConfigErrors> {
+    let listen = |flags: &Flags| {
+        let mut config = Config::load(flags, environment)?;
+        // The others lead to the same shard.
+        Ok(config.http.listen.swap_remove(0))
+    };
+    let numbered = |number: &str| {
+        listen(&Flags {
+            shard_id: Some(number.to_owned()),
+            ..flags.clone()
+        })
+    };
+    listen(flags).or_else(
+        |errors: ConfigErrors| match (numbered("0"), numbered("1")) {
+            (Ok(address), Ok(other)) if address == other => Ok(address),
+            _ => Err(errors),
+        },
+    )
 }
 
 fn ask(address: &Listen) -> io::Result<String> {
@@ -67,6 +92,22 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_needed_only_where_the_address_depends_on_it() {
+        let of = |listen: &str, number: Option<&str>| {
+            let mut variables = vec![("HOME", "/root"), ("SHARDFLAKE_HTTP__LISTEN", listen)];
+            variables.extend(number.map(|number| ("SHARD_ID", number)));
+            let found = address(&Flags::default(), &Environment::new(variables));
+            found.ok().map(|address| address.to_string())
+        };
+        let plain = "127.0.0.1:7001";
+        assert_eq!(of(plain, None).as_deref(), Some(plain));
+        assert_eq!(of("127.0.0.1:7000+N", None), None);
+        let seventh = Some("127.0.0.1:7007");
+        assert_eq!(of("127.0.0.1:7000+N", Some("7")).as_deref(), seventh);
+        assert_eq!(of("nowhere", None), None);
+    }
 
     #[test]
     fn all_addresses_are_reached_at_the_loopback() {

@@ -19,6 +19,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::config::{Calculation, Config, Environment, Flags};
+use crate::logging;
 use crate::server;
 use arguments::{Arguments, Command, Serve};
 pub use exit::{Exit, Failure};
@@ -127,7 +128,7 @@ fn dispatch(
             warn(&warnings, streams.err)?;
             Ok(Exit::Ok)
         }
-        Some(Command::Health) => health::run(&Config::load(&flags, environment)?, streams.out),
+        Some(Command::Health) => health::run(&flags, environment, streams.out),
         Some(Command::State(command)) => state::run(command, &flags, environment, streams),
         Some(Command::Completions { shell }) => {
             manual::completions(*shell, streams.out)?;
@@ -145,7 +146,12 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
         continue_ahead: options.continue_ahead,
         ..flags
     };
-    let config = Config::load(&flags, environment)?;
+    let config = match Config::load(&flags, environment) {
+        Ok(config) => config,
+        // For whoever looks there by priority or by MESSAGE_ID.
+        Err(errors) if logging::fatal(&errors.0) => return Ok(Exit::Config),
+        Err(errors) => return Err(errors.into()),
+    };
     let environment = environment.clone();
     // It has said why, in the log.
     let result = server::run(config, Box::new(move || Config::load(&flags, &environment)));

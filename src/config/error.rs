@@ -204,6 +204,14 @@ pub enum ValueError {
         "{0} names nothing, or one address twice; name each address that shall be listened on once"
     )]
     Addresses(String),
+    /// An address that another one takes too.
+    #[error("{wide} takes {narrow} as well; name one of the two")]
+    Covered {
+        /// All addresses of the host.
+        wide: String,
+        /// One of them.
+        narrow: String,
+    },
     /// Not an address to listen on.
     #[error(
         "{0:?} is not an address to listen on; write an IP address and a port such as \"127.0.0.1:7001\" or \"[::1]:7001\" (\"0.0.0.0:7001\" for all; without a port, the profile's own), or \"unix:/path\""

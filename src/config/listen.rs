@@ -26,6 +26,19 @@ impl Listen {
         Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
     }
 
+    /// Whether this is all addresses of the host, and `other` one of them: nobody can listen on both.
+    /// Those of IPv4 and IPv6 can be had beside each other.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let (Self::Tcp(all), Self::Tcp(one)) = (self, other) else {
+            return false;
+        };
+        all.ip().is_unspecified()
+            && all.ip() != one.ip()
+            && all.is_ipv4() == one.is_ipv4()
+            && all.port() == one.port()
+            && all.port() != 0
+    }
+
     /// Reads an address as [`FromStr`] does, and such without a port, which get `own`; and such with a
     /// port that ends in `+N`: there `shard` is added, so that servers of one configuration listen on
     /// ports of their own.

@@ -15,6 +15,7 @@ use super::error::ValueError;
 use super::listen::Listen;
 use super::profile::Profile;
 use crate::id::{Layout, MachineRange};
+use crate::timestamp;
 
 /// Epochs stay below 2200-01-01, so that nanoseconds since 1970 fit every sum with them.
 const MAX_EPOCH_MS: u64 = 7_258_118_400_000;
@@ -123,7 +124,7 @@ pub(super) fn text(kind: &ValueKind) -> Read<&str> {
 /// # Errors
 /// [`ValueError::Time`] if it is none, or lies before 1970.
 pub fn rfc3339(text: &str) -> Result<SystemTime, ValueError> {
-    humantime::parse_rfc3339(text).map_err(|_| ValueError::Time(format!("{text:?}")))
+    timestamp::parse(text).ok_or_else(|| ValueError::Time(format!("{text:?}")))
 }
 
 /// Writes a time in milliseconds since 1970 as RFC 3339, with milliseconds only where there are some.
@@ -218,6 +219,14 @@ pub(super) fn listen(kind: &ValueKind, shard: u32, port: u16) -> Read<Vec<Listen
         .any(|(i, address)| fixed(address) && addresses[..i].contains(address));
     if addresses.is_empty() || twice {
         return Err(ValueError::Addresses(seen(kind)));
+    }
+    for wide in &addresses {
+        if let Some(narrow) = addresses.iter().find(|narrow| wide.covers(narrow)) {
+            return Err(ValueError::Covered {
+                wide: wide.to_string(),
+                narrow: narrow.to_string(),
+            });
+        }
     }
     Ok(addresses)
 }
@@ -433,6 +442,25 @@ mod tests {
             listen(&"/s,".into(), 0),
             Err(ValueError::Address(String::new()))
         );
+        for (kind, wide, narrow) in [
+            ("127.0.0.1:1,0.0.0.0:1", "0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1,[::1]:1", "[::]:1", "[::1]:1"),
+        ] {
+            let (wide, narrow) = (wide.to_owned(), narrow.to_owned());
+            assert_eq!(
+                listen(&kind.into(), 0),
+                Err(ValueError::Covered { wide, narrow })
+            );
+        }
+        for kind in [
+            "0.0.0.0:1,[::]:1",
+            "[::]:1,127.0.0.1:1",
+            "0.0.0.0:1,127.0.0.1:2",
+            "0.0.0.0:0,127.0.0.1:0",
+            "0.0.0.0:1,/s",
+        ] {
+            assert!(listen(&kind.into(), 0).is_ok(), "{kind}");
+        }
         let same = text_value("[::1]:2,[::1]:1+N");
         assert!(listen(&same, 0).is_ok());
         assert_eq!(listen(&same, 1), Err(ValueError::Addresses(seen(&same))));

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::Listener;
@@ -89,25 +90,29 @@ impl BindError {
     }
 }
 
-/// Listens on an IP address; port 0 takes a free one.
+/// Listens on an IP address; port 0 takes a free one. `[::]` takes IPv4 as well, as the system has it,
+/// unless `only_v6` leaves that to a socket of its own.
 ///
 /// # Errors
 /// [`BindError`] if the system refuses.
 ///
 /// # Panics
 /// Outside a Tokio runtime.
-pub fn bind_tcp(address: SocketAddr) -> Result<Listener, BindError> {
-    listen_tcp(address)
+pub fn bind_tcp(address: SocketAddr, only_v6: bool) -> Result<Listener, BindError> {
+    listen_tcp(address, only_v6)
         .map(Listener::Tcp)
         .map_err(|error| BindError::new(Address::Tcp(address), error))
 }
 
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen_tcp(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
+    if address.is_ipv6() && only_v6 {
+        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    }
     // Connections of a former run linger in the kernel and would hold the port for a minute.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -189,19 +194,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named_and_told_from_other_errors() {
-        let first = bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let first = bind_tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let Listener::Tcp(first) = first else {
             panic!("not TCP")
         };
         let address = first.local_addr().unwrap();
-        let error = bind_tcp(address).unwrap_err();
+        let error = bind_tcp(address, false).unwrap_err();
         assert!(matches!(error, BindError::InUse(_)) && error.may_pass());
         assert!(error.to_string().contains(&address.to_string()));
 
-        let error = bind_tcp("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        let error = bind_tcp("192.0.2.1:0".parse().unwrap(), false).unwrap_err();
         assert!(matches!(error, BindError::NoSuchAddress(_)), "{error}");
         assert!(error.to_string().contains("192.0.2.1"));
         assert!(error.may_pass());
+    }
+
+    #[tokio::test]
+    async fn all_addresses_of_both_kinds_go_beside_each_other() {
+        let port = |listener: &Listener| match listener {
+            Listener::Tcp(listener) => listener.local_addr().unwrap().port(),
+            Listener::Unix(..) => panic!("not TCP"),
+        };
+        let all = |ip: &str, port| format!("{ip}:{port}").parse().unwrap();
+        let first = bind_tcp(all("[::]", 0), true).unwrap();
+        bind_tcp(all("0.0.0.0", port(&first)), false).unwrap();
+        let both = bind_tcp(all("[::]", 0), false).unwrap();
+        let error = bind_tcp(all("0.0.0.0", port(&both)), false).unwrap_err();
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
     }
 
     #[tokio::test]

@@ -41,6 +41,10 @@ pub(super) enum Error {
         "no form that the Accept header names can be had; accept application/json, text/plain or application/octet-stream"
     )]
     NotAcceptable,
+    #[error(
+        "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for JSON, or for ?encoding=hex"
+    )]
+    EndUnseen,
     #[error("the request body has more than {limit} bytes; send none, no route reads it")]
     BodyTooLarge { limit: usize },
     #[error("the request body did not come within {}; send it whole, or none", crate::timestamp::span(*.limit))]
@@ -84,6 +88,7 @@ impl Error {
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+            Self::EndUnseen => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 
@@ -102,6 +107,7 @@ impl Error {
             Self::BodyBroken => "bad_body",
             Self::Refused(refusal) => refusal.code(),
             Self::Stuck => "stuck",
+            Self::EndUnseen => "end_unseen",
         }
     }
 
@@ -133,7 +139,7 @@ impl Error {
         let answer = answer.status(self.status());
         match self {
             Self::Method { allow } => answer.allow(allow),
-            Self::TooManyBulk { .. } => answer.retry_after(1),
+            Self::TooManyBulk { .. } | Self::Stuck => answer.retry_after(1),
             Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
             _ if self.leaves_unread() => answer.close(),
             _ => answer,
@@ -167,6 +173,7 @@ mod tests {
             Error::BodyTooLarge { limit: 1 },
             Error::BodyTimeout { limit },
             Error::BodyBroken,
+            Error::EndUnseen,
         ] {
             let (status, code) = (error.status().as_u16(), error.code());
             let row = format!("\n| {status} | `{code}` | ");

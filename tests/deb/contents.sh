@@ -28,7 +28,7 @@ lintian_is_silent() {
 files_are_there() {
   local path unit wanted owners
   wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
-    usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
+    usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz,migration.md.gz}
     usr/share/doc/shardflake/examples/shardflake.example.toml)
   while read -r unit; do
     wanted+=("usr/lib/systemd/system/$unit")

@@ -10,6 +10,8 @@ no_number_fails() {
   [[ $(property ExecMainStatus) == 78 ]] || fail "exit status: $(property ExecMainStatus)"
   [[ $(property NRestarts) == 0 ]] || fail "it was restarted"
   told 'SHARD_ID' || fail "the journal does not say what to set"
+  told 'SHARD_ID' PRIORITY=3 MESSAGE_ID=ee73b18c55aa4caab34d34494cd7f9b7 ||
+    fail "the reason is no record of its priority and kind"
 }
 
 environment_file_sets_number() {

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::Method;
 use hyper::http::request::Parts;
+use hyper::{Method, Version};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task;
 
@@ -92,8 +92,13 @@ async fn answer(
     shape: Shape,
     request: &Parts,
 ) -> Result<Answer, Error> {
+    let (format, length) = (shape.format(), shape.length(count));
+    // Only the end of the connection would end it, also where it is broken off.
+    if request.version < Version::HTTP_11 && length.is_none() && format == Format::Text {
+        return Err(Error::EndUnseen);
+    }
     if request.method == Method::HEAD {
-        return head(app, shape.format());
+        return head(app, format);
     }
     let place = Arc::clone(&app.bulk)
         .try_acquire_owned()
@@ -104,7 +109,6 @@ async fn answer(
     // The first IDs are awaited here, so that a refusal is a status and not a broken reply.
     let first = bulk.next(app.issuer()).await;
     let first = first.inspect_err(|refusal| app.metrics.refused(refusal.code()))?;
-    let (format, length) = (shape.format(), shape.length(count));
     let reply = Reply {
         app: Arc::clone(app),
         bulk,

@@ -148,7 +148,7 @@ impl Server {
             .build()
             .unwrap();
         let inside = runtime.enter();
-        let tcp = bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let tcp = bind_tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let Listener::Tcp(listening) = &tcp else {
             panic!("bind_tcp made another listener");
         };

@@ -89,6 +89,29 @@ fn http_1_0_is_kept_only_if_asked() {
 }
 
 #[test]
+fn a_list_whose_end_http_1_0_cannot_show_is_refused() {
+    let server = Server::start(Limits::default());
+    let ask = |target: &str| {
+        let mut client = server.connect();
+        client.send(format!("GET {target} HTTP/1.0\r\n\r\n"));
+        client
+    };
+    let refused = ask("/ids/1?format=text").reply();
+    assert_eq!(refused.status, 505);
+    assert_eq!(refused.json()["code"], "end_unseen");
+    for target in [
+        "/ids/3",
+        "/ids/3?format=text&encoding=hex",
+        "/ids/3?format=binary",
+        "/ranges/3",
+        "/generate?format=text",
+    ] {
+        assert_eq!(ask(target).head().status, 200, "{target}");
+    }
+    assert_eq!(server.get("/ids/3?format=text").status, 200);
+}
+
+#[test]
 fn absolute_targets_work() {
     let server = Server::start(Limits::default());
     let reply = server.get("http://example.org:7001/generate?format=text");
