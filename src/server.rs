@@ -164,16 +164,17 @@ impl Server {
             mut keeper,
             serving,
         } = self;
+        let drain = config.http.drain;
+        // Before anything is served: whoever has an answer may tell the server to stop.
+        let mut supervisor = Supervisor::new(config, reload, Arc::clone(&app), Arc::clone(&issuer))
+            .map_err(ServerError::System)?;
         watch_clock(&issuer)?;
         let (stop, mut stopped) = watch::channel(false);
         let accepting = async move {
             // The sender lives until the drain is over.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let serving = serving.spawn(http::run(listeners, Arc::clone(&app), accepting));
-        let drain = config.http.drain;
-        let mut supervisor = Supervisor::new(config, reload, app, Arc::clone(&issuer))
-            .map_err(ServerError::System)?;
+        let serving = serving.spawn(http::run(listeners, app, accepting));
         let end = supervisor.until_told(&mut keeper).await;
         systemd::stopping(drain + FINISH);
         match end {
