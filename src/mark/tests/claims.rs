@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn replace_by_copy(path: &Path, name: &str) {
+pub(super) fn replace_by_copy(path: &Path, name: &str) {
     fs::copy(path.join(name), path.join("copy")).unwrap();
     fs::rename(path.join("copy"), path.join(name)).unwrap();
 }
