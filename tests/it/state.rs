@@ -1,0 +1,42 @@
+//! The `state` commands: what they change, and what they leave alone.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use crate::server::Home;
+
+#[test]
+fn nothing_is_adopted_under_another_epoch() {
+    let home = Home::with_mark("1");
+    let mark = home.state().join("1.mark");
+    let before = fs::read(&mark).unwrap();
+    let other = [("SHARDFLAKE_EPOCH", "2025-01-01T00:00:00Z")];
+    let refused = home.run_with(&other, &["state", "adopt", "--shard-id", "1"]);
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("Do not delete the mark"), "{text}");
+    assert_eq!(fs::read(&mark).unwrap(), before);
+}
+
+#[test]
+fn init_makes_a_mark_where_a_start_may_not() {
+    let home = Home::empty();
+    let never = [("SHARDFLAKE_STATE__CREATE", "false")];
+    let made = home.run_with(&never, &["state", "init", "--shard-id", "1"]);
+    assert!(made.status.success(), "{made:?}");
+    assert!(home.state().join("1.mark").exists());
+}
+
+#[test]
+fn a_clock_is_accepted_for_the_time_to_come_alone() {
+    let home = Home::with_mark("1");
+    let until = |time| home.run(&["state", "accept-clock", "--until", time]);
+    let past = until("2020-01-01T00:00:00Z");
+    assert_eq!(past.status.code(), Some(64), "{past:?}");
+    let text = String::from_utf8(past.stderr).unwrap();
+    assert!(text.contains("--until 2020-01-01T00:00:00"), "{text}");
+    assert!(!home.state().join("accept-clock").exists());
+    assert!(until("2150-01-01T00:00:00Z").status.success());
+    let word = fs::read_to_string(home.state().join("accept-clock")).unwrap();
+    assert!(word.starts_with("2150-01-01T00:00:00"), "{word}");
+}
