@@ -21,6 +21,9 @@ use crate::mark::{Claim, Directory, MarkError, survey};
 use crate::server::state::{self, StateError};
 use crate::timestamp::{rfc3339, rfc3339_nanos};
 
+/// What `accept-clock` writes before the file has its name.
+const TEMPORARY: &str = "accept-clock.new";
+
 /// Why a state command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -359,19 +362,21 @@ fn accept_clock(
         path: path.display().to_string(),
         source,
     };
-    let temporary = upkeep.state.dir.join("accept-clock.new");
+    let temporary = upkeep.state.dir.join(TEMPORARY);
     let write = || {
+        let directory = Directory::new(&upkeep.state.dir);
+        // Root may run this where the service's user may leave a link to any file: none is opened.
+        directory.remove(TEMPORARY)?;
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .open(&temporary)?;
         // Root may write it, and the service's user has to read it; the directory keeps out others.
         file.set_permissions(Permissions::from_mode(0o644))?;
         writeln!(file, "{text}")?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;
-        Directory::new(&upkeep.state.dir).sync()
+        directory.sync()
     };
     write().map_err(failed).map_err(Error::from)?;
     if json {

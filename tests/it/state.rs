@@ -40,3 +40,20 @@ fn a_clock_is_accepted_for_the_time_to_come_alone() {
     let word = fs::read_to_string(home.state().join("accept-clock")).unwrap();
     assert!(word.starts_with("2150-01-01T00:00:00"), "{word}");
 }
+
+#[test]
+fn accepting_the_clock_writes_through_no_link() {
+    let home = Home::with_mark("1");
+    let victim = home.path("victim");
+    fs::write(&victim, "theirs").unwrap();
+    fs::set_permissions(&victim, Permissions::from_mode(0o600)).unwrap();
+    for name in ["accept-clock.new", "accept-clock"] {
+        symlink(&victim, home.state().join(name)).unwrap();
+    }
+    let accepted = home.run(&["state", "accept-clock", "--until", "2150-01-01T00:00:00Z"]);
+    assert!(accepted.status.success(), "{accepted:?}");
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
+    assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);
+    let word = fs::symlink_metadata(home.state().join("accept-clock")).unwrap();
+    assert!(word.is_file());
+}
