@@ -105,7 +105,7 @@ pub(super) fn run(
     warn(&upkeep.warnings, streams.err)?;
     match command {
         StateCommand::Init(Init { above, json }) => {
-            init(&upkeep, *above, json.json, streams.out)?;
+            init(&upkeep, *above, json.json, streams)?;
         }
         StateCommand::Show(json) => show(&upkeep, json.json, streams.out)?,
         StateCommand::Adopt(json) => adopt(&upkeep, json.json, streams.out)?,
@@ -120,7 +120,7 @@ fn init(
     upkeep: &Upkeep,
     above: Option<u64>,
     json: bool,
-    out: &mut dyn Write,
+    Streams { out, err, .. }: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let above = above.map(|id| tick_of(&upkeep.layout, id)).transpose()?;
     let mut upkeep = upkeep.clone();
@@ -152,6 +152,9 @@ fn init(
             }
         }
     }
+    if created.is_some() {
+        warn(unsynchronised(&now).as_slice(), *err)?;
+    }
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
     let raised = match above {
         Some(tick) => Some(raise(claim, &policy, tick)?),
@@ -173,6 +176,16 @@ fn init(
             "{name} is there already; nothing was changed"
         )?),
     }
+}
+
+/// A new mark is above every one that was lost only if the clock is right.
+fn unsynchronised(now: &Now) -> Option<String> {
+    (now.synchronised == Some(false)).then(|| {
+        format!(
+            "the clock is not synchronised, the kernel says, and the new mark is made by it: see that {} is the time, and start time synchronisation",
+            rfc3339_nanos(now.wall)
+        )
+    })
 }
 
 /// The tick of an ID that another server has issued. Any machine's: what counts is its time.

@@ -3,6 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use shardflake::clock::{Clock, SystemClock};
+
 use crate::server::Home;
 
 #[test]
@@ -19,12 +21,19 @@ fn nothing_is_adopted_under_another_epoch() {
 }
 
 #[test]
-fn init_makes_a_mark_where_a_start_may_not() {
+fn init_makes_a_mark_where_a_start_may_not_and_tells_of_a_clock_that_is_not_synchronised() {
     let home = Home::empty();
     let never = [("SHARDFLAKE_STATE__CREATE", "false")];
     let made = home.run_with(&never, &["state", "init", "--shard-id", "1"]);
     assert!(made.status.success(), "{made:?}");
     assert!(home.state().join("1.mark").exists());
+    let text = String::from_utf8(made.stderr).unwrap();
+    let warned = text.contains("the clock is not synchronised");
+    assert_eq!(
+        warned,
+        SystemClock.synchronised() == Some(false),
+        "stderr: {text}"
+    );
 }
 
 #[test]
