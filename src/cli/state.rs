@@ -315,7 +315,9 @@ fn shown(seen: &Seen) -> Shown {
         written: newest.map(|slot| rfc3339_nanos(slot.written.wall)),
         holder: newest.map(|slot| slot.holder.to_string()),
         damage,
-        original: seen.valid().all(|slot| slot.identity == seen.identity),
+        original: seen
+            .valid()
+            .all(|slot| slot.identity.is_same_file(&seen.identity)),
     }
 }
 
