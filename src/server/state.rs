@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Clock, SECOND, SystemClock, boot_id};
@@ -108,13 +109,19 @@ fn suitable(
 /// would be lost.
 fn create(state: &State) -> io::Result<()> {
     let path = &state.dir;
+    let named_in = to_be_named_in(path);
     DirBuilder::new().recursive(true).mode(0o750).create(path)?;
-    for parent in path.ancestors().skip(1) {
-        if !parent.as_os_str().is_empty() {
-            File::open(parent)?.sync_all()?;
-        }
+    for parent in named_in {
+        File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// The parents of the directories that are missing for `path`. Those above may belong to others, who need
+/// not let this user open them.
+fn to_be_named_in(path: &Path) -> Vec<&Path> {
+    let missing = path.ancestors().take_while(|one| !one.exists());
+    missing.filter_map(Path::parent).collect()
 }
 
 /// What a server needs of its configuration to keep up its state.
@@ -198,7 +205,6 @@ pub fn author(layout: Layout) -> Author {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use super::*;
@@ -341,6 +347,15 @@ mod tests {
     }
 
     #[test]
+    fn only_the_parents_of_what_is_made_are_opened_and_flushed() {
+        let home = tempfile::tempdir().unwrap();
+        let [a, b, c] = ["a", "a/b", "a/b/c"].map(|name| home.path().join(name));
+        assert_eq!(to_be_named_in(&c), [&b, &a, home.path()]);
+        fs::create_dir(&a).unwrap();
+        assert_eq!(to_be_named_in(&c), [&b, &a]);
+    }
+
+    #[test]
     fn a_directory_is_made_only_where_that_is_allowed() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("a/b");
@@ -349,6 +364,7 @@ mod tests {
         assert!(!home.path().join("a").exists());
         directory(&state(&dir, true)).unwrap();
         assert!(dir.is_dir());
+        assert_eq!(to_be_named_in(&dir), [""; 0].map(Path::new));
         // One that is there is taken without leave to make it.
         assert!(directory(&state(&dir, false)).is_ok());
         fs::write(home.path().join("file"), "").unwrap();
