@@ -100,7 +100,7 @@ fn said_of_wait(wait: &Wait) -> Said {
             "5s",
             "9m 55s",
             "SHARD_ID",
-            "--continue-ahead=UNTIL",
+            "`shardflake serve --continue-ahead=UNTIL`",
         ],
         Wait::BeforeEpoch { .. } => &["1990-01-01", "2014-09-01", "set the clock right", "`epoch`"],
         Wait::BeforeBuild { .. } => &[
