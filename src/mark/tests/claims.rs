@@ -149,3 +149,21 @@ fn what_the_system_is_short_of_is_told_from_other_failures() {
         assert_eq!(error.to_string().contains("LimitNOFILE="), files, "{error}");
     }
 }
+
+#[test]
+fn a_link_or_a_directory_in_the_place_of_a_file_is_told_apart_from_a_broken_disk() {
+    for name in ["lock", "1.mark"] {
+        for (link, way_out) in [(true, "symbolic link"), (false, "move that directory away")] {
+            let state = tempfile::tempdir().unwrap();
+            let path = state.path().join(name);
+            if link {
+                std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+            } else {
+                fs::create_dir(&path).unwrap();
+            }
+            let error = claim(state.path(), "1").map(drop).unwrap_err().to_string();
+            assert!(error.contains(way_out), "{error}");
+            assert!(!error.contains("kernel log"), "{error}");
+        }
+    }
+}
