@@ -38,6 +38,11 @@ pub fn clock_synchronised() -> Option<bool> {
         let mut timex: libc::timex = mem::zeroed();
         libc::adjtimex(&raw mut timex)
     };
+    synchronised(state)
+}
+
+/// What a clock state says: a pending leap second is no trouble.
+const fn synchronised(state: libc::c_int) -> Option<bool> {
     match state {
         -1 => None,
         libc::TIME_ERROR => Some(false),
@@ -96,6 +101,17 @@ mod tests {
     fn the_subvolume_structure_has_the_kernels_size() {
         assert_eq!(mem::size_of::<SubvolumeInfo>(), 504);
         assert_eq!(mem::offset_of!(SubvolumeInfo, uuid), 296);
+    }
+
+    #[test]
+    fn a_clock_is_synchronised_unless_the_kernel_says_otherwise() {
+        // As adjtimex(2) numbers them.
+        let (ok, insert, delete, under_way, over, error) = (0, 1, 2, 3, 4, 5);
+        for state in [ok, insert, delete, under_way, over] {
+            assert_eq!(synchronised(state), Some(true), "{state}");
+        }
+        assert_eq!(synchronised(error), Some(false));
+        assert_eq!(synchronised(-1), None);
     }
 
     #[test]

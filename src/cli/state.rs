@@ -21,6 +21,9 @@ use crate::mark::{Claim, Directory, MarkError, survey};
 use crate::server::state::{self, StateError};
 use crate::timestamp::{rfc3339, rfc3339_nanos};
 
+/// What `accept-clock` writes before the file has its name.
+const TEMPORARY: &str = "accept-clock.new";
+
 /// Why a state command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -102,7 +105,7 @@ pub(super) fn run(
     warn(&upkeep.warnings, streams.err)?;
     match command {
         StateCommand::Init(Init { above, json }) => {
-            init(&upkeep, *above, json.json, streams.out)?;
+            init(&upkeep, *above, json.json, streams)?;
         }
         StateCommand::Show(json) => show(&upkeep, json.json, streams.out)?,
         StateCommand::Adopt(json) => adopt(&upkeep, json.json, streams.out)?,
@@ -117,7 +120,7 @@ fn init(
     upkeep: &Upkeep,
     above: Option<u64>,
     json: bool,
-    out: &mut dyn Write,
+    Streams { out, err, .. }: &mut Streams<'_>,
 ) -> Result<(), Failure> {
     let above = above.map(|id| tick_of(&upkeep.layout, id)).transpose()?;
     let mut upkeep = upkeep.clone();
@@ -149,6 +152,9 @@ fn init(
             }
         }
     }
+    if created.is_some() {
+        warn(unsynchronised(&now).as_slice(), *err)?;
+    }
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
     let raised = match above {
         Some(tick) => Some(raise(claim, &policy, tick)?),
@@ -170,6 +176,16 @@ fn init(
             "{name} is there already; nothing was changed"
         )?),
     }
+}
+
+/// A new mark is above every one that was lost only if the clock is right.
+fn unsynchronised(now: &Now) -> Option<String> {
+    (now.synchronised == Some(false)).then(|| {
+        format!(
+            "the clock is not synchronised, the kernel says, and the new mark is made by it: see that {} is the time, and start time synchronisation",
+            rfc3339_nanos(now.wall)
+        )
+    })
 }
 
 /// The tick of an ID that another server has issued. Any machine's: what counts is its time.
@@ -299,7 +315,9 @@ fn shown(seen: &Seen) -> Shown {
         written: newest.map(|slot| rfc3339_nanos(slot.written.wall)),
         holder: newest.map(|slot| slot.holder.to_string()),
         damage,
-        original: seen.valid().all(|slot| slot.identity == seen.identity),
+        original: seen
+            .valid()
+            .all(|slot| slot.identity.is_same_file(&seen.identity)),
     }
 }
 
@@ -359,19 +377,21 @@ fn accept_clock(
         path: path.display().to_string(),
         source,
     };
-    let temporary = upkeep.state.dir.join("accept-clock.new");
+    let temporary = upkeep.state.dir.join(TEMPORARY);
     let write = || {
+        let directory = Directory::new(&upkeep.state.dir);
+        // Root may run this where the service's user may leave a link to any file: none is opened.
+        directory.remove(TEMPORARY)?;
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .open(&temporary)?;
         // Root may write it, and the service's user has to read it; the directory keeps out others.
         file.set_permissions(Permissions::from_mode(0o644))?;
         writeln!(file, "{text}")?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;
-        Directory::new(&upkeep.state.dir).sync()
+        directory.sync()
     };
     write().map_err(failed).map_err(Error::from)?;
     if json {

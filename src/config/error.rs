@@ -141,6 +141,23 @@ pub enum ConfigError {
         /// The most for the shorter, given the longer.
         most: String,
     },
+    /// Ticks so long that a time is no more of them than a shorter one.
+    #[error(
+        "{tick}, so that {long} and {short} are {ticks} ticks both, and a start after a crash would wait for the clock: set {} to at least {least}",
+        .long.key
+    )]
+    TooCoarse {
+        /// How long a tick is.
+        tick: Box<Setting>,
+        /// What has to be the longer time.
+        long: Box<Setting>,
+        /// What has to be the shorter time.
+        short: Box<Setting>,
+        /// How many ticks each is.
+        ticks: u64,
+        /// The least for the longer, given the shorter.
+        least: String,
+    },
 }
 
 /// Why a value is not what its key takes. The text says what was seen, what is allowed and what to write.

@@ -218,7 +218,7 @@ impl Gathered {
         let reader = &mut self.reader;
         let layout = layout::read(reader, self.profile);
         let shard = shard(reader, layout);
-        let spans = Spans::read(reader);
+        let spans = Spans::read(reader, layout);
         Sections {
             layout,
             shard,
@@ -230,7 +230,7 @@ impl Gathered {
 }
 
 impl Spans {
-    fn read(reader: &mut Reader) -> Self {
+    fn read(reader: &mut Reader, layout: Result<Layout, Refused>) -> Self {
         let ms = Duration::from_millis;
         let spans = Self {
             deadline: reader.duration("http.deadline", ms(1)..=ms(10_000)),
@@ -238,7 +238,9 @@ impl Spans {
             max_ahead: reader.duration("clock.max_ahead", ms(200)..=ms(600_000)),
         };
         let window = ("state.window", spans.window);
-        reader.twice(("clock.max_ahead", spans.max_ahead), window);
+        let max_ahead = ("clock.max_ahead", spans.max_ahead);
+        reader.twice(max_ahead, window);
+        reader.more_ticks(layout, max_ahead, window);
         reader.twice(window, ("http.deadline", spans.deadline));
         spans
     }

@@ -97,7 +97,7 @@ pub struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// The largest lead over the clock at which IDs are issued, 200 ms to 10 min and at least
-    /// twice the window.
+    /// twice the window, and in ticks of the layout more than it.
     pub max_ahead: Duration,
     /// Whether IDs are issued only while the kernel calls the clock synchronised.
     pub require_sync: bool,

@@ -11,6 +11,7 @@ use super::error::{ConfigError, ValueError};
 use super::keys::KEYS;
 use super::layers::{DEFAULT, Layer};
 use super::value;
+use crate::id::Layout;
 
 /// A value was refused; the reader has kept the reason.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +106,7 @@ impl Reader {
         self.required(
             key,
             |kind| value::duration(kind, &range),
-            |duration| humantime::format_duration(*duration).to_string(),
+            |duration| show(*duration),
         )
     }
 
@@ -134,22 +135,49 @@ impl Reader {
         if long >= short * 2 {
             return;
         }
-        let show = |duration| humantime::format_duration(duration).to_string();
-        let setting = |key, value| {
-            let found = self.merged.find(key).and_then(|value| value.origin());
-            Box::new(Setting {
-                key,
-                value: show(value),
-                origin: found.unwrap_or(DEFAULT).to_owned(),
-            })
-        };
         let problem = ConfigError::TooClose {
-            long: setting(long_key, long),
-            short: setting(short_key, short),
+            long: Box::new(self.setting(long_key, long)),
+            short: Box::new(self.setting(short_key, short)),
             least: show(short * 2),
             most: show(long / 2),
         };
         self.report(problem);
+    }
+
+    /// Checks that `long` is more ticks of the layout than `short`. Twice as many would refuse layouts
+    /// that do no harm: two ticks are the least that any time is taken for.
+    pub(super) fn more_ticks(
+        &mut self,
+        layout: Result<Layout, Refused>,
+        (long_key, long): (&'static str, Result<Duration, Refused>),
+        (short_key, short): (&'static str, Result<Duration, Refused>),
+    ) {
+        let (Ok(layout), Ok(long), Ok(short)) = (layout, long, short) else {
+            return;
+        };
+        let ticks = layout.ticks(short);
+        // Where it is shorter, it is not even twice as long, which is told.
+        if layout.ticks(long) > ticks || long < short * 2 {
+            return;
+        }
+        let least = Duration::from_nanos(layout.tick_nanos().saturating_mul(ticks + 1));
+        let problem = ConfigError::TooCoarse {
+            tick: Box::new(self.setting("layout.tick", layout.tick())),
+            long: Box::new(self.setting(long_key, long)),
+            short: Box::new(self.setting(short_key, short)),
+            ticks,
+            least: show(least),
+        };
+        self.report(problem);
+    }
+
+    fn setting(&self, key: &'static str, value: Duration) -> Setting {
+        let found = self.merged.find(key).and_then(|value| value.origin());
+        Setting {
+            key,
+            value: show(value),
+            origin: found.unwrap_or(DEFAULT).to_owned(),
+        }
     }
 
     /// The settings in the order of the table of keys, and all problems.
@@ -158,6 +186,10 @@ impl Reader {
         self.settings.sort_by_key(place);
         (self.settings, self.problems)
     }
+}
+
+fn show(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
 }
 
 /// Ranges of sizes end far below the platform's.

@@ -301,6 +301,32 @@ fn times_that_bound_each_other() {
 }
 
 #[test]
+fn ticks_that_are_too_long_for_the_times() {
+    let with = |tick, more: &[(&'static str, &'static str)]| {
+        let own = [("SHARD_ID", "1"), ("SHARDFLAKE_LAYOUT__TICK", tick)];
+        [&own, more].concat()
+    };
+    // With the defaults, of which the window is two ticks.
+    for tick in ["1s", "2499ms"] {
+        assert!(load(&with(tick, &[])).is_ok(), "{tick}");
+    }
+    problem(
+        &with("2500ms", &[]),
+        &[
+            "layout.tick is 2s 500ms (from SHARDFLAKE_LAYOUT__TICK)",
+            "clock.max_ahead is 5s (from default)",
+            "state.window is 1s (from default) are 2 ticks both",
+            "set clock.max_ahead to at least 7s 500ms",
+        ],
+    );
+    let enough = [("SHARDFLAKE_CLOCK__MAX_AHEAD", "7500ms")];
+    assert!(load(&with("2500ms", &enough)).is_ok());
+    // What is not twice as long is told of once.
+    let short = [("SHARDFLAKE_CLOCK__MAX_AHEAD", "1500ms")];
+    problem(&with("2500ms", &short), &["at least twice state.window"]);
+}
+
+#[test]
 fn calculations_need_no_shard_and_no_file() {
     let none = Environment::new([("", ""); 0]);
     let plain = Calculation::load(&Flags::default(), &none).unwrap();

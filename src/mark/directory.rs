@@ -99,6 +99,12 @@ fn classify(magic: FsType) -> FileSystem {
         0x0bd0_0bd0 => FileSystem::Network("lustre"),
         0x0116_1970 => FileSystem::Network("gfs2"),
         0x7461_636f => FileSystem::Network("ocfs2"),
+        0x6b41_4653 => FileSystem::Network("kafs"),
+        0x786f_4256 => FileSystem::Network("vboxsf"),
+        0x4750_4653 => FileSystem::Network("gpfs"),
+        0x1983_0326 => FileSystem::Network("beegfs"),
+        0x2003_0528 => FileSystem::Network("orangefs"),
+        0x7375_7245 => FileSystem::Network("coda"),
         0x0102_1994 => FileSystem::Volatile("tmpfs"),
         0x8584_58f6 => FileSystem::Volatile("ramfs"),
         0x794c_7630 => FileSystem::Volatile("overlay"),
@@ -341,6 +347,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_is_read_by_the_group_and_by_nobody_else() {
+        let (keep, directory) = directory();
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let umask = u32::from_str_radix(umask.unwrap().trim(), 8).unwrap();
+        directory.create("1.mark", 8192).unwrap();
+        directory.open_or_create("lock").unwrap();
+        for name in ["1.mark", "lock"] {
+            let mode = fs::metadata(keep.path().join(name)).unwrap().mode();
+            assert_eq!(mode & 0o777, 0o640 & !umask, "{name}");
+        }
+    }
+
+    #[test]
     fn symbolic_links_are_not_followed() {
         let (_keep, directory) = directory();
         std::os::unix::fs::symlink("elsewhere", directory.path().join("1.mark")).unwrap();
@@ -380,6 +400,12 @@ mod tests {
             (0x0bd0_0bd0, "lustre"),
             (0x0116_1970, "gfs2"),
             (0x7461_636f, "ocfs2"),
+            (0x6b41_4653, "kafs"),
+            (0x786f_4256, "vboxsf"),
+            (0x4750_4653, "gpfs"),
+            (0x1983_0326, "beegfs"),
+            (0x2003_0528, "orangefs"),
+            (0x7375_7245, "coda"),
         ] {
             assert_eq!(of(magic), FileSystem::Network(name));
         }

@@ -116,6 +116,13 @@ fn has_too_many_files(error: &io::Error) -> bool {
 
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
+        // What lies under the name is not what the disk has to answer for.
+        _ if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+            ": put the file itself in the place of the symbolic link, which is not followed"
+        }
+        io::ErrorKind::IsADirectory => {
+            ": move that directory away, a file of this name has to lie there"
+        }
         _ if has_too_many_files(error) => {
             ": raise the limit on open files (LimitNOFILE= of the unit, `ulimit -n`), or lower http.connections"
         }

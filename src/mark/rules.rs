@@ -161,7 +161,7 @@ impl Seen {
         }
         // Last, as `state adopt` overrules it alone.
         for slot in self.valid() {
-            if slot.identity != self.identity {
+            if !slot.identity.is_same_file(&self.identity) {
                 return Err(Refused::Copied {
                     directory: directory(),
                     file: file(),

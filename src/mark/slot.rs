@@ -197,10 +197,18 @@ fn clip(text: &str, len: usize) -> &str {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            host, pid, started, ..
+            host,
+            pid,
+            pid_namespace,
+            started,
         } = self;
         let started = crate::timestamp::rfc3339_nanos(*started);
-        write!(f, "host {host}, pid {pid}, started {started}")
+        write!(f, "host {host}, pid {pid}")?;
+        // A container's process has another number outside of it.
+        if *pid_namespace != 0 {
+            write!(f, " in namespace {pid_namespace}")?;
+        }
+        write!(f, ", started {started}")
     }
 }
 
@@ -326,9 +334,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_holder_is_told_by_host_pid_and_start() {
+    fn a_holder_is_told_by_host_pid_namespace_and_start() {
         assert_eq!(
             sample().holder.to_string(),
+            "host shardflake-shard1, pid 4711 in namespace 4026531836, started 2027-01-15T07:59:59.000Z"
+        );
+        let unknown = Holder {
+            pid_namespace: 0,
+            ..sample().holder
+        };
+        assert_eq!(
+            unknown.to_string(),
             "host shardflake-shard1, pid 4711, started 2027-01-15T07:59:59.000Z"
         );
     }

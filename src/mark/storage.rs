@@ -20,6 +20,16 @@ pub struct Identity {
     pub subvolume: [u8; 16],
 }
 
+impl Identity {
+    /// Whether both are of one file. A birth time that one of them does not know tells nothing: a newer
+    /// kernel may know it of a file that an older one wrote.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let born = self.born == other.born || self.born == 0 || other.born == 0;
+        born && self.inode == other.inode && self.subvolume == other.subvolume
+    }
+}
+
 /// One state directory.
 pub trait Storage: Send + 'static {
     /// An open file in it.
@@ -74,4 +84,41 @@ pub trait File: Send + 'static {
 
     /// Which file this is.
     fn identity(&self) -> io::Result<Identity>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_another_by_inode_subvolume_or_two_birth_times() {
+        let file = Identity {
+            inode: 42,
+            born: 1_700_000_000_000_000_000,
+            subvolume: [7; 16],
+        };
+        let unknown = Identity { born: 0, ..file };
+        for (one, other) in [(file, file), (file, unknown), (unknown, unknown)] {
+            assert!(one.is_same_file(&other) && other.is_same_file(&one));
+        }
+        let inode = |file| Identity { inode: 43, ..file };
+        let subvolume = |file| Identity {
+            subvolume: [0; 16],
+            ..file
+        };
+        let later = Identity {
+            born: file.born + 1,
+            ..file
+        };
+        for other in [
+            later,
+            inode(file),
+            inode(unknown),
+            subvolume(file),
+            subvolume(unknown),
+        ] {
+            assert!(!file.is_same_file(&other), "{other:?}");
+            assert!(!other.is_same_file(&file), "{other:?}");
+        }
+    }
 }

@@ -377,5 +377,6 @@ mod claims;
 mod clocks;
 mod failing;
 mod limits;
+mod meanwhile;
 mod messages;
 mod ranges;

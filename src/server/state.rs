@@ -3,6 +3,7 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Clock, SECOND, SystemClock, boot_id};
@@ -81,30 +82,46 @@ pub fn directory(state: &State) -> Result<(Directory, Option<String>), StateErro
         Err(error) => return Err(unusable(error)),
     }
     let directory = Directory::new(&state.dir);
-    let warning = match directory.file_system().map_err(unusable)? {
-        FileSystem::Local => None,
-        FileSystem::Network(kind) if state.allow_network_fs => Some(format!(
-            "the state directory {path} is on {kind}: IDs are unique only if its locks hold on every host that mounts it"
-        )),
-        FileSystem::Network(kind) => return Err(StateError::Network { path, kind }),
-        FileSystem::Volatile(kind) => Some(format!(
-            "the state directory {path} is on {kind} and will be lost with the host or container: a restart then relies on the clock alone; use a disk or a volume"
-        )),
-    };
+    let file_system = directory.file_system().map_err(unusable)?;
+    let warning = suitable(file_system, path, state.allow_network_fs)?;
     Ok((directory, warning))
+}
+
+/// Whether marks may lie on that kind of file system, and what to warn of if they do.
+fn suitable(
+    file_system: FileSystem,
+    path: String,
+    allow_network_fs: bool,
+) -> Result<Option<String>, StateError> {
+    match file_system {
+        FileSystem::Local => Ok(None),
+        FileSystem::Network(kind) if allow_network_fs => Ok(Some(format!(
+            "the state directory {path} is on {kind}: IDs are unique only if its locks hold on every host that mounts it"
+        ))),
+        FileSystem::Network(kind) => Err(StateError::Network { path, kind }),
+        FileSystem::Volatile(kind) => Ok(Some(format!(
+            "the state directory {path} is on {kind} and will be lost with the host or container: a restart then relies on the clock alone; use a disk or a volume"
+        ))),
+    }
 }
 
 /// Makes the directory and its parents durably: a mark in a directory that a power cut takes away
 /// would be lost.
 fn create(state: &State) -> io::Result<()> {
     let path = &state.dir;
+    let named_in = to_be_named_in(path);
     DirBuilder::new().recursive(true).mode(0o750).create(path)?;
-    for parent in path.ancestors().skip(1) {
-        if !parent.as_os_str().is_empty() {
-            File::open(parent)?.sync_all()?;
-        }
+    for parent in named_in {
+        File::open(parent)?.sync_all()?;
     }
     Ok(())
+}
+
+/// The parents of the directories that are missing for `path`. Those above may belong to others, who need
+/// not let this user open them.
+fn to_be_named_in(path: &Path) -> Vec<&Path> {
+    let missing = path.ancestors().take_while(|one| !one.exists());
+    missing.filter_map(Path::parent).collect()
 }
 
 /// What a server needs of its configuration to keep up its state.
@@ -183,5 +200,175 @@ pub fn author(layout: Layout) -> Author {
             boot: clock.boottime(),
             boot_id: boot_id(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Clock as ClockSection, Environment, Flags};
+
+    /// No value is a default.
+    fn sample() -> Upkeep {
+        Upkeep {
+            layout: Layout::SNOWFLAKE,
+            shard: None,
+            state: State {
+                dir: "/somewhere/else".into(),
+                window: Duration::from_secs(3),
+                create: false,
+                allow_network_fs: true,
+            },
+            clock: ClockSection {
+                max_ahead: Duration::from_secs(7),
+                require_sync: true,
+            },
+            deadline: Duration::from_secs(1),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn machines() -> MachineRange {
+        "4-7".parse().unwrap()
+    }
+
+    /// A field that is added does not compile until it is told of here; so below.
+    #[test]
+    fn an_issuer_keeps_to_what_is_configured() {
+        let until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let Settings {
+            layout,
+            machines: owned,
+            max_ahead,
+            window,
+            deadline,
+            continue_ahead,
+        } = settings(&sample(), machines(), Some(until));
+        assert_eq!(layout, Layout::SNOWFLAKE);
+        assert_eq!(owned, machines());
+        assert_eq!(max_ahead, Duration::from_secs(7));
+        assert_eq!(window, Duration::from_secs(3));
+        assert_eq!(deadline, Duration::from_secs(1));
+        let tick = layout.tick_at(1_800_000_000 * SECOND);
+        assert!(tick.is_some() && continue_ahead == tick);
+        let untold = settings(&sample(), machines(), None);
+        assert_eq!(untold.continue_ahead, None);
+    }
+
+    #[test]
+    fn a_start_follows_what_is_configured() {
+        let until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let settings = settings(&sample(), machines(), Some(until));
+        let Policy {
+            directory,
+            layout,
+            range,
+            max_ahead,
+            furthest,
+            create,
+            require_sync,
+            build_date,
+            continue_ahead,
+        } = policy(&sample(), &settings);
+        assert_eq!(directory, "/somewhere/else");
+        assert_eq!(layout, Layout::SNOWFLAKE);
+        assert_eq!(range, machines());
+        // Ticks of a millisecond.
+        assert_eq!(max_ahead, 7_000);
+        assert_eq!(furthest, 7_000 + 3_000 + 1_000);
+        assert!(!create && require_sync);
+        assert!(build_date > 0 && build_date % SECOND == 0);
+        assert_eq!(BUILD_DATE, (build_date / SECOND).to_string());
+        assert_eq!(continue_ahead, settings.continue_ahead);
+        let mut other = sample();
+        other.state.create = true;
+        other.clock.require_sync = false;
+        let other = policy(&other, &settings);
+        assert!(other.create && !other.require_sync);
+    }
+
+    #[test]
+    fn what_a_server_keeps_up_is_what_its_configuration_says() {
+        let variables = [
+            ("SHARDFLAKE_SHARD__ID", "4-7"),
+            ("SHARDFLAKE_PROFILE", "snowflake"),
+            ("SHARDFLAKE_STATE__DIR", "/somewhere/else"),
+            ("SHARDFLAKE_STATE__WINDOW", "3s"),
+            ("SHARDFLAKE_STATE__CREATE", "false"),
+            ("SHARDFLAKE_STATE__ALLOW_NETWORK_FS", "true"),
+            ("SHARDFLAKE_CLOCK__MAX_AHEAD", "7s"),
+            ("SHARDFLAKE_CLOCK__REQUIRE_SYNC", "true"),
+            ("SHARDFLAKE_HTTP__DEADLINE", "1s"),
+        ];
+        let environment = Environment::new(variables);
+        let config = Config::load(&Flags::default(), &environment).unwrap();
+        let wanted = Upkeep {
+            layout: config.layout,
+            shard: Some(machines()),
+            ..sample()
+        };
+        assert_eq!(upkeep(&config), wanted);
+        assert_ne!(config.layout, Layout::SONYFLAKE);
+    }
+
+    #[test]
+    fn marks_lie_where_locks_hold_or_an_operator_says_that_they_do() {
+        let told = |file_system, allowed| {
+            suitable(file_system, "/state".to_owned(), allowed).map_err(|error| error.to_string())
+        };
+        for allowed in [false, true] {
+            assert_eq!(told(FileSystem::Local, allowed), Ok(None));
+            let warning = told(FileSystem::Volatile("tmpfs"), allowed)
+                .unwrap()
+                .unwrap();
+            for part in ["/state", "tmpfs", "will be lost", "use a disk or a volume"] {
+                assert!(warning.contains(part), "{part} in {warning}");
+            }
+        }
+        let refused = told(FileSystem::Network("nfs"), false).unwrap_err();
+        let warning = told(FileSystem::Network("nfs"), true).unwrap().unwrap();
+        for (text, part) in [
+            (&refused, "set state.allow_network_fs"),
+            (&warning, "unique only if its locks hold"),
+        ] {
+            assert!(text.contains("/state is on nfs"), "{text}");
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    fn state(dir: &Path, create: bool) -> State {
+        State {
+            dir: dir.to_path_buf(),
+            create,
+            ..sample().state
+        }
+    }
+
+    #[test]
+    fn only_the_parents_of_what_is_made_are_opened_and_flushed() {
+        let home = tempfile::tempdir().unwrap();
+        let [a, b, c] = ["a", "a/b", "a/b/c"].map(|name| home.path().join(name));
+        assert_eq!(to_be_named_in(&c), [&b, &a, home.path()]);
+        fs::create_dir(&a).unwrap();
+        assert_eq!(to_be_named_in(&c), [&b, &a]);
+    }
+
+    #[test]
+    fn a_directory_is_made_only_where_that_is_allowed() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("a/b");
+        let missing = directory(&state(&dir, false)).unwrap_err();
+        assert!(matches!(missing, StateError::Missing(_)), "{missing}");
+        assert!(!home.path().join("a").exists());
+        directory(&state(&dir, true)).unwrap();
+        assert!(dir.is_dir());
+        assert_eq!(to_be_named_in(&dir), [""; 0].map(Path::new));
+        // One that is there is taken without leave to make it.
+        assert!(directory(&state(&dir, false)).is_ok());
+        fs::write(home.path().join("file"), "").unwrap();
+        let file = directory(&state(&home.path().join("file"), true)).unwrap_err();
+        assert!(matches!(file, StateError::Unusable { .. }), "{file}");
     }
 }

@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use shardflake::id::Layout;
+use shardflake::timestamp::rfc3339;
+
 use crate::faketime::Clock;
-use crate::server::{Home, Server, fields};
+use crate::server::{Home, Server, fields, now_ms, tick_now};
 
 fn start(home: &Home, clock: &Clock) -> Server {
     let mut command = home.command("1");
@@ -103,7 +106,7 @@ fn a_step_forward_of_an_hour_is_not_followed_at_once() {
 }
 
 #[test]
-fn a_mark_ahead_of_the_clock_is_waited_for_or_continued_from() {
+fn a_mark_ahead_of_the_clock_is_waited_for() {
     let home = Home::with_mark("1");
     let server = home.serve("1");
     let before = server.id();
@@ -117,4 +120,25 @@ fn a_mark_ahead_of_the_clock_is_waited_for_or_continued_from() {
     clock.set("+0s");
     waiting.await_serving();
     assert!(waiting.id() > before);
+}
+
+#[test]
+fn a_mark_ahead_of_the_clock_is_continued_from_up_to_the_moment_that_is_told() {
+    // In ticks of 10 ms: longer than a test waits.
+    const HOUR: u64 = 360_000;
+    let home = Home::empty();
+    let bound = tick_now() + HOUR;
+    home.make_mark_at(Layout::SONYFLAKE, "1", bound);
+    let told = |seconds: u64| {
+        let until = rfc3339((now_ms() + seconds * 1000).try_into().unwrap());
+        let mut command = home.command("1");
+        command.args(["serve", &format!("--continue-ahead={until}")]);
+        Server::start(command, home.address())
+    };
+    let mut too_early = told(1800);
+    await_code(&mut too_early, "clock_behind_mark");
+    assert_eq!(too_early.stop(), 0);
+    let mut server = told(7200);
+    server.await_serving();
+    assert_eq!(fields(server.id()).0, bound + 1);
 }

@@ -13,5 +13,6 @@ mod profiles;
 mod refusals;
 mod server;
 mod service;
+mod state;
 mod terminal;
 mod units;

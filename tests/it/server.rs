@@ -66,15 +66,20 @@ impl Home {
 
     /// The same for another layout.
     pub(crate) fn make_mark_of(&self, layout: Layout, shard: &str) {
+        let now = layout.tick_at(SystemClock.realtime()).unwrap();
+        self.make_mark_at(layout, shard, now - layout.ticks(Duration::from_secs(60)));
+    }
+
+    /// Makes the state directory, and a mark with this bound in it.
+    pub(crate) fn make_mark_at(&self, layout: Layout, shard: &str, bound: u64) {
         std::fs::create_dir(self.state()).unwrap();
         let author = Author {
             layout,
             holder: Holder::default(),
             moment: Moment::default(),
         };
-        let minute_ago = Settlement {
-            own_bound: layout.tick_at(SystemClock.realtime()).unwrap()
-                - layout.ticks(Duration::from_secs(60)),
+        let settlement = Settlement {
+            own_bound: bound,
             fresh: true,
             left_over: Vec::new(),
             left_over_bound: 0,
@@ -82,7 +87,7 @@ impl Home {
         };
         let directory = Directory::new(self.state());
         Claim::take(directory, String::new(), shard.parse().unwrap())
-            .and_then(|mut claim| claim.settle(&author, |_| Some(minute_ago)))
+            .and_then(|mut claim| claim.settle(&author, |_| Some(settlement)))
             .unwrap();
     }
 
@@ -143,9 +148,17 @@ impl Home {
 
     /// Runs the command line `arguments` to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with these variables.
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--state-dir").arg(self.state());
-        undisturbed(&mut command).output().unwrap()
+        undisturbed(&mut command)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
     }
 
     /// What `state show` tells of the only mark.

@@ -91,7 +91,7 @@ pub enum Wait {
     Fresh { left: Duration },
     /// The wall clock is too far behind the mark.
     #[error(
-        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with --continue-ahead=UNTIL",
+        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with `shardflake serve --continue-ahead=UNTIL`",
         span(*left), span(*behind), span(*limit)
     )]
     Behind {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn replace_by_copy(path: &Path, name: &str) {
+pub(super) fn replace_by_copy(path: &Path, name: &str) {
     fs::copy(path.join(name), path.join("copy")).unwrap();
     fs::rename(path.join("copy"), path.join(name)).unwrap();
 }
@@ -147,5 +147,23 @@ fn what_the_system_is_short_of_is_told_from_other_failures() {
         assert_eq!(error.is_short(), short, "{error}");
         let files = number == EMFILE || number == ENFILE;
         assert_eq!(error.to_string().contains("LimitNOFILE="), files, "{error}");
+    }
+}
+
+#[test]
+fn a_link_or_a_directory_in_the_place_of_a_file_is_told_apart_from_a_broken_disk() {
+    for name in ["lock", "1.mark"] {
+        for (link, way_out) in [(true, "symbolic link"), (false, "move that directory away")] {
+            let state = tempfile::tempdir().unwrap();
+            let path = state.path().join(name);
+            if link {
+                std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+            } else {
+                fs::create_dir(&path).unwrap();
+            }
+            let error = claim(state.path(), "1").map(drop).unwrap_err().to_string();
+            assert!(error.contains(way_out), "{error}");
+            assert!(!error.contains("kernel log"), "{error}");
+        }
     }
 }

@@ -9,25 +9,31 @@ use crate::mark::storage::{File, Identity, Storage};
 
 /// What a flush has made durable, what was only written, and which calls are to fail.
 #[derive(Default)]
-struct Disk {
+pub(super) struct Disk {
     volatile: Vec<u8>,
     durable: Vec<u8>,
     /// Every write and flush, as `w0`, `w1` (the slot) or `f`.
     calls: Vec<&'static str>,
     fail: Vec<usize>,
     /// How often the names in the directory were flushed.
-    names_flushed: usize,
+    pub(super) names_flushed: usize,
     /// How many files were closed that held a lock.
     let_go: usize,
+    /// What others do just before a write (`w0`, `w1`), a flush (`f`) or a flush of the names (`n`), and
+    /// as soon as a file was opened or made (`o`).
+    pub(super) meanwhile: Option<Meanwhile>,
 }
 
+/// Told the call; an error makes it fail.
+pub(super) type Meanwhile = Box<dyn FnMut(&str) -> io::Result<()> + Send>;
+
 #[derive(Clone)]
-struct Faulty {
+pub(super) struct Faulty {
     real: Directory,
     disk: Arc<Mutex<Disk>>,
 }
 
-struct FaultyFile {
+pub(super) struct FaultyFile {
     real: RefCell<fs::File>,
     disk: Arc<Mutex<Disk>>,
     locked: Cell<bool>,
@@ -47,7 +53,13 @@ impl Disk {
         if self.fail.contains(&(self.calls.len() - 1)) {
             return Err(io::Error::other("injected"));
         }
-        Ok(())
+        self.meanwhile(name)
+    }
+
+    fn meanwhile(&mut self, call: &str) -> io::Result<()> {
+        self.meanwhile
+            .as_mut()
+            .map_or(Ok(()), |meanwhile| meanwhile(call))
     }
 
     fn valid_bounds(&self) -> Vec<u64> {
@@ -68,7 +80,9 @@ impl Storage for Faulty {
     }
 
     fn open_or_create(&self, name: &str) -> io::Result<FaultyFile> {
-        Ok(self.file(self.real.open_or_create(name)?))
+        let file = self.file(self.real.open_or_create(name)?);
+        self.disk.lock().unwrap().meanwhile("o")?;
+        Ok(file)
     }
 
     fn create(&self, name: &str, len: u64) -> io::Result<FaultyFile> {
@@ -84,12 +98,31 @@ impl Storage for Faulty {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.lock().unwrap().names_flushed += 1;
+        let mut disk = self.disk.lock().unwrap();
+        disk.names_flushed += 1;
+        disk.meanwhile("n")?;
         self.real.sync()
     }
 }
 
 impl Faulty {
+    pub(super) fn new(state: &Path) -> Self {
+        Self {
+            real: Directory::new(state),
+            disk: Arc::default(),
+        }
+    }
+
+    /// Takes the claim on `range`, while others do `meanwhile`.
+    pub(super) fn take(
+        &self,
+        range: &str,
+        meanwhile: Option<Meanwhile>,
+    ) -> Result<Claim<Self>, MarkError> {
+        self.disk.lock().unwrap().meanwhile = meanwhile;
+        Claim::take(self.clone(), "/state".into(), range.parse().unwrap())
+    }
+
     fn file(&self, real: fs::File) -> FaultyFile {
         FaultyFile {
             real: RefCell::new(real),
@@ -142,17 +175,13 @@ impl File for FaultyFile {
 
 /// A claim over a faulty disk.
 fn claim(state: &Path) -> (Claim<Faulty>, Arc<Mutex<Disk>>) {
-    let disk = Arc::default();
-    let storage = Faulty {
-        real: Directory::new(state),
-        disk: Arc::clone(&disk),
-    };
-    let claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
-    (claim, disk)
+    let storage = Faulty::new(state);
+    let claim = storage.take("1", None).unwrap();
+    (claim, storage.disk)
 }
 
 /// A record over a faulty disk whose calls are counted from here on.
-fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
     let (mut claim, disk) = claim(state);
     let policy = policy("1");
     claim

@@ -383,3 +383,30 @@ fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
     let refused = adopted(&[&other]);
     assert!(matches!(refused, Err(Refused::Layout { .. })));
 }
+
+#[test]
+fn a_birth_time_that_becomes_known_makes_no_copy() {
+    let identity = |inode, born| Identity {
+        inode,
+        born,
+        ..Identity::default()
+    };
+    let of = |written, found| {
+        let mut view = view(&[("1", tick(NOW))]);
+        let seen = &mut view.overlapping[0];
+        for slot in &mut seen.slots {
+            slot.as_mut().unwrap().identity = written;
+        }
+        seen.identity = found;
+        decide(&view, &policy("1"), &now(NOW), None)
+    };
+    for (written, found) in [(0, 0), (0, 5), (5, 0), (5, 5)] {
+        let verdict = of(identity(7, written), identity(7, found));
+        assert!(matches!(verdict, Verdict::Open { .. }), "{verdict:?}");
+    }
+    for (written, found) in [((7, 5), (7, 6)), ((7, 0), (8, 6)), ((7, 0), (8, 0))] {
+        let verdict = of(identity(written.0, written.1), identity(found.0, found.1));
+        let copied = matches!(verdict, Verdict::Refuse(Refused::Copied { .. }));
+        assert!(copied, "{verdict:?}");
+    }
+}

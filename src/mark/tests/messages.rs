@@ -100,7 +100,7 @@ fn said_of_wait(wait: &Wait) -> Said {
             "5s",
             "9m 55s",
             "SHARD_ID",
-            "--continue-ahead=UNTIL",
+            "`shardflake serve --continue-ahead=UNTIL`",
         ],
         Wait::BeforeEpoch { .. } => &["1990-01-01", "2014-09-01", "set the clock right", "`epoch`"],
         Wait::BeforeBuild { .. } => &[
@@ -211,6 +211,7 @@ fn errors() -> Vec<MarkError> {
         ErrorKind::StorageFull,
         ErrorKind::QuotaExceeded,
         ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::IsADirectory,
         ErrorKind::Other,
     ];
     let failures = failures.map(|kind| MarkError::Io {
@@ -218,11 +219,11 @@ fn errors() -> Vec<MarkError> {
         path: path(),
         source: kind.into(),
     });
-    let too_many_files = MarkError::Io {
+    let numbered = [nix::libc::EMFILE, nix::libc::ELOOP].map(|number| MarkError::Io {
         action: "open",
         path: path(),
-        source: std::io::Error::from_raw_os_error(nix::libc::EMFILE),
-    };
+        source: std::io::Error::from_raw_os_error(number),
+    });
     let mut all = vec![
         MarkError::Held {
             directory: "/state".into(),
@@ -238,7 +239,7 @@ fn errors() -> Vec<MarkError> {
         MarkError::Replaced { path: path() },
     ];
     all.extend(failures);
-    all.push(too_many_files);
+    all.extend(numbered);
     all
 }
 
@@ -265,7 +266,7 @@ fn every_message_says_what_was_seen_the_limit_and_the_way_out() {
         .iter()
         .map(|text| text.rsplit(": ").next().unwrap())
         .collect();
-    assert_eq!(ways.len(), 7, "{ways:?}");
+    assert_eq!(ways.len(), 9, "{ways:?}");
 }
 
 #[test]
