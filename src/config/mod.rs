@@ -99,7 +99,7 @@ pub struct Clock {
     /// The largest lead over the clock at which IDs are issued, 200 ms to 10 min and at least
     /// twice the window, and in ticks of the layout more than it.
     pub max_ahead: Duration,
-    /// Whether IDs are issued only while the kernel calls the clock synchronised.
+    /// Whether a start waits until the kernel calls the clock synchronised.
     pub require_sync: bool,
 }
 
