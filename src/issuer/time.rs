@@ -53,6 +53,15 @@ impl<C: Clock> Issuer<C> {
         Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
     }
 
+    /// Where the generator stands, in nanoseconds since 1970, if the wall clock has to come nearer
+    /// before it may go on. Not while it goes on: it takes IDs of ticks to come, and a clock that was
+    /// let up to those each time would run away with it.
+    fn halted_at(&self, boot: i64) -> Option<i64> {
+        let next = self.generator.tick()?;
+        self.too_far_ahead(next, self.wall_tick(boot))
+            .then(|| self.beginning(next).saturating_add(self.epoch_nanos))
+    }
+
     /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
     pub fn observe_clock(&self) {
         let mut cold = self.cold();
@@ -61,7 +70,14 @@ impl<C: Clock> Issuer<C> {
             return;
         };
         let boot = self.clock.boottime();
-        let (verdict, step) = follower.observe(boot, self.clock.offset(), accept);
+        let observed = self.clock.offset();
+        let caught = self
+            .halted_at(boot)
+            .and_then(|used| follower.catch_up(boot, observed, used));
+        let (verdict, step) = match caught {
+            Some(_) => (Verdict::Followed, caught),
+            None => follower.observe(boot, observed, accept),
+        };
         let offset = follower.offset();
         let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
         if let Some(Step::Back(_)) = step {

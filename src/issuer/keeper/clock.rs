@@ -18,8 +18,9 @@ pub const ACCEPT_CLOCK: &str = "accept-clock";
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
-    /// measured from the mark's offset; any other clock is taken as it is, for the rules to judge:
-    /// one that is mended late must find a shard that serves.
+    /// measured from the mark's offset, or from where the bound ends if that is later: up to there
+    /// no number is left to lose. Any other clock is taken as it is, for the rules to judge: one
+    /// that is mended late must find a shard that serves.
     pub(super) fn follow_clock(&mut self, view: &View) {
         let accept_until = self.accepted();
         let clock = &self.issuer.clock;
@@ -35,6 +36,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             trusted = Some(known);
             self.trusted = trusted;
         }
+        let used = self.end_of_bound(view).map(|used| offset.min(used - boot));
+        if let (Some(was), Some(used)) = (trusted, used)
+            && used - was > SECOND
+        {
+            // Kept, as the bound does not move on with the clock.
+            trusted = Some(used);
+            self.trusted = trusted;
+        }
         match trusted.filter(|trusted| offset - trusted > SECOND) {
             Some(trusted) if known == Some(trusted) => {}
             Some(trusted) => cold.follower = Some(Follower::new(boot, trusted)),
@@ -45,6 +54,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         drop(cold);
         self.issuer.observe_clock();
+    }
+
+    /// The beginning of the first tick above every bound, in nanoseconds since 1970.
+    fn end_of_bound(&self, view: &View) -> Option<i64> {
+        let bound = view.overlapping.iter().filter_map(Seen::bound).max()?;
+        let first = self.issuer.beginning(bound + 1);
+        Some(first.saturating_add(self.issuer.epoch_nanos))
     }
 
     /// What an operator says of the clock. That it cannot be read is told once, and taken for nothing.
