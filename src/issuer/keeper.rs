@@ -182,10 +182,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             }
             // No room for the lock file.
             Err(error) if error.is_full() => {
-                let error = error.to_string();
-                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
                 self.stage = Stage::Locking;
-                Ok(Next::Park(IDLE_ROUND))
+                Ok(self.unwritable(&error))
             }
             Err(error) => Err(error),
         }
@@ -199,6 +197,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Err(MarkError::Busy { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
                 return Ok(Next::Park(LOCK_RETRY));
+            }
+            Err(error) if error.may_pass() => {
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(self.unwritable(&error));
             }
             Err(error) => return Err(error),
         };
@@ -248,12 +250,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Locking;
                 return Ok(Next::Park(LOCK_RETRY));
             }
-            // A full disk may empty; everything else is for an operator.
-            Err(error @ (MarkError::Io { .. } | MarkError::Busy { .. })) => {
-                let error = error.to_string();
-                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+            Err(MarkError::Busy { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
-                return Ok(Next::Park(IDLE_ROUND));
+                return Ok(Next::Park(LOCK_RETRY));
+            }
+            // A full disk may empty; everything else is for an operator.
+            Err(error @ MarkError::Io { .. }) => {
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(self.unwritable(&error));
             }
             Err(error) => return Err(error),
         }
@@ -269,8 +273,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let boot = issuer.clock.boottime();
         let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
         if let Err(error) = self.raise(&mut record, target) {
-            let error = error.to_string();
-            self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+            self.unwritable(&error);
             self.stage = Stage::Opening { record, first };
             return Next::Park(WRITE_RETRY);
         }
@@ -381,6 +384,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         record.finish(bound, self.moment())?;
         issuer.tell(&Event::Closed(bound));
         Ok(())
+    }
+
+    /// Says why there is no mark to issue on yet; to be tried again in a while.
+    fn unwritable(&self, error: &MarkError) -> Next {
+        let error = error.to_string();
+        self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+        Next::Park(IDLE_ROUND)
     }
 
     /// Changes the phase, and tells of it unless it is the kind of phase that it was.

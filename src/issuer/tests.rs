@@ -6,10 +6,12 @@
 mod bound;
 mod bulk;
 mod disks;
+mod hooked;
 mod keeper;
 mod limits;
 mod messages;
 mod opening;
+mod races;
 mod rate;
 mod starts;
 mod steps;

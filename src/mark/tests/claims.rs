@@ -149,3 +149,26 @@ fn what_the_system_is_short_of_is_told_from_other_failures() {
         assert_eq!(error.to_string().contains("LimitNOFILE="), files, "{error}");
     }
 }
+
+#[test]
+fn what_may_pass_by_itself_is_told_from_what_is_for_an_operator() {
+    use nix::libc::{EACCES, EIO, EISDIR, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS};
+    for (number, passes) in [
+        (EIO, true),
+        (EMFILE, true),
+        (ENOSPC, true),
+        (EROFS, true),
+        (EACCES, false),
+        (EPERM, false),
+        (ENOENT, false),
+        (ENOTDIR, false),
+        (EISDIR, false),
+        (ELOOP, false),
+    ] {
+        let source = io::Error::from_raw_os_error(number);
+        let error = MarkError::io("open", "/state", "lock", source);
+        assert_eq!(error.may_pass(), passes, "{error}");
+    }
+    let path = "/state/lock".into();
+    assert!(!MarkError::Replaced { path }.may_pass());
+}
