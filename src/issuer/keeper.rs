@@ -50,7 +50,9 @@ pub struct Keeper<S: Storage, C> {
     moved: (u64, i64),
     /// Boot time before which a failed write is not tried again, however many requests ask for it.
     retry: i64,
-    /// Why what an operator says of the clock cannot be read, if that was told.
+    /// What an operator said of the clock when it was last read.
+    accepted: Option<i64>,
+    /// Why that cannot be read, if that was told.
     unread: Option<AcceptError>,
     warned_of_end: bool,
 }
@@ -102,6 +104,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             trusted: None,
             moved: (0, 0),
             retry: 0,
+            accepted: None,
             unread: None,
             warned_of_end: false,
         }
@@ -127,12 +130,12 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let issuer = Arc::clone(&self.issuer);
         self.seen(true);
         let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
+        issuer.observe_clock();
         if issuer.cold().verdict != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
-            let accept_until = self.accepted();
-            issuer.cold().accept_until = accept_until;
+            self.accept();
+            issuer.observe_clock();
         }
-        issuer.observe_clock();
         let next = if issuer.stopping.load(Ordering::Acquire) {
             Next::End(self.close())
         } else {

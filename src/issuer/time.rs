@@ -65,7 +65,8 @@ impl<C: Clock> Issuer<C> {
     /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
     pub fn observe_clock(&self) {
         let mut cold = self.cold();
-        let accept = cold.accept_until;
+        // A word that is not read anew may have been taken back.
+        let accept = cold.accept_until.take();
         let Some(follower) = cold.follower.as_mut() else {
             return;
         };

@@ -22,11 +22,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// no number is left to lose. Any other clock is taken as it is, for the rules to judge: one
     /// that is mended late must find a shard that serves.
     pub(super) fn follow_clock(&mut self, view: &View) {
-        let accept_until = self.accepted();
+        self.accept();
         let clock = &self.issuer.clock;
         let (boot, offset) = (clock.boottime(), clock.offset());
         let mut cold = self.issuer.cold();
-        cold.accept_until = accept_until;
         let known = cold.follower.as_ref().map(Follower::offset);
         let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
         if let (Some(was), Some(known)) = (trusted, known)
@@ -63,9 +62,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Some(first.saturating_add(self.issuer.epoch_nanos))
     }
 
-    /// What an operator says of the clock. That it cannot be read is told once, and taken for nothing.
-    pub(super) fn accepted(&mut self) -> Option<i64> {
-        match accepted_until(&self.storage) {
+    /// Reads what an operator says of the clock, for the next look at it. That it cannot be read is
+    /// told once, and taken for nothing.
+    pub(super) fn accept(&mut self) {
+        self.accepted = match accepted_until(&self.storage) {
             Ok(until) => {
                 self.unread = None;
                 until
@@ -77,7 +77,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 }
                 None
             }
-        }
+        };
+        self.issuer.cold().accept_until = self.accepted;
     }
 
     /// The clock's offset at the newest moment that the marks tell of this boot.
@@ -102,14 +103,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Verdict::Pending { step, left } => Some((step, Some(left))),
             Verdict::Alarm { step } => Some((step, None)),
         };
-        let accept_until = cold.accept_until;
         let clock = &self.issuer.clock;
         let offset = cold.follower.as_ref().map_or(0, Follower::offset);
         Now {
             wall: clock.boottime() + offset,
             doubted,
             synchronised: clock.synchronised(),
-            accept_until,
+            accept_until: self.accepted,
         }
     }
 

@@ -159,6 +159,30 @@ async fn a_clock_that_is_not_followed_does_not_run_away_with_the_ids_of_ticks_to
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_operator_said_of_the_clock_does_not_outlive_its_file() {
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join(ACCEPT_CLOCK);
+    let until = crate::timestamp::rfc3339_nanos(NOW + 86_400 * SECOND);
+    fs::write(&file, &until).unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    fs::remove_file(&file).unwrap();
+    shard.clock.step(3600 * SECOND);
+    shard.settle();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(
+        shard.told().last(),
+        Some(&Event::Clock(Step::Doubted(hour)))
+    );
+    // As soon as it is said anew.
+    fs::write(&file, &until).unwrap();
+    shard.settle();
+    assert_eq!(
+        shard.told().last(),
+        Some(&Event::Clock(Step::Forward(hour)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_time_field_is_an_error_for_ever() {
     let state = tempfile::tempdir().unwrap();
     let layout = Layout::SONYFLAKE;
