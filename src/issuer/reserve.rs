@@ -65,11 +65,14 @@ impl<C: Clock> Issuer<C> {
         if self.pace.at(boot) > latest {
             self.pace.cap(boot, latest);
         }
-        if let Some(used) = used {
-            // No further behind than reservations reach: a request that had read the clock before it
-            // was set back may have gone beyond.
-            let reach = self.settings.deadline.max(self.bulk_ahead());
-            self.pace.raise(boot, self.beginning(used) - nanos(reach));
+        // No further behind than reservations reach: a request that had read the clock before it was
+        // set back may have gone beyond.
+        let reach = nanos(self.settings.deadline.max(self.bulk_ahead()));
+        let behind = used.map(|used| self.beginning(used) - reach);
+        let begun = self.wall(boot).max(self.pace.at(boot));
+        if let Some(behind) = behind.filter(|behind| *behind > begun) {
+            // This request may have been held up since it read the clock, while others went on.
+            self.pace.raise(self.clock.boottime(), behind);
         }
     }
 

@@ -10,7 +10,13 @@ impl<C: Clock> Issuer<C> {
     /// The tick of the wall clock that is followed.
     #[inline]
     pub(super) fn wall_tick(&self, boot: i64) -> u64 {
-        self.tick(boot + self.offset.load(Ordering::Acquire))
+        self.tick(self.wall(boot))
+    }
+
+    /// The wall clock that is followed, in nanoseconds since the epoch.
+    #[inline]
+    pub(super) fn wall(&self, boot: i64) -> i64 {
+        boot + self.offset.load(Ordering::Acquire)
     }
 
     /// The tick at `logical` nanoseconds since the epoch; the first one before it.
@@ -84,7 +90,7 @@ impl<C: Clock> Issuer<C> {
         if let Some(Step::Back(_)) = step {
             // Logical time stood here at most; it goes on from where the generator is, slower than
             // real time.
-            let stood = boot + self.offset.load(Ordering::Acquire);
+            let stood = self.wall(boot);
             if let Some(used) = self.generator.last_tick() {
                 self.pace.raise(boot, stood.min(self.beginning(used + 1)));
             }
