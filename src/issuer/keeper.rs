@@ -305,17 +305,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         // After a failure also unasked: whoever looks after health only comes back when that is well.
         let failed = issuer.cold().mark_error.is_some();
         let due = left < issuer.half_window && (demanded || failed || !idle);
-        let mut park = if idle { IDLE_ROUND } else { ROUND };
-        if left >= issuer.half_window {
-            // To the moment at which less than half is left.
-            park = park.min(issuer.span(left - issuer.half_window + 1));
-        }
+        let mut park = self.rest(left, idle);
         if boot < self.retry {
             park = Duration::from_nanos((self.retry - boot).unsigned_abs());
         } else if due && !issuer.too_far_ahead(next, now) {
             let target = self.target(used, now);
             match self.raise(&mut record, target) {
-                Ok(()) => self.publish(record.bound()),
+                Ok(()) => {
+                    self.publish(record.bound());
+                    let used = used.max(issuer.wall_tick(issuer.clock.boottime()));
+                    park = self.rest(record.bound().saturating_sub(used), idle);
+                }
                 Err(error) => {
                     self.fail(&error);
                     self.retry = issuer.clock.boottime() + nanos(WRITE_RETRY);
@@ -325,6 +325,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         self.stage = Stage::Running { record, read };
         Next::Park(park)
+    }
+
+    /// How long to park when `left` ticks of the window are left: a round, or to the moment at which
+    /// less than half is.
+    fn rest(&self, left: u64, idle: bool) -> Duration {
+        let issuer = &self.issuer;
+        let round = if idle { IDLE_ROUND } else { ROUND };
+        match left.checked_sub(issuer.half_window) {
+            Some(more) => round.min(issuer.span(more + 1)),
+            None => round,
+        }
     }
 
     /// The bound for use up to `used` when the wall clock is at `now`: a window further, but never

@@ -39,6 +39,20 @@ async fn the_bound_is_raised_when_less_than_half_a_window_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_small_window_does_not_run_out_between_rounds() {
+    let state = tempfile::tempdir().unwrap();
+    let small = Settings {
+        window: ms(200),
+        ..settings()
+    };
+    let mut shard = shard_with(state.path(), &TestClock::at(NOW), small);
+    shard.pass(ms(7000)).await;
+    shard.leave_window(9).await;
+    assert_eq!(shard.parked(), ms(110));
+    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_is_idle_a_minute_after_its_last_id() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
