@@ -79,11 +79,24 @@ async fn a_mark_tells_the_moment_of_its_writing() {
     shard.clock.step(SECOND / 2);
     advance(ms(700)).await;
     shard.parked();
-    let bytes = fs::read(state.path().join("1.mark")).unwrap();
+    written_now(state.path(), &shard.clock);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_mark_tells_the_moment_of_its_writing() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = shard(state.path(), &TestClock::at(NOW));
+    shard.settle();
+    assert!(matches!(shard.told()[0], Event::MarkCreated(_)));
+    written_now(state.path(), &shard.clock);
+}
+
+fn written_now(state: &Path, clock: &TestClock) {
+    let bytes = fs::read(state.join("1.mark")).unwrap();
     for at in [0, SLOT_LEN] {
         let written = Slot::decode(&bytes[at..]).unwrap().written;
-        assert_eq!(written.boot, shard.clock.boottime());
-        assert_eq!(written.wall, shard.clock.realtime());
+        assert_eq!(written.boot, clock.boottime());
+        assert_eq!(written.wall, clock.realtime());
         assert_eq!(written.boot_id, BOOT_ID);
     }
 }

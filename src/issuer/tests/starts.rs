@@ -1,5 +1,7 @@
 //! Starts that cannot serve at once: a clock that is wrong, a lock that is held.
 
+use std::os::unix::fs::FileExt;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -144,13 +146,40 @@ async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_nothing_of_it() {
-    // Another boot; this one, but in time to come.
-    for (boot_id, later) in [(([4; 16], 7), 0), (BOOT_ID, 20 * SECOND)] {
+    // Another boot; another time namespace of this one; this one, but in time to come.
+    for (boot_id, later) in [
+        (([4; 16], 7), 0),
+        ((BOOT_ID.0, 8), 0),
+        (BOOT_ID, 20 * SECOND),
+    ] {
         let state = tempfile::tempdir().unwrap();
         let mut shard = shard_of_mark(state.path(), |now| now, boot_id, later).await;
         shard.clock.step(3600 * SECOND);
         shard.settle();
-        assert!(shard.ask().await.is_ok(), "{later}");
+        assert!(shard.ask().await.is_ok(), "{boot_id:?} {later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newer_slot_tells_the_clock_to_measure_from() {
+    for older in 0..2 {
+        let state = tempfile::tempdir().unwrap();
+        let mut shard = shard_of_mark(state.path(), |now| now - 400_000, BOOT_ID, 0).await;
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(state.path().join("1.mark"))
+            .unwrap();
+        let mut bytes = vec![0; SLOT_LEN];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let mut slot = Slot::decode(&bytes).unwrap();
+        // Since when the clock was set forward by an hour, and followed.
+        slot.written.boot -= SECOND;
+        slot.written.wall -= 3601 * SECOND;
+        let at = (older * SLOT_LEN) as u64;
+        file.write_all_at(&slot.encode()[..], at).unwrap();
+        shard.settle();
+        assert!(shard.ask().await.is_ok(), "slot {older} is the older one");
     }
 }
 
