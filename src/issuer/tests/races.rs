@@ -1,6 +1,9 @@
 //! Others at work in the state directory, and requests that come at an awkward moment.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
 
 use nix::libc::{EIO, EMFILE};
 
@@ -126,4 +129,88 @@ async fn a_directory_that_an_operator_took_away_ends_the_start() {
     shard.pass(ms(1000)).await;
     fs::remove_dir_all(state.path()).unwrap();
     assert!(matches!(shard.settle(), Some(Err(MarkError::Io { .. }))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_is_decided_on_what_lies_there_then() {
+    let state = tempfile::tempdir().unwrap();
+    let before = Shard::serving(state.path()).await;
+    let clock = before.clock.clone();
+    before.stop().unwrap();
+    let (mark, aside) = (state.path().join("1.mark"), state.path().join("aside"));
+    fs::rename(&mark, &aside).unwrap();
+    let (mut shard, incident) = shard_with_incident(state.path(), &clock, settings());
+    assert_eq!(shard.parked(), ms(0));
+    // Somebody puts it back after the look that did not find it.
+    let happen = move || fs::rename(aside, mark).unwrap();
+    *incident.lock().unwrap() = Some((Call::Unlocked, Box::new(happen)));
+    assert!(shard.settle().is_none());
+    let told = shard.told();
+    assert!(matches!(told[..], [Event::Opened(_)]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_is_asked_for_during_a_flush_is_not_forgotten() {
+    let state = tempfile::tempdir().unwrap();
+    let clock = TestClock::at(NOW);
+    let (mut shard, incident) = shard_with_incident(state.path(), &clock, settings());
+    shard.pass(ms(7000)).await;
+    // Nobody uses it, so that it writes only if it is asked to.
+    shard.pass(ms(62_000)).await;
+    let issuer = Arc::clone(&shard.issuer);
+    let happen = move || issuer.want_window();
+    *incident.lock().unwrap() = Some((Call::Flush, Box::new(happen)));
+    shard.issuer.want_window();
+    shard.parked();
+    assert!(incident.lock().unwrap().is_none(), "it was not flushed");
+    advance(ms(700)).await;
+    shard.parked();
+    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 100);
+}
+
+/// Notes the bound that is published when somebody is woken.
+struct BoundWhenWoken {
+    issuer: Arc<Issuer<TestClock>>,
+    bound: AtomicU64,
+}
+
+impl Wake for BoundWhenWoken {
+    fn wake(self: Arc<Self>) {
+        self.bound.store(self.issuer.bound.get(), Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_the_bound_is_woken_when_it_has_risen() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    let issuer = Arc::clone(&shard.issuer);
+    let bound = issuer.bound.get();
+    let woken = Arc::new(BoundWhenWoken {
+        issuer: Arc::clone(&issuer),
+        bound: AtomicU64::new(0),
+    });
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut risen = pin!(issuer.rise_above(bound, || ()));
+    assert!(risen.as_mut().poll(&mut context).is_pending());
+    advance(ms(700)).await;
+    assert!(shard.settle().is_none());
+    assert!(woken.bound.load(Ordering::SeqCst) > bound);
+    assert!(risen.as_mut().poll(&mut context).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_that_rises_just_after_the_look_is_not_missed() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    let issuer = &shard.issuer;
+    let bound = issuer.bound.get();
+    let rise = || {
+        issuer.bound.raise(bound + 1);
+        issuer.raised.notify_waiters();
+    };
+    let risen = pin!(issuer.rise_above(bound, rise));
+    let polled = risen.poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(()));
 }
