@@ -61,6 +61,7 @@ struct Cold {
     phase: Phase,
     follower: Option<Follower>,
     verdict: Verdict,
+    /// What an operator accepts of the clock, read for the next look at it.
     accept_until: Option<i64>,
     mark_error: Option<String>,
 }

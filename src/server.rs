@@ -275,9 +275,7 @@ fn watch_clock(issuer: &Arc<SystemIssuer>) -> Result<(), ServerError> {
     let watch = match StepWatch::new() {
         Ok(watch) => watch,
         Err(error) => {
-            let text =
-                format!("the kernel does not tell of clock steps ({error}); looking instead");
-            logging::record(Level::Warn, Kind::ClockStepped, &text);
+            tell_unwatched(&error);
             return Ok(());
         }
     };
@@ -285,7 +283,10 @@ fn watch_clock(issuer: &Arc<SystemIssuer>) -> Result<(), ServerError> {
     thread::Builder::new()
         .name("clock".to_owned())
         .spawn(move || {
-            while watch.wait().is_ok() {
+            loop {
+                if let Err(error) = watch.wait() {
+                    return tell_unwatched(&error);
+                }
                 let Some(issuer) = issuer.upgrade() else {
                     return;
                 };
@@ -294,4 +295,9 @@ fn watch_clock(issuer: &Arc<SystemIssuer>) -> Result<(), ServerError> {
         })
         .map_err(ServerError::System)?;
     Ok(())
+}
+
+fn tell_unwatched(error: &io::Error) {
+    let text = format!("the kernel does not tell of clock steps ({error}); looking instead");
+    logging::record(Level::Warn, Kind::ClockStepped, &text);
 }

@@ -19,7 +19,8 @@ const SETTLING: Duration = Duration::from_secs(30);
 /// A step back is followed at once: it can only make the shard wait. A step forward is what costs
 /// a shard its numbers, so it is measured from the last offset that has stood for
 /// [`SETTLING`]. Many small steps in a row therefore count as the large one that they add up to,
-/// and a clock that was set back by mistake is believed at once when it returns.
+/// and a clock that was set back by mistake is believed at once when it returns. After that long it
+/// still is as far as IDs go that were issued already: see [`Follower::catch_up`].
 #[derive(Debug, Clone)]
 pub struct Follower {
     /// The offset in use, in nanoseconds.
@@ -118,6 +119,20 @@ impl Follower {
             return (Verdict::Followed, Some(Step::Forward(duration(step))));
         }
         self.doubt(boot, observed, step)
+    }
+
+    /// Follows a wall clock that stands at `boot + observed` at once, though no further than to the
+    /// wall time `used` (nanoseconds since 1970): all numbers before it are gone already, so that
+    /// following costs none. To be asked before [`Follower::observe`], which judges the rest at the
+    /// next look; `None` if there is nothing to catch up with, or if all of the step is believed.
+    pub fn catch_up(&mut self, boot: i64, observed: i64, used: i64) -> Option<Step> {
+        let reached = observed.min(used - boot);
+        let step = reached - self.accepted;
+        if step < NOISE || observed - self.settled <= SMALL {
+            return None;
+        }
+        self.follow(boot, reached);
+        Some(Step::Forward(duration(step)))
     }
 
     fn doubt(&mut self, boot: i64, observed: i64, step: i64) -> (Verdict, Option<Step>) {
@@ -322,5 +337,38 @@ mod tests {
         follower.observe(110 * SECOND, -500 * SECOND, None);
         let (verdict, _) = follower.observe(111 * SECOND, 0, None);
         assert!(matches!(verdict, Verdict::Pending { .. }));
+    }
+
+    #[test]
+    fn a_clock_that_returns_late_is_followed_to_where_numbers_are_gone_and_judged_from_there() {
+        let mut follower = at_zero();
+        follower.observe(60 * SECOND, -3 * DAY, None);
+        follower.observe(100 * SECOND, -3 * DAY, None);
+        // It was 60 s past the epoch when it was set back, and the generator stands there.
+        let (boot, used) = (100 * SECOND, 60 * SECOND);
+        let caught = follower.catch_up(boot, 0, used);
+        assert_eq!(caught, Some(Step::Forward(secs(3 * 86_400 - 40))));
+        assert_eq!(follower.offset(), used - boot);
+        // No further, however often it is asked.
+        assert_eq!(follower.catch_up(boot, 0, used), None);
+        let (verdict, step) = follower.observe(boot, 0, None);
+        let (rest, left) = (secs(40), secs(30));
+        assert_eq!(verdict, Verdict::Pending { step: rest, left });
+        assert_eq!(step, Some(Step::Doubted(rest)));
+        let (verdict, _) = follower.observe(boot + 30 * SECOND, 0, None);
+        assert_eq!((verdict, follower.offset()), (Verdict::Followed, 0));
+    }
+
+    #[test]
+    fn a_clock_before_the_numbers_that_are_gone_is_followed_as_it_is() {
+        let mut follower = at_zero();
+        let caught = follower.catch_up(SECOND, 2 * DAY, 3 * DAY);
+        assert_eq!(caught, Some(Step::Forward(secs(2 * 86_400))));
+        assert_eq!(follower.offset(), 2 * DAY);
+        // Back, or noise, or what is believed anyhow: as without it.
+        for observed in [DAY, 2 * DAY + NOISE - 1] {
+            assert_eq!(follower.catch_up(SECOND, observed, 3 * DAY), None);
+        }
+        assert_eq!(at_zero().catch_up(0, SECOND, DAY), None);
     }
 }

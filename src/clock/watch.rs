@@ -43,8 +43,16 @@ impl StepWatch {
         let far = TimeSpec::new(i64::MAX / super::SECOND, 0);
         let flags =
             TimerSetTimeFlags::TFD_TIMER_ABSTIME.union(TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET);
-        self.timer.set(Expiration::OneShot(far), flags)?;
-        Ok(())
+        armed(self.timer.set(Expiration::OneShot(far), flags))
+    }
+}
+
+/// What setting the timer came to. When the clock was set again meanwhile the kernel says so, having
+/// armed the timer all the same; whoever waits is about to look.
+fn armed(set: nix::Result<()>) -> io::Result<()> {
+    match set {
+        Ok(()) | Err(Errno::ECANCELED) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -68,6 +76,14 @@ mod tests {
         };
         // Absolute, cancelled on setting the clock.
         flags.map(str::trim) == Some("03") && left > 200 * 365 * 86_400
+    }
+
+    #[test]
+    fn a_clock_that_is_set_again_while_arming_does_not_end_the_watch() {
+        assert!(armed(Ok(())).is_ok());
+        assert!(armed(Err(Errno::ECANCELED)).is_ok());
+        let error = armed(Err(Errno::EINVAL)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::EINVAL as i32));
     }
 
     #[test]

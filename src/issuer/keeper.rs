@@ -50,7 +50,9 @@ pub struct Keeper<S: Storage, C> {
     moved: (u64, i64),
     /// Boot time before which a failed write is not tried again, however many requests ask for it.
     retry: i64,
-    /// Why what an operator says of the clock cannot be read, if that was told.
+    /// What an operator said of the clock when it was last read.
+    accepted: Option<i64>,
+    /// Why that cannot be read, if that was told.
     unread: Option<AcceptError>,
     warned_of_end: bool,
 }
@@ -102,6 +104,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             trusted: None,
             moved: (0, 0),
             retry: 0,
+            accepted: None,
             unread: None,
             warned_of_end: false,
         }
@@ -127,12 +130,12 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let issuer = Arc::clone(&self.issuer);
         self.seen(true);
         let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
+        issuer.observe_clock();
         if issuer.cold().verdict != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
-            let accept_until = self.accepted();
-            issuer.cold().accept_until = accept_until;
+            self.accept();
+            issuer.observe_clock();
         }
-        issuer.observe_clock();
         let next = if issuer.stopping.load(Ordering::Acquire) {
             Next::End(self.close())
         } else {
@@ -182,10 +185,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             }
             // No room for the lock file.
             Err(error) if error.is_full() => {
-                let error = error.to_string();
-                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
                 self.stage = Stage::Locking;
-                Ok(Next::Park(IDLE_ROUND))
+                Ok(self.unwritable(&error))
             }
             Err(error) => Err(error),
         }
@@ -199,6 +200,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Err(MarkError::Busy { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
                 return Ok(Next::Park(LOCK_RETRY));
+            }
+            Err(error) if error.may_pass() => {
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(self.unwritable(&error));
             }
             Err(error) => return Err(error),
         };
@@ -248,12 +253,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Locking;
                 return Ok(Next::Park(LOCK_RETRY));
             }
-            // A full disk may empty; everything else is for an operator.
-            Err(error @ (MarkError::Io { .. } | MarkError::Busy { .. })) => {
-                let error = error.to_string();
-                self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+            Err(MarkError::Busy { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
-                return Ok(Next::Park(IDLE_ROUND));
+                return Ok(Next::Park(LOCK_RETRY));
+            }
+            // A full disk may empty; everything else is for an operator.
+            Err(error @ MarkError::Io { .. }) => {
+                self.stage = Stage::Starting { claim, fresh };
+                return Ok(self.unwritable(&error));
             }
             Err(error) => return Err(error),
         }
@@ -269,8 +276,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let boot = issuer.clock.boottime();
         let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
         if let Err(error) = self.raise(&mut record, target) {
-            let error = error.to_string();
-            self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+            self.unwritable(&error);
             self.stage = Stage::Opening { record, first };
             return Next::Park(WRITE_RETRY);
         }
@@ -299,17 +305,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         // After a failure also unasked: whoever looks after health only comes back when that is well.
         let failed = issuer.cold().mark_error.is_some();
         let due = left < issuer.half_window && (demanded || failed || !idle);
-        let mut park = if idle { IDLE_ROUND } else { ROUND };
-        if left >= issuer.half_window {
-            // To the moment at which less than half is left.
-            park = park.min(issuer.span(left - issuer.half_window + 1));
-        }
+        let mut park = self.rest(left, idle);
         if boot < self.retry {
             park = Duration::from_nanos((self.retry - boot).unsigned_abs());
         } else if due && !issuer.too_far_ahead(next, now) {
             let target = self.target(used, now);
             match self.raise(&mut record, target) {
-                Ok(()) => self.publish(record.bound()),
+                Ok(()) => {
+                    self.publish(record.bound());
+                    let used = used.max(issuer.wall_tick(issuer.clock.boottime()));
+                    park = self.rest(record.bound().saturating_sub(used), idle);
+                }
                 Err(error) => {
                     self.fail(&error);
                     self.retry = issuer.clock.boottime() + nanos(WRITE_RETRY);
@@ -319,6 +325,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         self.stage = Stage::Running { record, read };
         Next::Park(park)
+    }
+
+    /// How long to park when `left` ticks of the window are left: a round, or to the moment at which
+    /// less than half is.
+    fn rest(&self, left: u64, idle: bool) -> Duration {
+        let issuer = &self.issuer;
+        let round = if idle { IDLE_ROUND } else { ROUND };
+        match left.checked_sub(issuer.half_window) {
+            Some(more) => round.min(issuer.span(more + 1)),
+            None => round,
+        }
     }
 
     /// The bound for use up to `used` when the wall clock is at `now`: a window further, but never
@@ -381,6 +398,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         record.finish(bound, self.moment())?;
         issuer.tell(&Event::Closed(bound));
         Ok(())
+    }
+
+    /// Says why there is no mark to issue on yet; to be tried again in a while.
+    fn unwritable(&self, error: &MarkError) -> Next {
+        let error = error.to_string();
+        self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
+        Next::Park(IDLE_ROUND)
     }
 
     /// Changes the phase, and tells of it unless it is the kind of phase that it was.

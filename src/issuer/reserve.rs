@@ -65,11 +65,14 @@ impl<C: Clock> Issuer<C> {
         if self.pace.at(boot) > latest {
             self.pace.cap(boot, latest);
         }
-        if let Some(used) = used {
-            // No further behind than reservations reach: a request that had read the clock before it
-            // was set back may have gone beyond.
-            let reach = self.settings.deadline.max(self.bulk_ahead());
-            self.pace.raise(boot, self.beginning(used) - nanos(reach));
+        // No further behind than reservations reach: a request that had read the clock before it was
+        // set back may have gone beyond.
+        let reach = nanos(self.settings.deadline.max(self.bulk_ahead()));
+        let behind = used.map(|used| self.beginning(used) - reach);
+        let begun = self.wall(boot).max(self.pace.at(boot));
+        if let Some(behind) = behind.filter(|behind| *behind > begun) {
+            // This request may have been held up since it read the clock, while others went on.
+            self.pace.raise(self.clock.boottime(), behind);
         }
     }
 
@@ -85,20 +88,27 @@ impl<C: Clock> Issuer<C> {
 
     /// Waits until the published bound is above `bound`.
     pub(super) async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
-        let until = Instant::now() + patience;
+        let risen = self.rise_above(bound, || self.want_window());
+        timeout_at(Instant::now() + patience, risen)
+            .await
+            .map_err(|_| {
+                let error = self.cold().mark_error.clone();
+                Refusal::WindowUsedUp {
+                    reason: error.unwrap_or_else(|| self.slow_disk()),
+                }
+            })
+    }
+
+    /// The same for as long as it takes; `ask` is called whenever it is not.
+    pub(super) async fn rise_above(&self, bound: u64, ask: impl Fn()) {
         loop {
             // Taken before the look, or a rise between the two would be missed.
             let raised = self.raised.notified();
             if self.bound.get() > bound {
-                return Ok(());
+                return;
             }
-            self.want_window();
-            if timeout_at(until, raised).await.is_err() {
-                let error = self.cold().mark_error.clone();
-                return Err(Refusal::WindowUsedUp {
-                    reason: error.unwrap_or_else(|| self.slow_disk()),
-                });
-            }
+            ask();
+            raised.await;
         }
     }
 

@@ -6,10 +6,12 @@
 mod bound;
 mod bulk;
 mod disks;
+mod hooked;
 mod keeper;
 mod limits;
 mod messages;
 mod opening;
+mod races;
 mod rate;
 mod starts;
 mod steps;
@@ -43,6 +45,7 @@ const fn ms(ms: u64) -> Duration {
 struct TestClock {
     start: Instant,
     offset: Arc<AtomicI64>,
+    synchronised: bool,
 }
 
 impl TestClock {
@@ -50,6 +53,7 @@ impl TestClock {
         Self {
             start: Instant::now(),
             offset: Arc::new(AtomicI64::new(wall - BOOT)),
+            synchronised: true,
         }
     }
 
@@ -68,7 +72,7 @@ impl Clock for TestClock {
     }
 
     fn synchronised(&self) -> Option<bool> {
-        Some(true)
+        Some(self.synchronised)
     }
 }
 
@@ -117,11 +121,11 @@ fn shard_in<S: Storage + Clone>(
     clock: &TestClock,
     settings: Settings,
 ) -> Shard<S> {
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&events);
-    let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
-    let issuer = Arc::new(Issuer::new(settings, clock.clone(), observer));
-    let policy = Policy {
+    shard_under(policy(state, &settings), boot_id, storage, clock, settings)
+}
+
+fn policy(state: &Path, settings: &Settings) -> Policy {
+    Policy {
         directory: state.display().to_string(),
         layout: settings.layout,
         range: settings.machines,
@@ -131,7 +135,20 @@ fn shard_in<S: Storage + Clone>(
         require_sync: false,
         build_date: NOW - 1000 * SECOND,
         continue_ahead: settings.continue_ahead,
-    };
+    }
+}
+
+fn shard_under<S: Storage + Clone>(
+    policy: Policy,
+    boot_id: BootId,
+    storage: S,
+    clock: &TestClock,
+    settings: Settings,
+) -> Shard<S> {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
+    let issuer = Arc::new(Issuer::new(settings, clock.clone(), observer));
     let author = author(settings.layout);
     Shard {
         keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id),

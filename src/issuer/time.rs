@@ -10,7 +10,13 @@ impl<C: Clock> Issuer<C> {
     /// The tick of the wall clock that is followed.
     #[inline]
     pub(super) fn wall_tick(&self, boot: i64) -> u64 {
-        self.tick(boot + self.offset.load(Ordering::Acquire))
+        self.tick(self.wall(boot))
+    }
+
+    /// The wall clock that is followed, in nanoseconds since the epoch.
+    #[inline]
+    pub(super) fn wall(&self, boot: i64) -> i64 {
+        boot + self.offset.load(Ordering::Acquire)
     }
 
     /// The tick at `logical` nanoseconds since the epoch; the first one before it.
@@ -53,21 +59,38 @@ impl<C: Clock> Issuer<C> {
         Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
     }
 
+    /// Where the generator stands, in nanoseconds since 1970, if the wall clock has to come nearer
+    /// before it may go on. Not while it goes on: it takes IDs of ticks to come, and a clock that was
+    /// let up to those each time would run away with it.
+    fn halted_at(&self, boot: i64) -> Option<i64> {
+        let next = self.generator.tick()?;
+        self.too_far_ahead(next, self.wall_tick(boot))
+            .then(|| self.beginning(next).saturating_add(self.epoch_nanos))
+    }
+
     /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
     pub fn observe_clock(&self) {
         let mut cold = self.cold();
-        let accept = cold.accept_until;
+        // A word that is not read anew may have been taken back.
+        let accept = cold.accept_until.take();
         let Some(follower) = cold.follower.as_mut() else {
             return;
         };
         let boot = self.clock.boottime();
-        let (verdict, step) = follower.observe(boot, self.clock.offset(), accept);
+        let observed = self.clock.offset();
+        let caught = self
+            .halted_at(boot)
+            .and_then(|used| follower.catch_up(boot, observed, used));
+        let (verdict, step) = match caught {
+            Some(_) => (Verdict::Followed, caught),
+            None => follower.observe(boot, observed, accept),
+        };
         let offset = follower.offset();
         let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;
         if let Some(Step::Back(_)) = step {
             // Logical time stood here at most; it goes on from where the generator is, slower than
             // real time.
-            let stood = boot + self.offset.load(Ordering::Acquire);
+            let stood = self.wall(boot);
             if let Some(used) = self.generator.last_tick() {
                 self.pace.raise(boot, stood.min(self.beginning(used + 1)));
             }

@@ -86,6 +86,24 @@ impl MarkError {
         matches!(self, Self::Io { source, .. } if is_short(source))
     }
 
+    /// Whether the file system failed in a way that may pass while the shard is up: a device that is
+    /// in trouble, no room, no open files left. Not what only an operator changes, such as permissions.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let Self::Io { source, .. } = self else {
+            return false;
+        };
+        let is_loop = source.raw_os_error() == Some(Errno::ELOOP as i32);
+        !is_loop
+            && !matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            )
+    }
+
     /// Whether the file system has no room, which it may get while the shard is up.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -312,10 +312,9 @@ fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> 
 /// Rule 6: the present tick, if the clock is plausible.
 fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait> {
     let layout = &policy.layout;
-    let clock = || rfc3339_nanos(now.wall);
     let Some(tick) = layout.tick_at(now.wall) else {
         return Err(Wait::BeforeEpoch {
-            clock: clock(),
+            clock: rfc3339_nanos(now.wall),
             epoch: policy.moment(0),
         });
     };
@@ -326,9 +325,26 @@ fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait
     }
     // The word of an operator is on what the wall clock shows. While that is doubted, this is another
     // one, which lags, and an old word would cover it.
-    if now.doubted.is_none() && now.accept_until.is_some_and(|until| now.wall <= until) {
-        return Ok(tick);
+    let told = now.doubted.is_none() && now.accept_until.is_some_and(|until| now.wall <= until);
+    if !told {
+        believable(bound, tick, policy, now)?;
     }
+    // Whether it shows the right time or not: nothing keeps it there.
+    match (policy.require_sync, now.synchronised) {
+        (true, Some(false)) => Err(Wait::Unsynchronised {
+            seen: "the kernel says so",
+        }),
+        (true, None) => Err(Wait::Unsynchronised {
+            seen: "the kernel may not be asked here",
+        }),
+        _ => Ok(tick),
+    }
+}
+
+/// Whether what the clock shows may be taken for true without an operator's word.
+fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let layout = &policy.layout;
+    let clock = || rfc3339_nanos(now.wall);
     if now.wall < policy.build_date {
         return Err(Wait::BeforeBuild {
             clock: clock(),
@@ -356,18 +372,9 @@ fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait
         _ => {}
     }
     match now.doubted {
-        Some((step, Some(left))) => return Err(Wait::Stepped { step, left }),
-        Some((step, None)) => return Err(Wait::SteppedFar { step }),
-        None => {}
-    }
-    match (policy.require_sync, now.synchronised) {
-        (true, Some(false)) => Err(Wait::Unsynchronised {
-            seen: "the kernel says so",
-        }),
-        (true, None) => Err(Wait::Unsynchronised {
-            seen: "the kernel may not be asked here",
-        }),
-        _ => Ok(tick),
+        Some((step, Some(left))) => Err(Wait::Stepped { step, left }),
+        Some((step, None)) => Err(Wait::SteppedFar { step }),
+        None => Ok(()),
     }
 }
 

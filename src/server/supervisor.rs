@@ -14,6 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 use super::{Reload, limits};
 use crate::config::{Change, Config, reload_difference};
 use crate::http::App;
+use crate::id::range::MachineRange;
 use crate::issuer::{Health, SystemIssuer};
 use crate::logging::{self, Kind};
 use crate::mark::MarkError;
@@ -120,7 +121,7 @@ impl Supervisor {
             health.refusal.as_ref().map(crate::issuer::Refusal::code),
             Some("starting" | "lock_held")
         );
-        let status = self.status_line(&health);
+        let status = status_line(self.issuer.machines(), self.rate, &health);
         if started && !self.ready {
             self.ready = true;
             systemd::ready(&status);
@@ -139,23 +140,6 @@ impl Supervisor {
         let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.rate = (total - before).saturating_mul(1000) / millis.max(1);
         self.measured = (Instant::now(), total);
-    }
-
-    fn status_line(&self, health: &Health) -> String {
-        let (shard, rate) = (self.issuer.machines(), self.rate);
-        if let Some(refusal) = &health.refusal {
-            return format!("shard {shard}: {}: {refusal}", health.state);
-        }
-        let window = span(health.window_remaining);
-        let mut parts = vec![format!(
-            "shard {shard}: serving, {rate} IDs/s, window {window}"
-        )];
-        if !health.clock_ahead.is_zero() {
-            let ahead = span(health.clock_ahead);
-            parts.push(format!("{ahead} ahead of the clock"));
-        }
-        parts.extend(health.warning.clone());
-        parts.join(", ")
     }
 
     fn warn_of_sync(&mut self, health: &Health) {
@@ -207,6 +191,20 @@ impl Supervisor {
     }
 }
 
+fn status_line(shard: MachineRange, rate: u64, health: &Health) -> String {
+    let mut parts = if let Some(refusal) = &health.refusal {
+        vec![format!("shard {shard}: {}: {refusal}", health.state)]
+    } else {
+        let window = span(health.window_remaining);
+        let serving = format!("shard {shard}: serving, {rate} IDs/s, window {window}");
+        let ahead = health.clock_ahead;
+        let ahead = (!ahead.is_zero()).then(|| format!("{} ahead of the clock", span(ahead)));
+        [Some(serving), ahead].into_iter().flatten().collect()
+    };
+    parts.extend(health.warning.clone());
+    parts.join(", ")
+}
+
 fn listed(changes: &[Change]) -> String {
     let texts: Vec<_> = changes.iter().map(Change::to_string).collect();
     texts.join(", ")
@@ -224,5 +222,37 @@ async fn tick(interval: &mut Option<Interval>) {
             interval.tick().await;
         }
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::Refusal;
+
+    #[test]
+    fn the_status_tells_what_wants_an_operator_whether_ids_are_issued_or_not() {
+        let mut health = Health {
+            state: "serving",
+            refusal: None,
+            warning: Some("the clock was set forward".to_owned()),
+            clock_ahead: Duration::from_secs(2),
+            clock_synchronised: Some(true),
+            window_remaining: Duration::from_secs(1),
+            time_field_remaining: Duration::from_secs(1),
+        };
+        let line = |health: &Health| status_line("7".parse().unwrap(), 5, health);
+        assert_eq!(
+            line(&health),
+            "shard 7: serving, 5 IDs/s, window 1s, 2s ahead of the clock, the clock was set forward"
+        );
+        health.state = "refusing";
+        health.refusal = Some(Refusal::Starting);
+        assert_eq!(
+            line(&health),
+            "shard 7: refusing: the shard is starting: try again in a second, the clock was set forward"
+        );
+        health.warning = None;
+        assert!(line(&health).ends_with("in a second"));
     }
 }

@@ -18,14 +18,14 @@ pub const ACCEPT_CLOCK: &str = "accept-clock";
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
-    /// measured from the mark's offset; any other clock is taken as it is, for the rules to judge:
-    /// one that is mended late must find a shard that serves.
+    /// measured from the mark's offset, or from where the bound ends if that is later: up to there
+    /// no number is left to lose. Any other clock is taken as it is, for the rules to judge: one
+    /// that is mended late must find a shard that serves.
     pub(super) fn follow_clock(&mut self, view: &View) {
-        let accept_until = self.accepted();
+        self.accept();
         let clock = &self.issuer.clock;
         let (boot, offset) = (clock.boottime(), clock.offset());
         let mut cold = self.issuer.cold();
-        cold.accept_until = accept_until;
         let known = cold.follower.as_ref().map(Follower::offset);
         let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
         if let (Some(was), Some(known)) = (trusted, known)
@@ -33,6 +33,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         {
             // It has stood, and is followed now.
             trusted = Some(known);
+            self.trusted = trusted;
+        }
+        let used = self.end_of_bound(view).map(|used| offset.min(used - boot));
+        if let (Some(was), Some(used)) = (trusted, used)
+            && used - was > SECOND
+        {
+            // Kept, as the bound does not move on with the clock.
+            trusted = Some(used);
             self.trusted = trusted;
         }
         match trusted.filter(|trusted| offset - trusted > SECOND) {
@@ -47,9 +55,17 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.issuer.observe_clock();
     }
 
-    /// What an operator says of the clock. That it cannot be read is told once, and taken for nothing.
-    pub(super) fn accepted(&mut self) -> Option<i64> {
-        match accepted_until(&self.storage) {
+    /// The beginning of the first tick above every bound, in nanoseconds since 1970.
+    fn end_of_bound(&self, view: &View) -> Option<i64> {
+        let bound = view.overlapping.iter().filter_map(Seen::bound).max()?;
+        let first = self.issuer.beginning(bound + 1);
+        Some(first.saturating_add(self.issuer.epoch_nanos))
+    }
+
+    /// Reads what an operator says of the clock, for the next look at it. That it cannot be read is
+    /// told once, and taken for nothing.
+    pub(super) fn accept(&mut self) {
+        self.accepted = match accepted_until(&self.storage) {
             Ok(until) => {
                 self.unread = None;
                 until
@@ -61,7 +77,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 }
                 None
             }
-        }
+        };
+        self.issuer.cold().accept_until = self.accepted;
     }
 
     /// The clock's offset at the newest moment that the marks tell of this boot.
@@ -86,14 +103,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Verdict::Pending { step, left } => Some((step, Some(left))),
             Verdict::Alarm { step } => Some((step, None)),
         };
-        let accept_until = cold.accept_until;
         let clock = &self.issuer.clock;
         let offset = cold.follower.as_ref().map_or(0, Follower::offset);
         Now {
             wall: clock.boottime() + offset,
             doubted,
             synchronised: clock.synchronised(),
-            accept_until,
+            accept_until: self.accepted,
         }
     }
 

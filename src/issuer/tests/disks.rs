@@ -2,115 +2,23 @@
 
 use std::io;
 
+use super::hooked::{Call, Hooked};
 use super::*;
-use crate::mark::storage::{File, Identity, Storage};
-
-/// What fails, for a storage and all of its files: the next calls of that many.
-#[derive(Clone)]
-struct Failing {
-    real: Directory,
-    full: Arc<AtomicBool>,
-}
-
-struct FailingFile {
-    real: fs::File,
-    full: Arc<AtomicBool>,
-}
-
-fn room(full: &AtomicBool) -> io::Result<()> {
-    if full.load(Ordering::SeqCst) {
-        return Err(io::ErrorKind::StorageFull.into());
-    }
-    Ok(())
-}
-
-impl Failing {
-    fn file(&self, real: fs::File) -> FailingFile {
-        let full = Arc::clone(&self.full);
-        FailingFile { real, full }
-    }
-}
-
-impl Storage for Failing {
-    type File = FailingFile;
-
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.real.names()
-    }
-
-    fn open(&self, name: &str) -> io::Result<Option<FailingFile>> {
-        Ok(self.real.open(name)?.map(|file| self.file(file)))
-    }
-
-    fn open_or_create(&self, name: &str) -> io::Result<FailingFile> {
-        room(&self.full)?;
-        Ok(self.file(self.real.open_or_create(name)?))
-    }
-
-    fn create(&self, name: &str, len: u64) -> io::Result<FailingFile> {
-        room(&self.full)?;
-        Ok(self.file(self.real.create(name, len)?))
-    }
-
-    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        self.real.rename_new(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.real.remove(name)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.real.sync()
-    }
-}
-
-impl File for FailingFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        File::read_at(&self.real, buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        room(&self.full)?;
-        File::write_at(&self.real, bytes, offset)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        File::sync_data(&self.real)
-    }
-
-    fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
-        self.real.lock_bytes(start, len)
-    }
-
-    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
-        self.real.unlock_bytes(start, len)
-    }
-
-    fn identity(&self) -> io::Result<Identity> {
-        self.real.identity()
-    }
-}
 
 /// A shard whose disk is full while the flag says so.
-fn shard_on(state: &Path, clock: &TestClock) -> (Shard<Failing>, Arc<AtomicBool>) {
+fn shard_on(state: &Path, clock: &TestClock) -> (Shard<Hooked>, Arc<AtomicBool>) {
     let full = Arc::new(AtomicBool::new(false));
-    let storage = Failing {
-        real: Directory::new(state),
-        full: Arc::clone(&full),
-    };
+    let is_full = Arc::clone(&full);
+    let storage = Hooked::new(state, move |call| {
+        if matches!(call, Call::Make | Call::Write) && is_full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    });
     (shard_over(storage, state, clock, settings()), full)
 }
 
-impl Shard<Failing> {
-    /// One step; how long to park after it.
-    fn parked(&mut self) -> Duration {
-        match self.keeper.step() {
-            Next::Park(duration) => duration,
-            Next::End(result) => panic!("{result:?}"),
-        }
-    }
-
+impl Shard<Hooked> {
     fn failures(&self) -> u64 {
         self.issuer.stats().mark_failures.total()
     }

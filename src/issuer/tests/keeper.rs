@@ -39,6 +39,20 @@ async fn the_bound_is_raised_when_less_than_half_a_window_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_small_window_does_not_run_out_between_rounds() {
+    let state = tempfile::tempdir().unwrap();
+    let small = Settings {
+        window: ms(200),
+        ..settings()
+    };
+    let mut shard = shard_with(state.path(), &TestClock::at(NOW), small);
+    shard.pass(ms(7000)).await;
+    shard.leave_window(9).await;
+    assert_eq!(shard.parked(), ms(110));
+    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_is_idle_a_minute_after_its_last_id() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
@@ -65,11 +79,24 @@ async fn a_mark_tells_the_moment_of_its_writing() {
     shard.clock.step(SECOND / 2);
     advance(ms(700)).await;
     shard.parked();
-    let bytes = fs::read(state.path().join("1.mark")).unwrap();
+    written_now(state.path(), &shard.clock);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_mark_tells_the_moment_of_its_writing() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = shard(state.path(), &TestClock::at(NOW));
+    shard.settle();
+    assert!(matches!(shard.told()[0], Event::MarkCreated(_)));
+    written_now(state.path(), &shard.clock);
+}
+
+fn written_now(state: &Path, clock: &TestClock) {
+    let bytes = fs::read(state.join("1.mark")).unwrap();
     for at in [0, SLOT_LEN] {
         let written = Slot::decode(&bytes[at..]).unwrap().written;
-        assert_eq!(written.boot, shard.clock.boottime());
-        assert_eq!(written.wall, shard.clock.realtime());
+        assert_eq!(written.boot, clock.boottime());
+        assert_eq!(written.wall, clock.realtime());
         assert_eq!(written.boot_id, BOOT_ID);
     }
 }

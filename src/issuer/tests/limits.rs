@@ -102,6 +102,20 @@ async fn an_id_is_in_time_up_to_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_was_held_up_lets_nobody_go_before_the_tick() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    let held_up = shard.clock.boottime();
+    advance(Duration::from_millis(100)).await;
+    let now = shard.wall_tick();
+    let issuer = &shard.issuer;
+    issuer.generator.reserve(now, ONE, now).unwrap();
+    shard.use_up(now + 24);
+    let _ = issuer.reserve(held_up, Settings::DEADLINE, ONE);
+    assert_eq!(issuer.begun(shard.clock.boottime()), now);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_lead_may_be_all_that_is_allowed_and_no_tick_more() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;

@@ -1,5 +1,7 @@
 //! Starts that cannot serve at once: a clock that is wrong, a lock that is held.
 
+use std::os::unix::fs::FileExt;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -32,6 +34,32 @@ async fn a_clock_far_behind_the_mark_is_waited_for_and_mends() {
     clock.step(600 * SECOND);
     next.pass(Duration::from_secs(40)).await;
     next.ask().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_mended_after_a_stop_is_believed_up_to_the_bound() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    let clock = shard.clock.clone();
+    clock.step(-3 * 86_400 * SECOND);
+    shard.pass(Duration::from_secs(40)).await;
+    // The mark tells the clock that was wrong.
+    shard.stop().unwrap();
+    let mut next = self::shard(state.path(), &clock);
+    next.settle();
+    assert!(next.ask().await.is_err());
+    clock.step(3 * 86_400 * SECOND);
+    next.pass(Duration::from_secs(1)).await;
+    let refusal = next.ask().await.unwrap_err();
+    assert!(
+        matches!(
+            refusal,
+            Refusal::Waiting(Wait::Stepped { step, .. }) if step.as_secs() == 40
+        ),
+        "{refusal}"
+    );
+    next.pass(Duration::from_secs(31)).await;
+    assert_eq!(next.ask().await.unwrap().tick, next.wall_tick());
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,25 +146,65 @@ async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_nothing_of_it() {
-    // Another boot; this one, but in time to come.
-    for (boot_id, later) in [(([4; 16], 7), 0), (BOOT_ID, 20 * SECOND)] {
+    // Another boot; another time namespace of this one; this one, but in time to come.
+    for (boot_id, later) in [
+        (([4; 16], 7), 0),
+        ((BOOT_ID.0, 8), 0),
+        (BOOT_ID, 20 * SECOND),
+    ] {
         let state = tempfile::tempdir().unwrap();
         let mut shard = shard_of_mark(state.path(), |now| now, boot_id, later).await;
         shard.clock.step(3600 * SECOND);
         shard.settle();
-        assert!(shard.ask().await.is_ok(), "{later}");
+        assert!(shard.ask().await.is_ok(), "{boot_id:?} {later}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newer_slot_tells_the_clock_to_measure_from() {
+    for older in 0..2 {
+        let state = tempfile::tempdir().unwrap();
+        let mut shard = shard_of_mark(state.path(), |now| now - 400_000, BOOT_ID, 0).await;
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(state.path().join("1.mark"))
+            .unwrap();
+        let mut bytes = vec![0; SLOT_LEN];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let mut slot = Slot::decode(&bytes).unwrap();
+        // Since when the clock was set forward by an hour, and followed.
+        slot.written.boot -= SECOND;
+        slot.written.wall -= 3601 * SECOND;
+        let at = (older * SLOT_LEN) as u64;
+        file.write_all_at(&slot.encode()[..], at).unwrap();
+        shard.settle();
+        assert!(shard.ask().await.is_ok(), "slot {older} is the older one");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_offset() {
     let state = tempfile::tempdir().unwrap();
-    let mut shard = shard_of_mark(state.path(), |now| now + 12_000, BOOT_ID, 0).await;
+    let mut clock = shard_of_mark(state.path(), |now| now, BOOT_ID, 0)
+        .await
+        .clock;
+    // What makes the start wait, whatever the time.
+    clock.synchronised = false;
+    let policy = Policy {
+        require_sync: true,
+        ..policy(state.path(), &settings())
+    };
+    let storage = Directory::new(state.path());
+    let mut shard = shard_under(policy, BOOT_ID, storage, &clock, settings());
     // The mark's offset, and then the one that has stood.
     for _ in 0..2 {
         shard.clock.step(SECOND);
         shard.pass(Duration::from_secs(1)).await;
-        assert_eq!(shard.ask().await.unwrap_err().code(), "clock_behind_mark");
+        assert_eq!(
+            shard.ask().await.unwrap_err().code(),
+            "clock_unsynchronised"
+        );
         shard.clock.step(3 * SECOND / 2);
         shard.pass(Duration::from_secs(1)).await;
         let refusal = shard.ask().await.unwrap_err();
@@ -148,7 +216,10 @@ async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_o
             "{refusal}"
         );
         shard.pass(Duration::from_secs(31)).await;
-        assert_eq!(shard.ask().await.unwrap_err().code(), "clock_behind_mark");
+        assert_eq!(
+            shard.ask().await.unwrap_err().code(),
+            "clock_unsynchronised"
+        );
     }
 }
 

@@ -128,6 +128,61 @@ async fn a_step_of_days_is_followed_when_an_operator_accepts_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_mended_late_finds_a_shard_that_serves() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    let before = shard.ask().await.unwrap();
+    shard.clock.step(-3 * 86_400 * SECOND);
+    shard.pass(Duration::from_secs(40)).await;
+    assert_eq!(shard.ask().await.unwrap_err().code(), "clock_ahead");
+    shard.clock.step(3 * 86_400 * SECOND);
+    shard.pass(Duration::from_secs(1)).await;
+    let after = shard.ask().await.unwrap();
+    assert!(after.id > before.id);
+    // What lies beyond the IDs that were issued is doubted as ever, and lags.
+    assert!(after.tick + 3_500 < shard.wall_tick(), "followed too early");
+    let doubted = |event: &Event| matches!(event, Event::Clock(Step::Doubted(_)));
+    assert_eq!(shard.told().into_iter().filter(doubted).count(), 1);
+    shard.pass(Duration::from_secs(31)).await;
+    assert_eq!(shard.ask().await.unwrap().tick, shard.wall_tick());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_not_followed_does_not_run_away_with_the_ids_of_ticks_to_come() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    shard.clock.step(3 * 86_400 * SECOND);
+    shard.settle();
+    shard.saturate(Duration::from_secs(3)).await;
+    let lag = shard.wall_tick() - shard.ask().await.unwrap().tick;
+    assert!(lag > 3 * 8_640_000 - 100, "{lag}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_said_of_the_clock_does_not_outlive_its_file() {
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join(ACCEPT_CLOCK);
+    let until = crate::timestamp::rfc3339_nanos(NOW + 86_400 * SECOND);
+    fs::write(&file, &until).unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    fs::remove_file(&file).unwrap();
+    shard.clock.step(3600 * SECOND);
+    shard.settle();
+    let hour = Duration::from_secs(3600);
+    assert_eq!(
+        shard.told().last(),
+        Some(&Event::Clock(Step::Doubted(hour)))
+    );
+    // As soon as it is said anew.
+    fs::write(&file, &until).unwrap();
+    shard.settle();
+    assert_eq!(
+        shard.told().last(),
+        Some(&Event::Clock(Step::Forward(hour)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_time_field_is_an_error_for_ever() {
     let state = tempfile::tempdir().unwrap();
     let layout = Layout::SONYFLAKE;

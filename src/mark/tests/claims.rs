@@ -167,3 +167,26 @@ fn a_link_or_a_directory_in_the_place_of_a_file_is_told_apart_from_a_broken_disk
         }
     }
 }
+
+#[test]
+fn what_may_pass_by_itself_is_told_from_what_is_for_an_operator() {
+    use nix::libc::{EACCES, EIO, EISDIR, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS};
+    for (number, passes) in [
+        (EIO, true),
+        (EMFILE, true),
+        (ENOSPC, true),
+        (EROFS, true),
+        (EACCES, false),
+        (EPERM, false),
+        (ENOENT, false),
+        (ENOTDIR, false),
+        (EISDIR, false),
+        (ELOOP, false),
+    ] {
+        let source = io::Error::from_raw_os_error(number);
+        let error = MarkError::io("open", "/state", "lock", source);
+        assert_eq!(error.may_pass(), passes, "{error}");
+    }
+    let path = "/state/lock".into();
+    assert!(!MarkError::Replaced { path }.may_pass());
+}

@@ -61,6 +61,15 @@ fn a_clock_that_was_set_forward_or_is_not_synchronised_is_waited_for() {
             "clock_unsynchronised"
         );
         assert!(start(state.path(), &policy("1"), &now).is_ok());
+        // That the clock is right does not make it synchronised.
+        let accepted = Now {
+            accept_until: Some(NOW),
+            ..now
+        };
+        assert_eq!(
+            wait(state.path(), &strict, &accepted).code(),
+            "clock_unsynchronised"
+        );
     }
 }
 
