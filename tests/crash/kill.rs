@@ -12,6 +12,7 @@ use crate::load::{Load, Plan};
 use crate::moments::Random;
 use crate::server::{Client, Home, PATIENCE, Server};
 use crate::setting::{Outcome, Setting};
+use crate::trace::{Call, calls_of, keeper_lines};
 
 /// Every life is one on the same state directory.
 struct Arm {
@@ -51,10 +52,6 @@ const WHOLE: &str = "0-15";
 /// Calls of a start that reach the locks and the mark, nearly all of them the keeper's.
 const START_CALLS: &str =
     "fcntl,getdents64,pread64,pwrite64,fdatasync,fsync,fallocate,linkat,unlink";
-/// At most so many of them does a start make, for each mark that it may find: to begin with.
-const CALLS: u64 = 40;
-/// How far a start is that has made all of them.
-const SERVED: &str = "when it just served";
 /// Most IDs that there are of one machine ID in a second.
 const LIMIT: u64 = 25_600;
 
@@ -68,8 +65,8 @@ struct Counts {
     refused: u64,
     /// How long the load was on.
     loaded: Duration,
-    /// How many calls a start makes.
-    calls: u64,
+    /// The calls of the last start that was let through.
+    calls: Vec<Call>,
 }
 
 impl Counts {
@@ -90,7 +87,7 @@ pub(crate) fn servers(setting: &Setting) -> Outcome {
         let (before, loaded) = (ledger.len(), counts.loaded);
         let kills = (setting.trials() * arm.share).div_ceil(100);
         let until = counts.kills() + kills;
-        counts.calls = CALLS * arm.shards.len() as u64;
+        counts.calls.clear();
         while counts.kills() < until {
             trial(&home, arm, &mut random, &mut ledger, &mut counts);
         }
@@ -145,13 +142,8 @@ pub(crate) fn hurry(command: &mut Command) {
 fn trial(home: &Home, arm: &Arm, random: &mut Random, ledger: &mut Ledger, counts: &mut Counts) {
     let shard = random.one_of(arm.shards);
     if random.chance(25) {
-        let number = random.within(1..counts.calls + 1);
-        let (far, calls) = kill_at_start(home, arm, shard, number);
+        let far = kill_at_start(home, arm, shard, random, &mut counts.calls);
         *counts.at_start.entry(far).or_default() += 1;
-        if far == SERVED && arm.shards.len() == 1 {
-            // The same shard will start with as many.
-            counts.calls = calls;
-        }
         return;
     }
     let mut server = Server::start(command(home, arm, shard), home.address());
@@ -180,40 +172,45 @@ fn trial(home: &Home, arm: &Arm, random: &mut Random, ledger: &mut Ledger, count
     counts.refused += received.refused.values().sum::<u64>();
 }
 
-/// Kills a server as it makes its `number`-th call of the start; how far it had come, and how many
-/// calls that were.
-fn kill_at_start(home: &Home, arm: &Arm, shard: &str, number: u64) -> (&'static str, u64) {
+/// Kills a server at one of the calls of its start, drawn from those that an earlier start made; how
+/// far it had come.
+fn kill_at_start(
+    home: &Home,
+    arm: &Arm,
+    shard: &str,
+    random: &mut Random,
+    calls: &mut Vec<Call>,
+) -> &'static str {
     let folder = home.path("start");
     fs::create_dir(&folder).unwrap();
     let output = folder.join("thread");
-    let output = output.to_str().unwrap();
     let trace = format!("trace={START_CALLS}");
-    let inject = format!("inject={START_CALLS}:signal=KILL:when={number}");
     // Not by seccomp: at its stops no signal can be given.
     let mut wrapper = vec!["strace", "-D", "-ff", "-qq", "-y"];
-    wrapper.extend(["-o", output, "-e", &trace, "-e", &inject]);
+    wrapper.extend(["-o", output.to_str().unwrap(), "-e", &trace]);
+    let inject = calls.get(random.below(calls.len()));
+    let inject =
+        inject.map(|Call { name, number }| format!("inject={name}:signal=KILL:when={number}"));
+    if let Some(inject) = &inject {
+        wrapper.extend(["-e", inject]);
+    }
     let mut child = hurried(home.wrapped(&wrapper, shard), arm).spawn().unwrap();
     let served = ends_or_serves(&mut child, home);
-    let calls: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
-        .collect();
+    let lines = keeper_lines(&folder);
     fs::remove_dir_all(folder).unwrap();
-    let made = |name: &str| {
-        let mut lines = calls.iter().flat_map(|text| text.lines());
-        lines.any(|line| line.contains(name) && line.ends_with("= 0"))
-    };
-    let count = calls.iter().map(|text| text.lines().count());
-    let far = if served {
-        SERVED
-    } else if calls.iter().any(|text| text.contains("pwrite64(")) {
-        "at or after a write to a mark"
-    } else if made("F_OFD_SETLK") {
+    if served {
+        *calls = calls_of(&lines);
+        "when it just served"
+    } else if lines.iter().any(|line| line.starts_with("pwrite64(")) {
+        "at or after the first write to a mark"
+    } else if lines
+        .iter()
+        .any(|line| line.contains("F_OFD_SETLK") && line.ends_with("= 0"))
+    {
         "with a lock taken"
     } else {
         "before any lock"
-    };
-    (far, count.max().unwrap() as u64)
+    }
 }
 
 /// Whether it served before it ended; then it is killed.

@@ -104,7 +104,7 @@ fn race_to_create(random: &mut Random, counts: &mut Counts) -> usize {
     let home = Home::empty();
     let mut ledger = Ledger::default();
     let shards = [["16-31", "20"], ["20", "20"], ["31-40", "16-31"]];
-    let pair = shards[usize::try_from(random.within(0..3)).unwrap()];
+    let pair = shards[random.below(3)];
     let (mut owners, mut waiting) = (Vec::new(), begin(&home, &pair));
     // Its machine IDs are its own before the wait for a new mark is over.
     settle(&mut owners, &mut waiting, |one| {
