@@ -14,6 +14,7 @@ use crate::load::{Load, Plan};
 use crate::moments::Random;
 use crate::server::{Home, PATIENCE, Server, ends};
 use crate::setting::{Outcome, Setting};
+use crate::trace::traced;
 
 /// One that has started, and may own its machine IDs or wait for them.
 struct Contender {
@@ -274,6 +275,27 @@ pub(crate) fn replaced(_: &Setting) -> Outcome {
         assert!(home.serve("1").id() > highest);
     }
     Outcome::Passed("lock file or mark taken away: 503 with the reason within a window".to_owned())
+}
+
+/// A directory that the first start makes is durable before anything is issued on its strength.
+pub(crate) fn new_directory(_: &Setting) -> Outcome {
+    let home = Home::empty();
+    let (mut server, mut trace) = traced(&home, &[], false);
+    // Nothing is issued before the wait for the new mark is over.
+    server.until("waiting", |server| {
+        server.get("/readyz").json()["code"] == "fresh_mark"
+    });
+    let lines = trace.lines();
+    let state = home.state();
+    for path in [state.as_path(), state.parent().unwrap()] {
+        let flushed = format!("<{}>)", path.display());
+        let found = lines.iter().any(|(_, line)| {
+            line.starts_with("fsync(") && line.contains(&flushed) && line.contains("= 0 <")
+        });
+        assert!(found, "{} was not flushed", path.display());
+    }
+    server.kill();
+    Outcome::Passed("its name and the mark's are flushed before the first ID".to_owned())
 }
 
 /// Everybody but the owner ends with code 75, and names it.
