@@ -5,6 +5,8 @@
 passed=0
 failed=0
 skipped=0
+# Where a run that is a part of another one tells what it skipped.
+outer_skips=${PART_SKIP:-}
 
 # skip WHY: ends the part at hand as one that cannot run here.
 skip() {
@@ -16,9 +18,14 @@ skip() {
   exit 0
 }
 
+# Whether all that can run has to: as root in continuous integration a skip would hide something.
+nothing_may_skip() {
+  [[ ${CI:-} == true ]] && ((EUID == 0))
+}
+
 # part NAME COMMAND…: runs the command in a shell of its own and counts how it went.
 part() {
-  local name=$1 status=0
+  local name=$1 status=0 why
   shift
   printf '\n== %s\n' "$name"
   PART_SKIP=$(mktemp)
@@ -35,14 +42,16 @@ part() {
     printf 'FAILED: %s\n' "$name"
     failed=$((failed + 1))
   elif [[ -s $PART_SKIP ]]; then
-    printf 'SKIPPED: %s\n' "$(<"$PART_SKIP")"
+    why=$(<"$PART_SKIP")
+    printf 'SKIPPED: %s\n' "$why"
     skipped=$((skipped + 1))
+    [[ -z $outer_skips ]] || printf '%s: %s\n' "$name" "$why" >>"$outer_skips"
   else
     printf 'passed: %s\n' "$name"
     passed=$((passed + 1))
   fi
   rm -f "$PART_SKIP"
-  unset PART_SKIP
+  PART_SKIP=$outer_skips
 }
 
 # Prints the counts, as the last line; fails if a part failed.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::checker::Ledger;
+use shardflake::clock::{Clock as _, SystemClock};
+
+use crate::checker::{Ledger, slots};
 use crate::faketime::Clock;
 use crate::load::{Load, Plan};
 use crate::moments::Random;
@@ -11,7 +13,7 @@ use crate::server::{Home, Server};
 use crate::setting::{Outcome, Setting};
 
 /// Seconds by which boot clocks differ from the host's.
-const OFFSETS: [&str; 8] = ["0", "100000", "5", "1000000", "-60", "86400", "-300", "0"];
+const OFFSETS: [i64; 8] = [0, 100_000, 5, 1_000_000, -60, 86_400, -300, 0];
 
 /// Lives in one time namespace after another; boot clocks of different namespaces mean nothing to
 /// each other.
@@ -27,21 +29,40 @@ pub(crate) fn namespaces(setting: &Setting) -> Outcome {
     let mut random = Random::new(setting.seed);
     let host = fs::read_link("/proc/self/ns/time").unwrap();
     for offset in OFFSETS {
-        let wrapper = ["unshare", "-T", "--boottime", offset];
+        let (boot, other) = (offset.to_string(), (offset + 50_000).to_string());
+        // The monotonic clock, which stops while the host sleeps, differs from the boot clock.
+        let wrapper = ["unshare", "-T", "--boottime", &boot, "--monotonic", &other];
+        let before = SystemClock.boottime();
         let mut server = Server::start(home.wrapped(&wrapper, "1"), home.address());
         let inside = fs::read_link(format!("/proc/{}/ns/time", server.pid())).unwrap();
         assert_ne!(inside, host, "it does not live in a namespace of its own");
         server.await_serving();
+        written_by_the_boot_clock(&home, offset, before);
         live(&home, server, &mut ledger, &mut random);
         // And back on the host's clock.
         live(&home, home.serve("1"), &mut ledger, &mut random);
     }
     Outcome::Passed(format!(
-        "{} lives by {} boot clocks, {} IDs, 0 duplicates, 0 order violations",
+        "{} lives by {} boot clocks, told by the mark, {} IDs, 0 duplicates, 0 order violations",
         OFFSETS.len() * 2,
         OFFSETS.len() + 1,
         ledger.close()
     ))
+}
+
+/// Asserts that the mark tells times of a boot clock that is `offset` seconds from the host's, which
+/// read `before` when the server was started.
+fn written_by_the_boot_clock(home: &Home, offset: i64, before: i64) {
+    let slots = slots(&home.state().join("1.mark"));
+    assert!(!slots.is_empty());
+    for slot in slots {
+        let written = slot.written.boot - offset * 1_000_000_000;
+        let now = SystemClock.boottime();
+        assert!(
+            (before..=now).contains(&written),
+            "{offset}: {written} in {before}..={now}"
+        );
+    }
 }
 
 fn live(home: &Home, server: Server, ledger: &mut Ledger, random: &mut Random) {

@@ -1,6 +1,6 @@
 //! Copies of a state directory, in every way that BTRFS knows.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,8 +122,16 @@ fn send(volume: &Volume) -> u64 {
 fn clone(volume: &Volume) -> u64 {
     live(&volume.home);
     let copy = volume.beside("-copy");
-    // Extents are only shared between files that agree on copy-on-write.
-    cp(volume, &["-a", "--reflink=auto"], &copy);
+    cp(volume, &["-a", "--reflink=never"], &copy);
+    let mark = volume.home.state().join("1.mark");
+    let twin = copy.join(mark.strip_prefix(&volume.path).unwrap());
+    // Extents are only shared between files that agree on copy-on-write, which is set while empty.
+    fs::remove_file(&twin).unwrap();
+    File::create(&twin).unwrap();
+    run(Command::new("chattr").arg("+C").arg(&twin));
+    run(Command::new("cp")
+        .arg("--reflink=always")
+        .args([&mark, &twin]));
     volume.replace_by(&copy)
 }
 
@@ -135,7 +143,9 @@ fn copy(volume: &Volume) -> u64 {
 }
 
 fn cp(volume: &Volume, flags: &[&str], to: &Path) {
-    let mut command = Command::new("cp");
-    command.args(flags).arg(&volume.path).arg(to);
-    assert!(command.status().unwrap().success());
+    run(Command::new("cp").args(flags).arg(&volume.path).arg(to));
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
 }

@@ -35,7 +35,10 @@ pub(crate) fn full_ext4(setting: &Setting) -> Outcome {
 }
 
 pub(crate) fn no_file_system() -> Outcome {
-    Outcome::Skipped("needs a file system of its own: run tests/crash/run as root".to_owned())
+    Outcome::Skipped(
+        "needs a file system of its own: run tests/crash/run as root, where disks may be mounted"
+            .to_owned(),
+    )
 }
 
 /// There is no room for the state directory itself: whoever restarts the server may try again. Only

@@ -1,10 +1,7 @@
 //! Calls to the disk that fail, each in its turn.
 
-use std::fs;
-use std::thread;
-
 use crate::load::{Load, Plan, Received};
-use crate::server::{Home, Server, fields};
+use crate::server::{Home, Server};
 use crate::setting::{Outcome, Setting};
 use crate::trace::{Trace, traced};
 
@@ -85,54 +82,4 @@ fn recovers(home: &Home, mut server: Server, mut trace: Trace, advice: &str) -> 
     let highest = received.ids.iter().max().copied().unwrap();
     assert!(home.serve("1").id() > highest);
     received
-}
-
-/// Failures up to the end: the exact mark cannot be written either.
-pub(crate) fn failing_end(_: &Setting) -> Outcome {
-    for call in ["fdatasync", "pwrite64"] {
-        let home = Home::with_mark("1");
-        let inject = format!("inject={call}:error=EIO:when=9+");
-        let (mut server, mut trace) = traced(&home, &[&inject], true);
-        let load = load_on(&server);
-        server.until("failing", |_| {
-            trace.bounds(load.highest());
-            trace.failures > 0
-        });
-        assert_eq!(server.stop(), 74);
-        trace.bounds(load.highest());
-        let highest = load.end().ids.into_iter().max().unwrap();
-        assert!(home.serve("1").id() > highest);
-    }
-    Outcome::Passed("2 runs ended with code 74, and nothing repeated".to_owned())
-}
-
-/// Each call that makes a new mark fails once: the server waits with the reason, and recovers.
-pub(crate) fn failing_creation(_: &Setting) -> Outcome {
-    let calls = [
-        ("fallocate", "ENOSPC"),
-        ("pwrite64", "ENOSPC"),
-        ("fdatasync", "EIO"),
-        ("linkat", "ENOSPC"),
-        ("unlink", "EIO"),
-        ("fsync", "EIO"),
-    ];
-    // Each waits six seconds for its fresh mark.
-    let runs = calls.map(|(call, error)| thread::spawn(move || creation(call, error)));
-    let firsts = runs.map(|run| run.join().expect("a run passed"));
-    Outcome::Passed(format!("{} runs, all recovered", firsts.len()))
-}
-
-fn creation(call: &str, error: &str) {
-    let home = Home::empty();
-    fs::create_dir(home.state()).unwrap();
-    let inject = format!("inject={call}:error={error}:when=1");
-    let (mut server, mut trace) = traced(&home, &[&inject], false);
-    let line = server.await_line("cannot ");
-    server.await_serving();
-    let id = server.id();
-    trace.bounds(id);
-    assert_eq!(trace.failures, 1, "{call} was not called: {line}");
-    server.kill();
-    let again = home.serve("1").id();
-    assert!(fields(again).0 > fields(id).0);
 }

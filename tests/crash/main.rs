@@ -8,6 +8,7 @@ mod checker;
 mod clocks;
 mod copies;
 mod disks;
+mod failing;
 #[path = "../it/faketime.rs"]
 mod faketime;
 mod faults;
@@ -33,13 +34,13 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 22] = [
+const CASES: [(&str, Case); 23] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
     ("many-failures", faults::many_failures),
-    ("failing-end", faults::failing_end),
-    ("failing-creation", faults::failing_creation),
+    ("failing-changes", failing::failing_changes),
+    ("failing-end", failing::failing_end),
     ("slow-flushes", served::slow_flushes),
     ("no-disk", served::requests_touch_no_disk),
     ("standstill", stops::standstill),
@@ -47,6 +48,7 @@ const CASES: [(&str, Case); 22] = [
     ("splits", starts::splits),
     ("crowd", starts::crowd),
     ("replaced", starts::replaced),
+    ("new-directory", starts::new_directory),
     ("full-btrfs", disks::full_btrfs),
     ("full-ext4", disks::full_ext4),
     ("no-room-for-state", disks::no_room),

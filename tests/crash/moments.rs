@@ -25,14 +25,18 @@ impl Random {
         range.start + self.number() % (range.end - range.start)
     }
 
+    /// A number below `count`, or 0.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        usize::try_from(self.within(0..count.max(1) as u64)).unwrap()
+    }
+
     /// True in `percent` of all cases.
     pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.within(0..100) < percent
     }
 
     pub(crate) fn one_of<'a, T: ?Sized>(&mut self, all: &[&'a T]) -> &'a T {
-        let index = self.within(0..all.len() as u64);
-        all[usize::try_from(index).unwrap()]
+        all[self.below(all.len())]
     }
 
     /// Lets a random time of so many milliseconds pass.

@@ -60,7 +60,7 @@ impl Setting {
         self.cases.is_empty() || self.cases.iter().any(|case| case == name)
     }
 
-    /// How many lives of a server to end.
+    /// How many servers to kill.
     pub(crate) fn trials(&self) -> u64 {
         let usual = if self.campaign {
             CAMPAIGN_TRIALS

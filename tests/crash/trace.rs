@@ -163,6 +163,37 @@ impl Trace {
     }
 }
 
+/// A call by its name, and which of the thread's calls of that name it is.
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) number: usize,
+}
+
+/// The calls that `lines` of one thread tell, numbered as strace counts them.
+pub(crate) fn calls_of(lines: &[String]) -> Vec<Call> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let names = lines.iter().filter_map(|line| line.split_once('('));
+    names
+        .map(|(name, _)| {
+            let number = numbers.entry(name).or_default();
+            *number += 1;
+            Call {
+                name: name.to_owned(),
+                number: *number,
+            }
+        })
+        .collect()
+}
+
+/// What strace wrote in `folder` of the thread that takes the lock; nothing if none has come so far.
+pub(crate) fn keeper_lines(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap();
+    let mut texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let keeper = texts.find(|text| text.contains("/lock"));
+    let lines = keeper.unwrap_or_default();
+    lines.lines().map(str::to_owned).collect()
+}
+
 /// How long a call took, from the end of its line.
 fn took(line: &str) -> Duration {
     let seconds = line.trim_end_matches('>').rsplit('<').next();

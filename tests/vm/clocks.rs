@@ -141,7 +141,7 @@ fn restart(course: &mut Course, size: i64, code: &str) -> Fallible<()> {
     course.step(course::WHILE_DOWN, size)?;
     course.start()?;
     course.refuse(5, code)?;
-    course.step(course::WAY_BACK_FROM_FURTHER, -size)?;
+    course.step(course::WAY_BACK_AT_START, -size)?;
     course.recover()?;
     course.serve(20)?;
     course.follow()

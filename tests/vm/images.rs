@@ -2,7 +2,9 @@
 //!
 //! In the guest dm-log-writes records what reaches the disk, below it flushes are made slow, so that
 //! whatever is done before a flush has ended can be seen. While IDs flow, the log is marked with the
-//! last one that was received: on no crash image from there on may a start issue it again.
+//! last one that was received: on no crash image from there on may a start issue it again, or find that
+//! its machine ID has no mark. (A mark that is lost is made anew above everything that the clock could
+//! have given, so that a missing flush of a name would not show otherwise.)
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -87,6 +89,8 @@ struct Counts {
     /// Images on which something had been handed out that must not come again.
     binding: usize,
     reissued: usize,
+    /// Starts that did not find the mark of what had been handed out.
+    lost: usize,
     refused: usize,
     seen: Vec<String>,
 }
@@ -115,22 +119,26 @@ pub(crate) fn run(
         images,
         binding,
         reissued,
+        lost,
         refused,
         seen,
     } = counts;
     println!(
-        "{} different crash images on {} of {recordings} recordings with {writes} writes, {binding} of them after IDs were handed out",
+        "{} different crash images on {} of {recordings} recordings with {writes} writes, {binding} of them binding: IDs of the range that starts had been handed out",
         images.len(),
         system.name()
     );
     println!(
-        "{reissued} starts that would issue an ID again, {refused} that would not issue at all"
+        "{reissued} starts that would issue an ID again, {lost} that lost a mark, {refused} that would not issue at all"
     );
     for violation in seen.iter().take(10) {
         println!("violation: {violation}");
     }
-    if reissued + refused > 0 {
+    if reissued + lost + refused > 0 {
         return Err("the promise was broken".into());
+    }
+    if binding == 0 {
+        return Err("nothing had been handed out on any image".into());
     }
     Ok(())
 }
@@ -244,6 +252,17 @@ impl Issued {
         }
     }
 
+    /// A machine ID of `range` that something was handed out of and that is in none of `marks`.
+    fn lost(&self, range: MachineRange, marks: &[MachineRange]) -> Option<u32> {
+        let covered = |id: u32| {
+            marks
+                .iter()
+                .any(|mark| (mark.first()..=mark.last()).contains(&id))
+        };
+        let mut ids = self.ticks.range(range.first()..=range.last());
+        ids.find(|(id, _)| !covered(**id)).map(|(id, _)| *id)
+    }
+
     /// The highest tick of any machine ID in `range`.
     fn highest(&self, range: MachineRange) -> Option<u64> {
         let ids = range.first()..=range.last();
@@ -298,12 +317,18 @@ fn examine(
     let highest = issued.highest(range);
     counts.binding += usize::from(highest.is_some());
     match started {
-        Start::At(first) if highest.is_some_and(|highest| first <= highest) => {
+        Start::At(first, _) if highest.is_some_and(|highest| first <= highest) => {
             counts.reissued += 1;
             let text = format!("{range} would begin at {first}, {highest:?} was handed out");
             counts.seen.push(format!("{text} ({crash})"));
         }
-        Start::At(_) => {}
+        Start::At(_, marks) => {
+            if let Some(id) = issued.lost(range, &marks) {
+                counts.lost += 1;
+                let text = format!("{range} found no mark of {id}, which was handed out");
+                counts.seen.push(format!("{text} ({crash})"));
+            }
+        }
         Start::Refused(why) => {
             counts.refused += 1;
             counts.seen.push(format!("{range}: {why} ({crash})"));

@@ -29,8 +29,8 @@ pub(crate) struct Bench {
 
 /// How a start went.
 pub(crate) enum Start {
-    /// It would issue from this tick on.
-    At(u64),
+    /// It would issue from this tick on, and found marks of these machine IDs.
+    At(u64, Vec<MachineRange>),
     /// It would not.
     Refused(String),
 }
@@ -81,10 +81,15 @@ fn start(directory: &Path, range: MachineRange, mut wall: i64) -> Fallible<Start
     let storage = Directory::new(directory);
     let mut claim = Claim::take(storage, policy.directory.clone(), range)?;
     let mut fresh = None;
+    let mut found = None;
     for _ in 0..LOOKS {
         let view = claim.look()?;
+        let found = found.get_or_insert_with(|| {
+            let marks = view.overlapping.iter();
+            marks.map(|seen| seen.range).collect::<Vec<_>>()
+        });
         match decide(&view, &policy, &now(wall), fresh) {
-            Verdict::Open { first } => return Ok(Start::At(first)),
+            Verdict::Open { first } => return Ok(Start::At(first, std::mem::take(found))),
             Verdict::Refuse(refused) => return Ok(Start::Refused(refused.to_string())),
             Verdict::Wait(wait) => {
                 let Some(left) = wait.left() else {

@@ -21,6 +21,7 @@ pub(super) const BACK: &str = "back up to 5 s ahead";
 pub(super) const BACK_FURTHER: &str = "back further";
 pub(super) const WAY_BACK: &str = "the way back";
 pub(super) const WAY_BACK_FROM_FURTHER: &str = "the way back from further";
+pub(super) const WAY_BACK_AT_START: &str = "the way back after a start";
 pub(super) const STROBING: &str = "strobing";
 pub(super) const WHILE_DOWN: &str = "while it is down";
 pub(super) const LEAP: &str = "leap second";
@@ -39,6 +40,8 @@ const SETTINGS: &str = "SHARDFLAKE_STATE__WINDOW=2500ms SHARDFLAKE_HTTP__DEADLIN
 const DEPTH: usize = 4;
 /// What may be between the beginning of an ID's tick and its arrival.
 const LATENCY: i64 = SECOND / 20;
+/// So many IDs later a step that is followed at once has been.
+const SOON: usize = 50;
 /// So many replies later a step has long been noticed.
 const ENOUGH: usize = 20_000;
 
@@ -48,18 +51,26 @@ struct Class {
     steps: u64,
     served: u64,
     refused: BTreeMap<String, u64>,
+    /// Of these, replies to what was asked for after the guest had answered that the clock is set.
+    asked_after: u64,
+    refused_after: u64,
 }
 
 impl Class {
     /// What is wrong with the replies of the class that is called `name`: most steps are not to be
-    /// noticed by anybody who asks for IDs.
+    /// noticed by anybody who asks for IDs, and the way back from others is believed at once.
     fn unmet((name, class): (&&'static str, &Self)) -> Option<String> {
-        let noticed = [BACK_FURTHER, WAY_BACK_FROM_FURTHER, STROBING, WHILE_DOWN];
+        let noticed = [BACK_FURTHER, STROBING, WHILE_DOWN, WAY_BACK_AT_START];
         if noticed.contains(name) {
             return None;
         }
-        let mut codes = class.refused.keys();
-        let code = codes.find(|code| *code != "saturated")?;
+        // Requests that were under way may still be told of the step before.
+        if *name == WAY_BACK_FROM_FURTHER {
+            let refused = class.refused_after;
+            let text = format!("{name}: {refused} refusals of what was asked for after it");
+            return (refused > 0).then_some(text);
+        }
+        let code = class.refused.keys().next()?;
         Some(format!("{name}: there were refusals with {code}"))
     }
 }
@@ -70,6 +81,8 @@ pub(super) struct Report {
     classes: BTreeMap<&'static str, Class>,
     checkers: Vec<Checker>,
     violations: Vec<String>,
+    /// How many IDs it took at the most to follow the clock.
+    slowest: usize,
 }
 
 /// A running server, and where its clock is.
@@ -81,6 +94,8 @@ pub(super) struct Course {
     start: String,
     /// The guest's clocks at the last step: boot time before it, wall clock after it.
     stepped: (i64, i64),
+    /// Replies since the guest answered that the clock is set; none while it is being set.
+    since: Option<usize>,
 }
 
 impl Course {
@@ -95,6 +110,7 @@ impl Course {
             class: "undisturbed",
             start: format!("start SHARD_ID=1 {SETTINGS} --state-dir /data/{name}"),
             stepped: (0, 0),
+            since: None,
         };
         // Spares the start most of the wait for a new mark.
         let init = format!("/shardflake state init --shard-id 1 --state-dir /data/{name}");
@@ -146,6 +162,7 @@ impl Course {
 
     /// Steps the clock by `delta`; replies from then on are of `class`.
     pub(super) fn step(&mut self, class: &'static str, delta: i64) -> Fallible<()> {
+        self.since = None;
         let answer = self.machine.guest.tell(&format!("step {delta}"))?;
         self.set(class, 1, &answer)
     }
@@ -155,6 +172,7 @@ impl Course {
         let command = format!("strobe {steps} {delta} {pause}");
         // What is received meanwhile is part of it.
         self.class = STROBING;
+        self.since = None;
         let answer = self.machine.guest.tell(&command)?;
         self.set(STROBING, steps, &answer)
     }
@@ -168,6 +186,7 @@ impl Course {
         let (boot, wall) = answer.split_once(' ').ok_or("no clocks in the answer")?;
         self.stepped = (boot.parse()?, wall.parse()?);
         self.class = class;
+        self.since = Some(0);
         self.report.classes.entry(class).or_default().steps += steps;
         Ok(())
     }
@@ -180,11 +199,32 @@ impl Course {
 
     fn count(&mut self, reply: &Reply) {
         self.checker.take(reply);
+        if let Some(since) = &mut self.since {
+            *since += 1;
+        }
+        let asked_after = self.was_asked_after();
         let class = self.report.classes.entry(self.class).or_default();
         match &reply.outcome {
             Ok(_) => class.served += 1,
             Err(code) => *class.refused.entry(code.clone()).or_default() += 1,
         }
+        if !asked_after {
+            return;
+        }
+        class.asked_after += 1;
+        class.refused_after += u64::from(reply.outcome.is_err());
+        if let Ok(id) = reply.outcome
+            && tick(id) > furthest(reply)
+        {
+            self.blame(
+                "an ID that was asked for after the step is more than 5 s ahead of the clock",
+            );
+        }
+    }
+
+    /// Whether the last reply is to what was asked for after the clock was set: others were under way.
+    fn was_asked_after(&self) -> bool {
+        self.since.is_some_and(|since| since > DEPTH)
     }
 
     fn blame(&mut self, text: &str) {
@@ -192,13 +232,12 @@ impl Course {
         self.report.violations.push(text);
     }
 
-    /// The next ID; nothing may refuse it but its tick being used up.
+    /// The next ID; nothing may refuse it.
     fn id(&mut self) -> Fallible<(u64, Reply)> {
         loop {
             let reply = self.reply()?;
             match &reply.outcome {
                 Ok(id) => return Ok((*id, reply)),
-                Err(code) if code == "saturated" => {}
                 Err(code) => self.blame(&format!("refused with {code}, should be served")),
             }
         }
@@ -214,9 +253,10 @@ impl Course {
 
     /// Takes IDs until they are as late as the clock, but for the time that a reply takes.
     pub(super) fn follow(&mut self) -> Fallible<()> {
-        for _ in 0..ENOUGH {
+        for count in 0..SOON {
             let (id, reply) = self.id()?;
             if tick(id) >= tick_at(reply.wall - LATENCY) {
+                self.report.slowest = self.report.slowest.max(count);
                 return self.serve(0);
             }
         }
@@ -252,7 +292,14 @@ impl Course {
     pub(super) fn refuse(&mut self, count: usize, code: &str) -> Fallible<()> {
         let wanted = |reply: &Reply| reply.outcome.as_ref().err().is_some_and(|err| err == code);
         let mut others = 0;
-        while !wanted(&self.reply()?) {
+        loop {
+            let reply = self.reply()?;
+            if wanted(&reply) {
+                break;
+            }
+            if reply.outcome.is_ok() && self.was_asked_after() {
+                self.blame(&format!("an ID, should be refused with {code}"));
+            }
             others += 1;
             if others == ENOUGH {
                 self.blame(&format!("was not refused with {code}"));
@@ -276,8 +323,7 @@ impl Course {
         for _ in 0..ENOUGH {
             let reply = self.reply()?;
             if let Ok(id) = reply.outcome {
-                let allowed = tick_at(reply.wall) + Layout::SONYFLAKE.ticks(MAX_AHEAD);
-                if tick(id) > allowed {
+                if tick(id) > furthest(&reply) {
                     self.blame("an ID is more than 5 s ahead of the clock");
                 }
                 return Ok(());
@@ -339,10 +385,13 @@ impl Report {
             let known = self.classes.entry(name).or_default();
             known.steps += class.steps;
             known.served += class.served;
+            known.asked_after += class.asked_after;
+            known.refused_after += class.refused_after;
             for (code, count) in class.refused {
                 *known.refused.entry(code).or_default() += count;
             }
         }
+        self.slowest = self.slowest.max(other.slowest);
         self.checkers.extend(other.checkers);
         self.violations.extend(other.violations);
     }
@@ -363,10 +412,18 @@ impl Report {
     pub(super) fn finish(self, small: u64, large: u64) -> Fallible<()> {
         for (name, class) in &self.classes {
             let (steps, served, refused) = (class.steps, class.served, &class.refused);
-            println!("{steps:4} steps {name}: {served} IDs, refusals {refused:?}");
+            let (after, away) = (class.asked_after, class.refused_after);
+            let percent = 100 * away / after.max(1);
+            println!(
+                "{steps:4} steps {name}: {served} IDs, refusals {refused:?}; of {after} asked for after the step {away} refused ({percent} %)"
+            );
         }
         let mut violations = self.violations.clone();
         violations.extend(self.classes.iter().filter_map(Class::unmet));
+        println!(
+            "{} IDs at the most until a step that is followed at once was",
+            self.slowest
+        );
         println!(
             "{} steps within 3 s, {} larger ones, {} of a strobing clock, {} leap seconds; {} not met as designed",
             self.steps(WITHIN),
@@ -389,6 +446,11 @@ impl Report {
         }
         Err("the clock was not met as designed".into())
     }
+}
+
+/// The furthest tick that an ID may have that was received when the clock read so.
+fn furthest(reply: &Reply) -> u64 {
+    tick_at(reply.wall) + Layout::SONYFLAKE.ticks(MAX_AHEAD)
 }
 
 /// The tick of a wall clock.
