@@ -349,6 +349,7 @@ impl World {
     async fn recover(&mut self) {
         self.shards = [None, None, None];
         self.volume.volume().trouble = Trouble::default();
+        self.ppm = 0;
         self.boot();
         // The latest time that was, or was let be.
         let back = self.latest + 30 * SECOND - self.clock.realtime();
@@ -360,7 +361,9 @@ impl World {
         self.start(Launch::plain(0, range), 1);
         // The longest that a start may take: behind an adopted bound, then for a new mark.
         self.pass(30 * SECOND).await;
-        if !self.issue(0, 1).await || self.checker.lock().unwrap().issued() == 0 {
+        let before = self.issued();
+        self.issue(0, 1).await;
+        if self.issued() == before {
             let health = self.shards[0]
                 .as_ref()
                 .map(|shard| shard.common.issuer.health());
@@ -369,6 +372,10 @@ impl World {
                 "does not serve when all faults have ended: {health:?}"
             ));
         }
+    }
+
+    fn issued(&self) -> u64 {
+        self.checker.lock().unwrap().issued()
     }
 }
 
