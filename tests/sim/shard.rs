@@ -316,6 +316,7 @@ impl Common {
             range: self.range,
             durable: self.durable(),
             furthest: furthest.max(continue_ahead.unwrap_or(0)),
+            lied: self.disk.volume().effects.lies > 0,
         }
     }
 

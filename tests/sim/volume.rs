@@ -27,6 +27,15 @@ pub(crate) struct Trouble {
     pub(crate) lies: bool,
 }
 
+/// How often a trouble came about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effects {
+    pub(crate) writes: u64,
+    pub(crate) flushes: u64,
+    pub(crate) full: u64,
+    pub(crate) lies: u64,
+}
+
 /// What lies on a volume.
 #[derive(Clone)]
 pub(crate) struct Volume {
@@ -39,6 +48,7 @@ pub(crate) struct Volume {
     subvolume: u8,
     rng: Rng,
     pub(crate) trouble: Trouble,
+    pub(crate) effects: Effects,
     /// Counts what could change the answer of [`Volume::certain`].
     version: u64,
 }
@@ -70,6 +80,7 @@ impl Volume {
             subvolume: 1,
             rng: Rng::with_seed(seed),
             trouble: Trouble::default(),
+            effects: Effects::default(),
             version: 0,
         }
     }
@@ -163,7 +174,8 @@ impl Volume {
     /// Makes every inode's content what `older` had, in a subvolume of its own, as a restore does;
     /// a clone is a restore beside the original.
     pub(crate) fn restore(&mut self, older: &Self) {
-        let (locks, next, trouble) = (self.locks.clone(), self.next, self.trouble);
+        let (locks, next) = (self.locks.clone(), self.next);
+        let (trouble, effects) = (self.trouble, self.effects);
         let subvolume = self.subvolume.max(older.subvolume) + 1;
         let version = self.version + 1;
         *self = older.clone();
@@ -171,6 +183,7 @@ impl Volume {
         self.next = next.max(older.next);
         self.subvolume = subvolume;
         self.trouble = trouble;
+        self.effects = effects;
         self.version = version;
         // A snapshot holds what was written, whether or not it was flushed.
         for inode in self.inodes.values_mut() {
@@ -280,6 +293,7 @@ impl Volume {
         let fails = self.trouble.writes > 0;
         if fails {
             self.trouble.writes -= 1;
+            self.effects.writes += 1;
             len = self.rng.usize(..len);
         }
         let inode = self.inodes.get_mut(&inode).expect("an open file");
@@ -298,7 +312,7 @@ impl Volume {
         let inode = self.inodes.get_mut(&inode).expect("an open file");
         match failed {
             Err(_) => inode.fail_flush(&mut luck),
-            Ok(()) if self.trouble.lies => {}
+            Ok(()) if self.trouble.lies => self.effects.lies += 1,
             Ok(()) => inode.flush(),
         }
         failed
@@ -337,6 +351,7 @@ impl Volume {
     pub(crate) fn flush_names(&mut self) -> io::Result<()> {
         self.fail_flush()?;
         if self.trouble.lies {
+            self.effects.lies += 1;
             return Ok(());
         }
         self.version += 1;
@@ -349,13 +364,15 @@ impl Volume {
     fn fail_flush(&mut self) -> io::Result<()> {
         if self.trouble.flushes > 0 {
             self.trouble.flushes -= 1;
+            self.effects.flushes += 1;
             return Err(io::Error::other("injected: the flush failed"));
         }
         Ok(())
     }
 
-    fn space(&self) -> io::Result<()> {
+    fn space(&mut self) -> io::Result<()> {
         if self.trouble.full {
+            self.effects.full += 1;
             return Err(ErrorKind::StorageFull.into());
         }
         Ok(())

@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
     pub(crate) incarnations: u64,
     pub(crate) faults: [u64; Fault::ALL.len()],
     pub(crate) violation: Option<String>,
-    /// Something happened that is outside the promise.
+    /// A flush lied, and nothing was wrong before: the rest is outside the promise.
     pub(crate) outside: bool,
     /// Differs if anything was issued differently.
     pub(crate) digest: u64,
@@ -255,10 +255,7 @@ impl World {
         self.settle().await;
         let stopped = self.shards[slot].is_none();
         if !stopped {
-            self.checker
-                .lock()
-                .unwrap()
-                .fail("a process that was told to stop goes on".into());
+            self.fail("a process that was told to stop goes on".into());
         }
         true
     }
@@ -329,21 +326,34 @@ impl World {
     /// All faults end. A shard must serve then, once an operator has adopted what wants it.
     async fn end(mut self) -> Outcome {
         // What was taken for durable and was not is outside the promise.
-        let outside = self.faults[Fault::LyingFlush.index()] > 0;
-        if !outside {
+        if !self.lied() {
             self.recover().await;
         }
+        let lied = self.lied();
         self.shards = [None, None, None];
-        let mut checker = self.checker.lock().unwrap();
-        checker.end();
+        let checker = self.checker.lock().unwrap();
         Outcome {
             issued: checker.issued(),
             incarnations: self.incarnations,
             faults: self.faults,
             violation: checker.violation.clone(),
-            outside,
+            outside: lied && !checker.inside,
             digest: checker.digest,
         }
+    }
+
+    /// Whether a flush has lied.
+    fn lied(&self) -> bool {
+        self.volume.volume().effects.lies > 0
+    }
+
+    /// Something is wrong that no ID tells.
+    fn fail(&self, what: String) {
+        let mut checker = self.checker.lock().unwrap();
+        if self.lied() {
+            checker.lied();
+        }
+        checker.fail(what);
     }
 
     async fn recover(&mut self) {
@@ -367,8 +377,7 @@ impl World {
             let health = self.shards[0]
                 .as_ref()
                 .map(|shard| shard.common.issuer.health());
-            let mut checker = self.checker.lock().unwrap();
-            checker.fail(format!(
+            self.fail(format!(
                 "does not serve when all faults have ended: {health:?}"
             ));
         }
