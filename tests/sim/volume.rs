@@ -195,12 +195,13 @@ impl Volume {
         self.locks.clear();
     }
 
-    /// Somebody removes a file, durably.
-    pub(crate) fn delete(&mut self, name: &str) {
+    /// Somebody removes a file, durably. False if there is none.
+    pub(crate) fn delete(&mut self, name: &str) -> bool {
         self.version += 1;
-        self.names.remove(name);
+        let known = self.names.remove(name).is_some();
         self.durable_names.remove(name);
         self.pending.retain(|(changed, _)| changed != name);
+        known
     }
 
     /// Somebody copies a file and moves the copy over the original. False if there is none.

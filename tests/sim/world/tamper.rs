@@ -37,7 +37,7 @@ impl World {
         let mut volume = self.volume.volume();
         let marks = volume.marks();
         match op {
-            Op::DeleteLock => volume.delete("lock"),
+            Op::DeleteLock => return volume.delete("lock"),
             Op::ReplaceMark => {
                 let Some(mark) = self.luck.choice(&marks) else {
                     return false;
