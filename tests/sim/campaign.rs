@@ -7,6 +7,7 @@ mod fault;
 mod plan;
 mod shard;
 mod shrink;
+mod trust;
 mod volume;
 mod world;
 

@@ -9,6 +9,7 @@ mod fault;
 mod plan;
 mod shard;
 mod shrink;
+mod trust;
 mod volume;
 mod world;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use shardflake::id::MachineRange;
-use shardflake::mark::slot::{SLOT_LEN, Slot};
+use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
 
 /// Machine IDs that a history may use, from 0.
 pub(crate) const MACHINES: u32 = 6;
@@ -111,6 +111,17 @@ impl Volume {
                 .contains(&machine)
                 .then_some((name, *inode))
         })
+    }
+
+    /// The latest offset of the wall clock to the boot clock that the marks tell of a boot.
+    pub(crate) fn offset_in(&self, boot_id: BootId) -> Option<i64> {
+        let marks = (0..MACHINES).flat_map(|machine| self.marks_of(machine));
+        let slots = marks.flat_map(|(_, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
+        slots
+            .filter_map(|slot| Some(Slot::decode(slot).ok()?.written))
+            .filter(|written| written.boot_id == boot_id)
+            .map(|written| written.wall - written.boot)
+            .max()
     }
 
     /// The names of all marks.
