@@ -160,6 +160,12 @@ impl Volume {
         machines.filter(|machine| self.knows(*machine)).collect()
     }
 
+    /// Whether some write to a file that has a name is not flushed.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        let mut named = self.names.values();
+        named.any(|inode| !self.inodes[inode].dirty.is_empty())
+    }
+
     /// The machine stops in good order: everything is flushed.
     pub(crate) fn unmount(&mut self) {
         self.version += 1;
