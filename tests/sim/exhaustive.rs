@@ -105,6 +105,12 @@ impl Scene {
         self
     }
 
+    /// Whether a write to a mark is not flushed.
+    fn is_unflushed(&self) -> bool {
+        let mut marks = self.volume.marks().into_iter();
+        marks.any(|mark| !self.volume.is_flushed(&mark))
+    }
+
     fn edited(mut self, edit: impl FnOnce(&mut Volume)) -> Self {
         edit(&mut self.volume);
         self
@@ -143,7 +149,7 @@ impl Scene {
             boots: self.boots,
             boot: clocks.boottime() + SECOND,
             copied: self.copied,
-            unflushed: self.unflushed || self.volume.is_unflushed(),
+            unflushed: self.unflushed || self.is_unflushed(),
             checker,
             story,
         };

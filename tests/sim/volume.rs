@@ -160,10 +160,9 @@ impl Volume {
         machines.filter(|machine| self.knows(*machine)).collect()
     }
 
-    /// Whether some write to a file that has a name is not flushed.
-    pub(crate) fn is_unflushed(&self) -> bool {
-        let mut named = self.names.values();
-        named.any(|inode| !self.inodes[inode].dirty.is_empty())
+    /// Whether all that was written to a file is flushed.
+    pub(crate) fn is_flushed(&self, name: &str) -> bool {
+        self.inodes[&self.names[name]].dirty.is_empty()
     }
 
     /// The machine stops in good order: everything is flushed.
@@ -177,9 +176,10 @@ impl Volume {
     /// Turns a bit of a flushed mark, as an ageing disk does. False if there is none.
     pub(crate) fn rot(&mut self, name: &str, bit: usize) -> bool {
         self.version += 1;
+        let flushed = self.is_flushed(name);
         let inode = self.inodes.get_mut(&self.names[name]).expect("named");
         let (at, bit) = (bit / 8, 1 << (bit % 8));
-        if at >= inode.durable.len() || !inode.dirty.is_empty() {
+        if at >= inode.durable.len() || !flushed {
             return false;
         }
         inode.durable[at] ^= bit;

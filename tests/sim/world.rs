@@ -60,8 +60,8 @@ struct World {
     clock: SimClock,
     boots: u8,
     ppm: i64,
-    /// The present slew has moved something.
-    slewed: bool,
+    /// The slew that has moved something and was counted.
+    slewed: Option<i64>,
     volume: Disk,
     clone: Option<Disk>,
     snapshot: Option<Volume>,
@@ -109,7 +109,7 @@ impl World {
             clock: SimClock::new(5000 * SECOND, NOW),
             boots: 1,
             ppm: 0,
-            slewed: false,
+            slewed: None,
             volume: Disk::new(Volume::new(plan.seed)),
             clone: None,
             snapshot: None,

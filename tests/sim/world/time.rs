@@ -37,7 +37,7 @@ impl World {
                 }
                 return stood;
             }
-            Op::Slew { ppm } => (self.ppm, self.slewed) = (ppm, false),
+            Op::Slew { ppm } => (self.ppm, self.slewed) = (ppm, None),
             Op::Suspend { ms } => {
                 let slept = self.shards.iter().any(Option::is_some);
                 self.clock.pass(ms * MILLI);
@@ -100,8 +100,8 @@ impl World {
             let skew = (next - now) / 1_000_000 * self.ppm;
             self.clock.pass(next - now);
             self.noted();
-            if skew != 0 && !self.slewed {
-                self.slewed = true;
+            if skew != 0 && self.slewed != Some(self.ppm) {
+                self.slewed = Some(self.ppm);
                 self.count(Fault::Slew);
             }
             advance(Duration::from_nanos((next - now - skew).unsigned_abs())).await;
