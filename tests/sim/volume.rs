@@ -1,5 +1,7 @@
 //! What lies on a simulated volume, and what a crash leaves of it.
 
+mod inode;
+
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind};
@@ -9,10 +11,10 @@ use fastrand::Rng;
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
 
+use inode::{Inode, write};
+
 /// Machine IDs that a history may use, from 0.
 pub(crate) const MACHINES: u32 = 6;
-/// What a disk writes at once, in bytes.
-const SECTOR: usize = 512;
 
 /// What is wrong with a volume at present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,14 +53,6 @@ pub(crate) struct Volume {
     pub(crate) effects: Effects,
     /// Counts what could change the answer of [`Volume::certain`].
     version: u64,
-}
-
-#[derive(Clone, Default, Hash)]
-struct Inode {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
-    dirty: Vec<(usize, Vec<u8>)>,
-    rotten: bool,
 }
 
 #[derive(Clone)]
@@ -412,78 +406,4 @@ fn set(names: &mut BTreeMap<String, u64>, name: String, inode: Option<u64>) {
         Some(inode) => names.insert(name, inode),
         None => names.remove(&name),
     };
-}
-
-impl Inode {
-    /// The lowest bound that a slot may hold after a crash, if a slot is sure to be readable.
-    fn certain(&self) -> Option<u64> {
-        let mut lowest = None;
-        let mut sure = self.rotten;
-        for index in 0..2 {
-            let place = index * SLOT_LEN..(index + 1) * SLOT_LEN;
-            let overlaps =
-                |(at, bytes): &&(usize, Vec<u8>)| *at < place.end && at + bytes.len() > place.start;
-            let durable = self.durable.get(place.clone()).map(Slot::decode);
-            let old = durable.and_then(Result::ok).map(|slot| slot.bound);
-            let dirty: Vec<_> = self.dirty.iter().filter(overlaps).collect();
-            sure |= dirty.is_empty() && old.is_some();
-            let new = dirty
-                .iter()
-                .filter_map(|(_, bytes)| Some(Slot::decode(bytes).ok()?.bound));
-            lowest = old.into_iter().chain(new).chain(lowest).min();
-        }
-        // Of what has rotted nothing can be said.
-        lowest.or(self.rotten.then_some(u64::MAX)).filter(|_| sure)
-    }
-
-    fn flush(&mut self) {
-        for (at, bytes) in std::mem::take(&mut self.dirty) {
-            write(&mut self.durable, at, &bytes);
-        }
-        let slots = self.durable.chunks(SLOT_LEN);
-        if self.rotten && slots.len() == 2 {
-            self.rotten = slots.map(Slot::decode).any(|slot| slot.is_err());
-        }
-    }
-
-    /// A flush that failed: some writes got through, some are forgotten though the cache has them.
-    fn fail_flush(&mut self, luck: &mut Rng) {
-        for (at, bytes) in std::mem::take(&mut self.dirty) {
-            match luck.u8(..3) {
-                0 => write(&mut self.durable, at, &bytes),
-                1 => {}
-                _ => self.dirty.push((at, bytes)),
-            }
-        }
-    }
-
-    /// Each unflushed write is lost, kept, or torn at some sector, in any order.
-    fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        while !dirty.is_empty() {
-            let (at, bytes) = dirty.swap_remove(choose(dirty.len()));
-            let sectors = bytes.len().div_ceil(SECTOR);
-            match choose(4) {
-                0 => {}
-                1 => write(&mut self.durable, at, &bytes),
-                2 => {
-                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
-                    write(&mut self.durable, at, &bytes[..cut]);
-                }
-                _ => {
-                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
-                    write(&mut self.durable, at + cut, &bytes[cut..]);
-                }
-            }
-        }
-        self.cache.clone_from(&self.durable);
-    }
-}
-
-fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
-    let end = at + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[at..end].copy_from_slice(bytes);
 }
