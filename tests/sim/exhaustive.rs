@@ -3,8 +3,10 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use shardflake::clock::{Clock, SECOND};
@@ -13,6 +15,7 @@ use shardflake::issuer::{Refusal, Settings};
 use shardflake::mark::MarkError;
 use shardflake::mark::rules::Refused;
 use shardflake::mark::slot::SLOT_LEN;
+use tokio::runtime::Runtime;
 
 use crate::checker::Checker;
 use crate::clock::SimClock;
@@ -182,6 +185,7 @@ impl Run<'_> {
                 _ if shard.process.ended() => return Ok(End::Crashed),
                 Ok(park) => {
                     shard.common.issue(2);
+                    poll_once(shard.common.ask());
                     let serving = shard.common.issuer.health().state == "serving";
                     asked += u32::from(serving);
                     if asked == 4 {
@@ -337,6 +341,18 @@ const fn chosen(choice: usize, n: usize) -> usize {
     } else {
         choice
     }
+}
+
+/// A request that is gone if it has to wait. Ahead of the clock no ID is issued in another way.
+fn poll_once(request: impl Future<Output = ()>) {
+    // For its timers, which nothing waits for.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().expect("a runtime")
+    });
+    let _entered = RUNTIME.enter();
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = pin!(request).poll(&mut context);
 }
 
 fn fingerprint(scene: &Scene) -> u64 {

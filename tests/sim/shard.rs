@@ -249,7 +249,7 @@ impl Common {
     }
 
     /// One request that waits for its tick; nothing of it happens while the process is stopped.
-    async fn ask(&self) {
+    pub(crate) async fn ask(&self) {
         let floor = self.checker.lock().unwrap().floor(self.range);
         if let Ok(issued) = self.unless_stopped(self.issuer.issue()).await {
             let limits = self.limits();
