@@ -7,6 +7,7 @@ mod fault;
 mod plan;
 mod shard;
 mod shrink;
+mod trust;
 mod volume;
 mod world;
 
@@ -21,40 +22,59 @@ use fault::Fault;
 use plan::Plan;
 use world::Outcome;
 
-/// What all histories came to.
+/// What histories came to.
 #[derive(Default)]
-struct Sum {
+struct Total {
     histories: u64,
-    outside: u64,
-    outside_caught: u64,
     incarnations: u64,
     issued: u64,
     faults: [u64; Fault::ALL.len()],
+    violations: u64,
+}
+
+/// What all histories came to.
+#[derive(Default)]
+struct Sum {
+    inside: Total,
+    /// Those in which a flush lied.
+    outside: Total,
     /// The fewest incarnations, and the fewest kinds of fault, that a history had.
     fewest: Option<(u64, usize)>,
     failed: Option<u64>,
 }
 
-impl Sum {
-    fn add(&mut self, seed: u64, outcome: &Outcome) {
+impl Total {
+    fn add(&mut self, outcome: &Outcome) {
         self.histories += 1;
         self.incarnations += outcome.incarnations;
         self.issued += outcome.issued;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
         }
+        self.violations += u64::from(outcome.violation.is_some());
+    }
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
         let (incarnations, kinds) = self.fewest.unwrap_or((u64::MAX, usize::MAX));
         self.fewest = Some((
             incarnations.min(outcome.incarnations),
             kinds.min(outcome.kinds()),
         ));
-        let violated = u64::from(outcome.violation.is_some());
-        if outcome.outside {
-            self.outside += 1;
-            self.outside_caught += violated;
-        } else if violated > 0 {
+        if outcome.fails() {
             self.failed = Some(self.failed.map_or(seed, |failed| failed.min(seed)));
         }
+        let total = if outcome.outside {
+            &mut self.outside
+        } else {
+            &mut self.inside
+        };
+        total.add(outcome);
+    }
+
+    fn histories(&self) -> u64 {
+        self.inside.histories + self.outside.histories
     }
 }
 
@@ -129,27 +149,40 @@ fn progress(sum: &Sum, seeds: u64, begin: Instant) {
     if !stderr().is_terminal() {
         return;
     }
-    let done = usize::try_from(sum.histories * WIDTH / seeds.max(1)).unwrap_or(0);
+    let done = usize::try_from(sum.histories() * WIDTH / seeds.max(1)).unwrap_or(0);
     let bar = "#".repeat(done);
     let _ = write!(
         stderr(),
         "\r[{bar:<40}] {} of {seeds}, {} IDs, {} s ",
-        sum.histories,
-        sum.issued,
+        sum.histories(),
+        sum.inside.issued,
         begin.elapsed().as_secs()
     );
 }
 
 fn report(sum: &Sum, begin: Instant) -> ExitCode {
     let millis = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let rate = sum.histories * 1000 / millis.max(1);
+    let rate = sum.histories() * 1000 / millis.max(1);
     eprintln!();
-    for fault in Fault::ALL {
-        println!("{:>12} {fault:?}", sum.faults[fault.index()]);
+    let Sum {
+        inside, outside, ..
+    } = sum;
+    let counted = Fault::ALL
+        .iter()
+        .filter(|fault| **fault != Fault::LyingFlush);
+    for fault in counted {
+        let what = if fault.is_operation() {
+            ", by an operator"
+        } else {
+            ""
+        };
+        println!("{:>12} {fault:?}{what}", inside.faults[fault.index()]);
     }
     println!(
-        "{} histories outside the promise (flushes lied), {} of them with a violation, none counted below",
-        sum.outside, sum.outside_caught
+        "{} histories outside the promise ({} flushes lied), {} of them with a violation, none counted here",
+        outside.histories,
+        outside.faults[Fault::LyingFlush.index()],
+        outside.violations
     );
     if let Some((incarnations, kinds)) = sum.fewest {
         println!("each history: {incarnations} incarnations and {kinds} kinds of fault at least");
@@ -159,10 +192,7 @@ fn report(sum: &Sum, begin: Instant) -> ExitCode {
     }
     println!(
         "{} histories, {} incarnations, {} IDs, {rate} seeds per second, {} violations",
-        sum.histories - sum.outside,
-        sum.incarnations,
-        sum.issued,
-        u64::from(sum.failed.is_some())
+        inside.histories, inside.incarnations, inside.issued, inside.violations
     );
     if sum.failed.is_some() {
         ExitCode::FAILURE

@@ -1,5 +1,6 @@
-//! What must hold of every history, checked as it goes on and at its end.
+//! What must hold of every history, checked as it goes on.
 
+use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 
 use shardflake::id::{Layout, MachineRange};
@@ -11,12 +12,15 @@ use crate::volume::MACHINES;
 #[derive(Clone)]
 pub(crate) struct Checker {
     layout: Layout,
-    issued: Vec<u64>,
-    received: Vec<u64>,
+    issued: HashSet<u64>,
     /// The largest ID that any shard with this machine ID has returned.
     returned: [u64; MACHINES as usize],
+    /// A flush has lied: what is wrong from now on is outside the promise.
+    lied: bool,
     /// The first thing that was wrong.
     pub(crate) violation: Option<String>,
+    /// Whether that was before any flush had lied.
+    pub(crate) inside: bool,
     /// Differs if anything was issued differently.
     pub(crate) digest: u64,
 }
@@ -28,16 +32,19 @@ pub(crate) struct Limits {
     pub(crate) durable: Option<u64>,
     /// No tick above it may leave: the wall clock that is followed, and M.
     pub(crate) furthest: u64,
+    /// Whether a flush of the volume has lied.
+    pub(crate) lied: bool,
 }
 
 impl Checker {
     pub(crate) fn new(layout: Layout) -> Self {
         Self {
             layout,
-            issued: Vec::new(),
-            received: Vec::new(),
+            issued: HashSet::new(),
             returned: [0; MACHINES as usize],
+            lied: false,
             violation: None,
+            inside: false,
             digest: 0,
         }
     }
@@ -51,8 +58,11 @@ impl Checker {
     /// An ID was issued to a request that was made when the floor was `floor`.
     pub(crate) fn issue(&mut self, issued: Issued, floor: u64, limits: &Limits) {
         let Issued { id, tick, machine } = issued;
-        self.issued.push(id);
+        self.lied |= limits.lied;
         self.digest = self.digest.rotate_left(5) ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        if !self.issued.insert(id) {
+            self.fail(format!("{id} was issued twice"));
+        }
         if id <= floor {
             self.fail(format!(
                 "{id} is not above {floor}, which was returned before it was asked for"
@@ -88,31 +98,25 @@ impl Checker {
 
     /// A client has it.
     pub(crate) fn receive(&mut self, id: u64) {
-        self.received.push(id);
+        if !self.issued.contains(&id) {
+            self.fail(format!("{id} was received and never issued"));
+        }
     }
 
     pub(crate) fn fail(&mut self, what: String) {
-        self.violation.get_or_insert(what);
+        if self.violation.is_none() {
+            self.violation = Some(what);
+            self.inside = !self.lied;
+        }
+    }
+
+    /// A flush has lied.
+    pub(crate) const fn lied(&mut self) {
+        self.lied = true;
     }
 
     pub(crate) fn issued(&self) -> u64 {
         self.issued.len() as u64
-    }
-
-    /// The checks over the whole history.
-    pub(crate) fn end(&mut self) {
-        self.issued.sort_unstable();
-        let twice = self.issued.windows(2).find(|pair| pair[0] == pair[1]);
-        if let Some([id, _]) = twice {
-            self.fail(format!("{id} was issued twice"));
-        }
-        let stray = self
-            .received
-            .iter()
-            .find(|id| self.issued.binary_search(id).is_err());
-        if let Some(id) = stray {
-            self.fail(format!("{id} was received and never issued"));
-        }
     }
 }
 

@@ -1,17 +1,21 @@
-//! Small scope, all of it: every crash point of every way to start, what the crash leaves behind,
-//! and up to three restarts with other clocks.
+//! Small scope: every crash point of every way to start, what a kill and a power cut there may leave
+//! behind, and up to three restarts with other clocks. Of where a write may be torn, three places.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use shardflake::clock::{Clock, SECOND};
 use shardflake::id::{Layout, MachineRange};
-use shardflake::issuer::Settings;
+use shardflake::issuer::{Refusal, Settings};
 use shardflake::mark::MarkError;
 use shardflake::mark::rules::Refused;
 use shardflake::mark::slot::SLOT_LEN;
+use tokio::runtime::Runtime;
 
 use crate::checker::Checker;
 use crate::clock::SimClock;
@@ -23,7 +27,16 @@ const NOW: i64 = 1_800_000_000 * SECOND;
 
 /// What the wall clock reads at a start, against what it should: right, behind by less than M, and
 /// behind by more than a fresh mark makes up for.
-const CLOCKS: [i64; 3] = [0, -3 * SECOND, -20 * SECOND];
+const CLOCKS: &[i64] = &[0, -3 * SECOND, -20 * SECOND];
+/// Also ahead: by what is believed at once, and by what is doubted in a boot whose clock is known.
+const AHEAD: &[i64] = &[0, 9 * SECOND / 10, 2 * 3600 * SECOND];
+/// The boot clock when a machine has just booted.
+const BOOTED: i64 = 100 * SECOND;
+/// Looks of the keeper, most of them a second apart: more than a doubted step has to stand.
+const ROUNDS: u32 = 200;
+
+/// Incarnations of all that was explored so far.
+static ALL: AtomicU64 = AtomicU64::new(0);
 
 /// A machine between two incarnations.
 #[derive(Clone)]
@@ -33,6 +46,13 @@ struct Scene {
     /// The latest that the wall clock has been.
     latest: i64,
     boots: u8,
+    /// The boot clock.
+    boot: i64,
+    /// The mark is a copy, which an operator has to adopt.
+    copied: bool,
+    /// A run began over a write that a killed one had not flushed. A power cut may tear that write and
+    /// the first of the new run, which are the two slots: an operator has to adopt such a mark too.
+    unflushed: bool,
     checker: Checker,
     /// What has happened, for whoever reads a failure.
     story: Vec<String>,
@@ -50,6 +70,7 @@ enum End {
 /// Runs all that can follow, and counts.
 struct Explorer {
     ranges: &'static [&'static str],
+    clocks: &'static [i64],
     seen: HashSet<(u64, usize)>,
     incarnations: u64,
 }
@@ -61,6 +82,9 @@ impl Scene {
             wall: NOW,
             latest: NOW,
             boots: 1,
+            boot: BOOTED,
+            copied: false,
+            unflushed: false,
             checker: Checker::new(Layout::SONYFLAKE),
             story: Vec::new(),
         }
@@ -72,9 +96,22 @@ impl Scene {
         for range in ranges {
             let (end, after) = scene.incarnation(range, 0, None);
             assert!(end == End::Ended, "a start without faults ends by itself");
-            scene = after;
+            scene = after.rebooted();
         }
         scene
+    }
+
+    /// After the machine has booted again.
+    fn rebooted(mut self) -> Self {
+        self.boots += 1;
+        self.boot = BOOTED;
+        self
+    }
+
+    /// Whether a write to a mark is not flushed.
+    fn is_unflushed(&self) -> bool {
+        let mut marks = self.volume.marks().into_iter();
+        marks.any(|mark| !self.volume.is_flushed(&mark))
     }
 
     fn edited(mut self, edit: impl FnOnce(&mut Volume)) -> Self {
@@ -85,7 +122,7 @@ impl Scene {
     /// One incarnation on a wall clock that is off by `clock`, until its call number `calls`.
     fn incarnation(&self, range: &str, clock: i64, calls: Option<u32>) -> (End, Self) {
         let disk = Disk::new(self.volume.clone());
-        let clocks = SimClock::new(100 * SECOND, self.wall + clock);
+        let clocks = SimClock::new(self.boot, self.wall + clock);
         let checker = Arc::new(Mutex::new(self.checker.clone()));
         let mut run = Run {
             disk: &disk,
@@ -94,22 +131,28 @@ impl Scene {
             boots: self.boots,
             range: range.parse().unwrap(),
             latest: self.latest,
+            copied: self.copied,
+            unflushed: self.unflushed,
         };
         let end = run.go(calls);
         let wall = clocks.realtime();
         let checker = checker.lock().unwrap().clone();
         let mut story = self.story.clone();
         story.push(format!(
-            "{range} with the clock off by {} s, ended by call {calls:?}",
-            clock / SECOND
+            "{range} with the clock off by {} ms, ended by call {calls:?}",
+            clock / (SECOND / 1000)
         ));
         assert_eq!(checker.violation, None, "{story:#?}");
+        let end = end.unwrap_or_else(|error| panic!("{error}: {story:#?}"));
         let volume = disk.volume().clone();
         let after = Self {
             volume,
             wall: wall - clock + SECOND,
             latest: self.latest.max(wall),
-            boots: self.boots + 1,
+            boots: self.boots,
+            boot: clocks.boottime() + SECOND,
+            copied: self.copied,
+            unflushed: self.unflushed || self.is_unflushed(),
             checker,
             story,
         };
@@ -125,21 +168,24 @@ struct Run<'a> {
     boots: u8,
     range: MachineRange,
     latest: i64,
+    copied: bool,
+    unflushed: bool,
 }
 
 impl Run<'_> {
-    /// Starts, issues, extends and stops; an operator adopts what is refused as a copy.
-    fn go(&mut self, calls: Option<u32>) -> End {
+    /// Starts, issues, extends and stops; an operator adopts a copy. An error is what must not be.
+    fn go(&mut self, calls: Option<u32>) -> Result<End, String> {
         let mut shard = self.start();
         if let Some(calls) = calls {
             shard.process.end_after(calls);
         }
         let mut asked = 0;
-        for round in 0..200 {
+        for _ in 0..ROUNDS {
             match shard.step() {
-                _ if shard.process.ended() => return End::Crashed,
+                _ if shard.process.ended() => return Ok(End::Crashed),
                 Ok(park) => {
                     shard.common.issue(2);
+                    poll_once(shard.common.ask());
                     let serving = shard.common.issuer.health().state == "serving";
                     asked += u32::from(serving);
                     if asked == 4 {
@@ -150,21 +196,32 @@ impl Run<'_> {
                     self.clock.pass(i64::try_from(wait.as_nanos()).unwrap());
                     shard.common.issue(2);
                 }
-                Err(Err(MarkError::Refused(Refused::Copied { .. } | Refused::Damaged { .. }))) => {
+                Err(Err(MarkError::Refused(refused))) if self.is_adopted(&refused) => {
                     // Adopting needs a clock that was not set back since.
                     let behind = self.latest - self.clock.realtime();
                     self.clock.step(behind.max(0));
                     shard = self.adopt(&shard);
                 }
-                Err(_) => return End::Ended,
+                Err(Ok(())) => return Ok(End::Ended),
+                Err(Err(error)) => return Err(error.to_string()),
             }
-            assert!(
-                round < 199,
-                "neither serves nor ends: {:?}",
-                shard.common.issuer.health()
-            );
         }
-        End::Ended
+        let health = shard.common.issuer.health();
+        let behind = self.latest - self.clock.realtime();
+        match health.refusal {
+            // The clock was ahead once, and has to come there again.
+            Some(Refusal::Waiting(_)) if behind > 0 => Ok(End::Ended),
+            _ => Err(format!("neither serves nor ends: {health:?}")),
+        }
+    }
+
+    /// Whether an operator has to adopt what is refused, and that is to be expected.
+    fn is_adopted(&self, refused: &Refused) -> bool {
+        match refused {
+            Refused::Copied { .. } => self.copied,
+            Refused::Damaged { .. } => self.unflushed,
+            _ => false,
+        }
     }
 
     fn settings(&self) -> Settings {
@@ -187,7 +244,7 @@ impl Run<'_> {
             checker: self.checker,
             luck: 0,
         };
-        Shard::start(start, 0)
+        Shard::start(start, self.clock.boottime())
     }
 
     /// Runs `state adopt` in the same process, so that its calls are crash points as well.
@@ -203,9 +260,10 @@ impl Run<'_> {
 }
 
 impl Explorer {
-    fn new(ranges: &'static [&'static str]) -> Self {
+    fn new(ranges: &'static [&'static str], clocks: &'static [i64]) -> Self {
         Self {
             ranges,
+            clocks,
             seen: HashSet::new(),
             incarnations: 0,
         }
@@ -217,8 +275,8 @@ impl Explorer {
             return;
         }
         for range in self.ranges {
-            for clock in CLOCKS {
-                self.crash_everywhere(scene, range, clock, restarts);
+            for clock in self.clocks {
+                self.crash_everywhere(scene, range, *clock, restarts);
             }
         }
     }
@@ -239,19 +297,19 @@ impl Explorer {
         }
     }
 
-    /// Restarts after a kill, and after each crash of the machine that is possible.
+    /// Restarts after a kill, in the same boot, and after each crash of the machine that is possible.
     fn left_behind(&mut self, after: &Scene, restarts: usize) {
         self.explore(after, restarts - 1);
         let mut choices = Vec::new();
         loop {
-            let mut crashed = after.clone();
+            let mut crashed = after.clone().rebooted();
             let mut made = 0;
             crashed.volume.crash(&mut |n| {
                 if made == choices.len() {
-                    choices.push((0, n.min(3)));
+                    choices.push((0, tried(n)));
                 }
                 made += 1;
-                choices[made - 1].0
+                chosen(choices[made - 1].0, n)
             });
             crashed
                 .story
@@ -267,23 +325,73 @@ impl Explorer {
     }
 }
 
+/// How many fates a write may have; all are tried, and all orders of few writes.
+const FATES: usize = 4;
+
+/// How many of `n` possibilities are tried: of more than a write has fates, such as a slot's
+/// sectors, the first, the middle and the last.
+const fn tried(n: usize) -> usize {
+    if n > FATES { 3 } else { n }
+}
+
+/// The possibility that a choice among those stands for.
+const fn chosen(choice: usize, n: usize) -> usize {
+    if n > FATES {
+        choice * (n - 1) / 2
+    } else {
+        choice
+    }
+}
+
+/// A request that is gone if it has to wait. Ahead of the clock no ID is issued in another way.
+fn poll_once(request: impl Future<Output = ()>) {
+    // For its timers, which nothing waits for.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().expect("a runtime")
+    });
+    let _entered = RUNTIME.enter();
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = pin!(request).poll(&mut context);
+}
+
 fn fingerprint(scene: &Scene) -> u64 {
     let mut hasher = DefaultHasher::new();
     scene.volume.hash(&mut hasher);
     scene.checker.hash(&mut hasher);
-    (scene.wall, scene.latest).hash(&mut hasher);
+    (
+        scene.wall,
+        scene.latest,
+        scene.boots,
+        scene.boot,
+        scene.unflushed,
+    )
+        .hash(&mut hasher);
     hasher.finish()
 }
 
 fn explore(what: &str, scene: &Scene, ranges: &'static [&'static str], restarts: usize) {
-    let mut explorer = Explorer::new(ranges);
+    explore_with(what, scene, ranges, CLOCKS, restarts);
+}
+
+fn explore_with(
+    what: &str,
+    scene: &Scene,
+    ranges: &'static [&'static str],
+    clocks: &'static [i64],
+    restarts: usize,
+) {
+    let mut explorer = Explorer::new(ranges, clocks);
     explorer.explore(scene, restarts);
+    let Explorer {
+        incarnations, seen, ..
+    } = explorer;
+    let all = incarnations + ALL.fetch_add(incarnations, Ordering::Relaxed);
     println!(
-        "{what}: {} incarnations, {} states",
-        explorer.incarnations,
-        explorer.seen.len()
+        "{what}: {incarnations} incarnations, {} states; {all} incarnations so far",
+        seen.len()
     );
-    assert!(explorer.incarnations > 100, "{what} went nowhere");
+    assert!(incarnations > 100, "{what} went nowhere");
 }
 
 #[test]
@@ -293,7 +401,15 @@ fn a_new_shard() {
 
 #[test]
 fn a_known_shard() {
-    explore("a mark", &Scene::after(&["1"]), &["1"], 3);
+    let scene = Scene::after(&["1"]);
+    explore("a mark", &scene, &["1"], 2);
+    explore_with("a mark, for longer", &scene, &["1"], &CLOCKS[..2], 3);
+}
+
+#[test]
+fn a_clock_set_forward() {
+    let scene = Scene::after(&["1"]);
+    explore_with("a clock set forward", &scene, &["1"], AHEAD, 2);
 }
 
 #[test]
@@ -320,5 +436,9 @@ fn a_restored_mark() {
     let scene = original
         .clone()
         .edited(|volume| volume.restore(&original.volume));
+    let scene = Scene {
+        copied: true,
+        ..scene
+    };
     explore("a restored mark", &scene, &["1"], 2);
 }

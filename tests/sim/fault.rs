@@ -97,19 +97,15 @@ impl Fault {
     pub(crate) const fn is_sure(self) -> bool {
         matches!(
             self,
-            Self::PowerCut
-                | Self::Reboot
-                | Self::WriteFails
-                | Self::FlushFails
-                | Self::DiskFull
-                | Self::LyingFlush
-                | Self::ClockForward
-                | Self::ClockStops
-                | Self::Strobe
-                | Self::Slew
-                | Self::Suspend
-                | Self::SlowKeeper
-                | Self::AcceptClock
+            Self::PowerCut | Self::Reboot | Self::ClockForward | Self::Strobe
+        )
+    }
+
+    /// Whether it is something that an operator may do, and nothing goes wrong by it.
+    pub(crate) const fn is_operation(self) -> bool {
+        matches!(
+            self,
+            Self::RangeChange | Self::Settings | Self::ContinueAhead | Self::AcceptClock
         )
     }
 

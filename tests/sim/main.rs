@@ -9,14 +9,17 @@ mod fault;
 mod plan;
 mod shard;
 mod shrink;
+mod trust;
 mod volume;
 mod world;
 
 use std::sync::Mutex;
 use std::thread;
 
+use checker::Checker;
 use fault::Fault;
 use plan::Plan;
+use shardflake::id::Layout;
 use world::Outcome;
 
 /// Runs the histories of `seeds` on two threads, up to the first that fails.
@@ -66,6 +69,19 @@ fn no_history_repeats_an_id() {
     // checker looks; it must not count as a pass.
     let caught = |outcome: &Outcome| outcome.outside && outcome.violation.is_some();
     assert!(outcomes.iter().any(|(_, outcome)| caught(outcome)));
+}
+
+#[test]
+fn only_what_follows_a_lie_is_excused() {
+    let mut checker = Checker::new(Layout::SONYFLAKE);
+    checker.fail("before".into());
+    checker.lied();
+    checker.fail("after".into());
+    assert!(checker.inside);
+    let mut checker = Checker::new(Layout::SONYFLAKE);
+    checker.lied();
+    checker.fail("after".into());
+    assert!(!checker.inside);
 }
 
 #[test]

@@ -151,16 +151,13 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    /// The fault that it counts as, if it is one.
+    /// The fault that it counts as when it is done, if it is one. What may come about later, as a
+    /// write that fails, is counted where it does.
     pub(crate) const fn fault(&self) -> Option<Fault> {
         Some(match self {
             Self::Kill { .. } => Fault::Kill,
             Self::PowerCut { .. } => Fault::PowerCut,
             Self::Reboot => Fault::Reboot,
-            Self::Fail { writes: 0, .. } => Fault::FlushFails,
-            Self::Fail { .. } => Fault::WriteFails,
-            Self::Full(true) => Fault::DiskFull,
-            Self::Lie(true) => Fault::LyingFlush,
             Self::Rot => Fault::BitRot,
             Self::LoseMark => Fault::LostMark,
             Self::DeleteLock => Fault::DeletedLock,
@@ -172,14 +169,10 @@ impl Op {
             Self::Clock { .. } => Fault::ClockForward,
             Self::Strobe { .. } => Fault::Strobe,
             Self::StopClock { .. } => Fault::ClockStops,
-            Self::Slew { .. } => Fault::Slew,
             Self::Suspend { .. } => Fault::Suspend,
             Self::Freeze { .. } => Fault::Freeze,
             Self::SlowKeeper { .. } => Fault::SlowKeeper,
             Self::AcceptClock { .. } => Fault::AcceptClock,
-            Self::Start(Launch { ahead: true, .. }) => Fault::ContinueAhead,
-            Self::Start(Launch { namespace, .. }) if *namespace > 0 => Fault::TimeNamespace,
-            Self::Start(Launch { settings, .. }) if *settings > 0 => Fault::Settings,
             _ => return None,
         })
     }

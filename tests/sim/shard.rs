@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::checker::{Checker, Limits};
 use crate::clock::SimClock;
 use crate::disk::{Call, Disk, Process};
+use crate::trust::Trust;
 
 /// When the program was built: long before any history.
 const BUILT: i64 = 1_700_000_000 * 1_000_000_000;
@@ -46,8 +47,10 @@ pub(crate) struct Common {
     clock: SimClock,
     disk: Disk,
     checker: Arc<Mutex<Checker>>,
+    boot_id: BootId,
     /// The furthest offset to the boot clock that the issuer may follow.
-    offset: AtomicI64,
+    trust: Mutex<Trust>,
+    has_issued: AtomicBool,
     durable: Mutex<(u64, Option<u64>)>,
     stopped: Stopped,
     network: Mutex<Rng>,
@@ -144,7 +147,9 @@ impl Shard {
             issuer,
             range: settings.machines,
             settings,
-            offset: AtomicI64::new(clock.offset()),
+            boot_id,
+            trust: Mutex::new(Trust::new(clock.offset())),
+            has_issued: AtomicBool::new(false),
             clock,
             disk,
             checker: Arc::clone(checker),
@@ -230,7 +235,7 @@ impl Common {
             let Some(issued) = self.issuer.try_issue() else {
                 return done;
             };
-            checker.issue(issued, floor, &limits);
+            self.check(&mut checker, issued, floor, &limits);
             if network.u8(..8) > 0 {
                 checker.receive(issued.id);
             }
@@ -238,13 +243,18 @@ impl Common {
         count
     }
 
+    fn check(&self, checker: &mut Checker, issued: Issued, floor: u64, limits: &Limits) {
+        self.has_issued.store(true, Ordering::Relaxed);
+        checker.issue(issued, floor, limits);
+    }
+
     /// One request that waits for its tick; nothing of it happens while the process is stopped.
-    async fn ask(&self) {
+    pub(crate) async fn ask(&self) {
         let floor = self.checker.lock().unwrap().floor(self.range);
         if let Ok(issued) = self.unless_stopped(self.issuer.issue()).await {
             let limits = self.limits();
             let mut checker = self.checker.lock().unwrap();
-            checker.issue(issued, floor, &limits);
+            self.check(&mut checker, issued, floor, &limits);
             checker.receive(issued.id);
         }
     }
@@ -265,7 +275,7 @@ impl Common {
                     tick: run.tick(),
                     machine: machine.try_into().unwrap_or(u32::MAX),
                 };
-                checker.issue(issued, last, &limits);
+                self.check(&mut checker, issued, last, &limits);
                 checker.receive(id);
                 last = id;
             }
@@ -294,7 +304,13 @@ impl Common {
 
     /// The issuer has looked at the clock: it follows no later one than this.
     pub(crate) fn looked(&self) {
-        self.offset.store(self.clock.offset(), Ordering::Relaxed);
+        let (boot, offset) = (self.clock.boottime(), self.clock.offset());
+        let accepted = accepted_until(&self.disk).unwrap_or_default();
+        let mut trust = self.trust.lock().unwrap();
+        if !self.has_issued.load(Ordering::Relaxed) {
+            trust.start(offset, self.disk.volume().offset_in(self.boot_id));
+        }
+        trust.see(boot, offset, accepted);
     }
 
     /// Tells the process that the wall clock was set.
@@ -310,12 +326,13 @@ impl Common {
             continue_ahead,
             ..
         } = self.settings;
-        let wall = self.clock.boottime() + self.offset.load(Ordering::Relaxed) + NOISE;
+        let wall = self.clock.boottime() + self.trust.lock().unwrap().offset() + NOISE;
         let furthest = layout.tick_at(wall).unwrap_or(0) + layout.ticks(max_ahead);
         Limits {
             range: self.range,
             durable: self.durable(),
             furthest: furthest.max(continue_ahead.unwrap_or(0)),
+            lied: self.disk.volume().effects.lies > 0,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What lies on a simulated volume, and what a crash leaves of it.
 
+mod inode;
+
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind};
@@ -7,12 +9,12 @@ use std::ops::Range;
 
 use fastrand::Rng;
 use shardflake::id::MachineRange;
-use shardflake::mark::slot::{SLOT_LEN, Slot};
+use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
+
+use inode::{Inode, write};
 
 /// Machine IDs that a history may use, from 0.
 pub(crate) const MACHINES: u32 = 6;
-/// What a disk writes at once, in bytes.
-const SECTOR: usize = 512;
 
 /// What is wrong with a volume at present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +29,15 @@ pub(crate) struct Trouble {
     pub(crate) lies: bool,
 }
 
+/// How often a trouble came about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effects {
+    pub(crate) writes: u64,
+    pub(crate) flushes: u64,
+    pub(crate) full: u64,
+    pub(crate) lies: u64,
+}
+
 /// What lies on a volume.
 #[derive(Clone)]
 pub(crate) struct Volume {
@@ -39,16 +50,9 @@ pub(crate) struct Volume {
     subvolume: u8,
     rng: Rng,
     pub(crate) trouble: Trouble,
+    pub(crate) effects: Effects,
     /// Counts what could change the answer of [`Volume::certain`].
     version: u64,
-}
-
-#[derive(Clone, Default, Hash)]
-struct Inode {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
-    dirty: Vec<(usize, Vec<u8>)>,
-    rotten: bool,
 }
 
 #[derive(Clone)]
@@ -70,6 +74,7 @@ impl Volume {
             subvolume: 1,
             rng: Rng::with_seed(seed),
             trouble: Trouble::default(),
+            effects: Effects::default(),
             version: 0,
         }
     }
@@ -100,6 +105,17 @@ impl Volume {
                 .contains(&machine)
                 .then_some((name, *inode))
         })
+    }
+
+    /// The latest offset of the wall clock to the boot clock that the marks tell of a boot.
+    pub(crate) fn offset_in(&self, boot_id: BootId) -> Option<i64> {
+        let marks = (0..MACHINES).flat_map(|machine| self.marks_of(machine));
+        let slots = marks.flat_map(|(_, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
+        slots
+            .filter_map(|slot| Some(Slot::decode(slot).ok()?.written))
+            .filter(|written| written.boot_id == boot_id)
+            .map(|written| written.wall - written.boot)
+            .max()
     }
 
     /// The names of all marks.
@@ -138,6 +154,11 @@ impl Volume {
         machines.filter(|machine| self.knows(*machine)).collect()
     }
 
+    /// Whether all that was written to a file is flushed.
+    pub(crate) fn is_flushed(&self, name: &str) -> bool {
+        self.inodes[&self.names[name]].dirty.is_empty()
+    }
+
     /// The machine stops in good order: everything is flushed.
     pub(crate) fn unmount(&mut self) {
         self.version += 1;
@@ -149,9 +170,10 @@ impl Volume {
     /// Turns a bit of a flushed mark, as an ageing disk does. False if there is none.
     pub(crate) fn rot(&mut self, name: &str, bit: usize) -> bool {
         self.version += 1;
+        let flushed = self.is_flushed(name);
         let inode = self.inodes.get_mut(&self.names[name]).expect("named");
         let (at, bit) = (bit / 8, 1 << (bit % 8));
-        if at >= inode.durable.len() || !inode.dirty.is_empty() {
+        if at >= inode.durable.len() || !flushed {
             return false;
         }
         inode.durable[at] ^= bit;
@@ -163,7 +185,8 @@ impl Volume {
     /// Makes every inode's content what `older` had, in a subvolume of its own, as a restore does;
     /// a clone is a restore beside the original.
     pub(crate) fn restore(&mut self, older: &Self) {
-        let (locks, next, trouble) = (self.locks.clone(), self.next, self.trouble);
+        let (locks, next) = (self.locks.clone(), self.next);
+        let (trouble, effects) = (self.trouble, self.effects);
         let subvolume = self.subvolume.max(older.subvolume) + 1;
         let version = self.version + 1;
         *self = older.clone();
@@ -171,6 +194,7 @@ impl Volume {
         self.next = next.max(older.next);
         self.subvolume = subvolume;
         self.trouble = trouble;
+        self.effects = effects;
         self.version = version;
         // A snapshot holds what was written, whether or not it was flushed.
         for inode in self.inodes.values_mut() {
@@ -182,12 +206,13 @@ impl Volume {
         self.locks.clear();
     }
 
-    /// Somebody removes a file, durably.
-    pub(crate) fn delete(&mut self, name: &str) {
+    /// Somebody removes a file, durably. False if there is none.
+    pub(crate) fn delete(&mut self, name: &str) -> bool {
         self.version += 1;
-        self.names.remove(name);
+        let known = self.names.remove(name).is_some();
         self.durable_names.remove(name);
         self.pending.retain(|(changed, _)| changed != name);
+        known
     }
 
     /// Somebody copies a file and moves the copy over the original. False if there is none.
@@ -280,6 +305,7 @@ impl Volume {
         let fails = self.trouble.writes > 0;
         if fails {
             self.trouble.writes -= 1;
+            self.effects.writes += 1;
             len = self.rng.usize(..len);
         }
         let inode = self.inodes.get_mut(&inode).expect("an open file");
@@ -298,7 +324,7 @@ impl Volume {
         let inode = self.inodes.get_mut(&inode).expect("an open file");
         match failed {
             Err(_) => inode.fail_flush(&mut luck),
-            Ok(()) if self.trouble.lies => {}
+            Ok(()) if self.trouble.lies => self.effects.lies += 1,
             Ok(()) => inode.flush(),
         }
         failed
@@ -337,6 +363,7 @@ impl Volume {
     pub(crate) fn flush_names(&mut self) -> io::Result<()> {
         self.fail_flush()?;
         if self.trouble.lies {
+            self.effects.lies += 1;
             return Ok(());
         }
         self.version += 1;
@@ -349,13 +376,15 @@ impl Volume {
     fn fail_flush(&mut self) -> io::Result<()> {
         if self.trouble.flushes > 0 {
             self.trouble.flushes -= 1;
+            self.effects.flushes += 1;
             return Err(io::Error::other("injected: the flush failed"));
         }
         Ok(())
     }
 
-    fn space(&self) -> io::Result<()> {
+    fn space(&mut self) -> io::Result<()> {
         if self.trouble.full {
+            self.effects.full += 1;
             return Err(ErrorKind::StorageFull.into());
         }
         Ok(())
@@ -377,78 +406,4 @@ fn set(names: &mut BTreeMap<String, u64>, name: String, inode: Option<u64>) {
         Some(inode) => names.insert(name, inode),
         None => names.remove(&name),
     };
-}
-
-impl Inode {
-    /// The lowest bound that a slot may hold after a crash, if a slot is sure to be readable.
-    fn certain(&self) -> Option<u64> {
-        let mut lowest = None;
-        let mut sure = self.rotten;
-        for index in 0..2 {
-            let place = index * SLOT_LEN..(index + 1) * SLOT_LEN;
-            let overlaps =
-                |(at, bytes): &&(usize, Vec<u8>)| *at < place.end && at + bytes.len() > place.start;
-            let durable = self.durable.get(place.clone()).map(Slot::decode);
-            let old = durable.and_then(Result::ok).map(|slot| slot.bound);
-            let dirty: Vec<_> = self.dirty.iter().filter(overlaps).collect();
-            sure |= dirty.is_empty() && old.is_some();
-            let new = dirty
-                .iter()
-                .filter_map(|(_, bytes)| Some(Slot::decode(bytes).ok()?.bound));
-            lowest = old.into_iter().chain(new).chain(lowest).min();
-        }
-        // Of what has rotted nothing can be said.
-        lowest.or(self.rotten.then_some(u64::MAX)).filter(|_| sure)
-    }
-
-    fn flush(&mut self) {
-        for (at, bytes) in std::mem::take(&mut self.dirty) {
-            write(&mut self.durable, at, &bytes);
-        }
-        let slots = self.durable.chunks(SLOT_LEN);
-        if self.rotten && slots.len() == 2 {
-            self.rotten = slots.map(Slot::decode).any(|slot| slot.is_err());
-        }
-    }
-
-    /// A flush that failed: some writes got through, some are forgotten though the cache has them.
-    fn fail_flush(&mut self, luck: &mut Rng) {
-        for (at, bytes) in std::mem::take(&mut self.dirty) {
-            match luck.u8(..3) {
-                0 => write(&mut self.durable, at, &bytes),
-                1 => {}
-                _ => self.dirty.push((at, bytes)),
-            }
-        }
-    }
-
-    /// Each unflushed write is lost, kept, or torn at some sector, in any order.
-    fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        while !dirty.is_empty() {
-            let (at, bytes) = dirty.swap_remove(choose(dirty.len()));
-            let sectors = bytes.len().div_ceil(SECTOR);
-            match choose(4) {
-                0 => {}
-                1 => write(&mut self.durable, at, &bytes),
-                2 => {
-                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
-                    write(&mut self.durable, at, &bytes[..cut]);
-                }
-                _ => {
-                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
-                    write(&mut self.durable, at + cut, &bytes[cut..]);
-                }
-            }
-        }
-        self.cache.clone_from(&self.durable);
-    }
-}
-
-fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
-    let end = at + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[at..end].copy_from_slice(bytes);
 }

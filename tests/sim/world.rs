@@ -1,5 +1,6 @@
 //! A machine, its volumes, its clocks and its processes, going through a history.
 
+mod end;
 mod tamper;
 mod time;
 
@@ -17,7 +18,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
 use crate::shard::{Shard, Start};
-use crate::volume::{Trouble, Volume};
+use crate::volume::Volume;
 
 const MILLI: i64 = 1_000_000;
 /// When histories begin.
@@ -34,7 +35,7 @@ pub(crate) struct Outcome {
     pub(crate) incarnations: u64,
     pub(crate) faults: [u64; Fault::ALL.len()],
     pub(crate) violation: Option<String>,
-    /// Something happened that is outside the promise.
+    /// A flush lied, and nothing was wrong before: the rest is outside the promise.
     pub(crate) outside: bool,
     /// Differs if anything was issued differently.
     pub(crate) digest: u64,
@@ -46,9 +47,10 @@ impl Outcome {
         self.violation.is_some() && !self.outside
     }
 
-    /// How many kinds of fault there were.
+    /// How many kinds of fault there were, what an operator may do aside.
     pub(crate) fn kinds(&self) -> usize {
-        self.faults.iter().filter(|count| **count > 0).count()
+        let happened = |fault: &&Fault| !fault.is_operation() && self.faults[fault.index()] > 0;
+        Fault::ALL.iter().filter(happened).count()
     }
 }
 
@@ -58,6 +60,8 @@ struct World {
     clock: SimClock,
     boots: u8,
     ppm: i64,
+    /// The slew that has moved something and was counted.
+    slewed: Option<i64>,
     volume: Disk,
     clone: Option<Disk>,
     snapshot: Option<Volume>,
@@ -67,6 +71,7 @@ struct World {
     /// The latest that the wall clock has been.
     latest: i64,
     last_range: (u32, u32),
+    last_settings: u8,
     /// Settings with a large M were in use: a lost mark may have been that far ahead.
     large: bool,
     /// Machine IDs whose mark was lost and is not replaced yet.
@@ -104,6 +109,7 @@ impl World {
             clock: SimClock::new(5000 * SECOND, NOW),
             boots: 1,
             ppm: 0,
+            slewed: None,
             volume: Disk::new(Volume::new(plan.seed)),
             clone: None,
             snapshot: None,
@@ -112,6 +118,7 @@ impl World {
             luck: Rng::with_seed(0),
             latest: NOW,
             last_range: (1, 1),
+            last_settings: 0,
             large: false,
             lost: Vec::new(),
             mark_lost: false,
@@ -158,21 +165,13 @@ impl World {
 
     fn start(&mut self, launch: Launch, luck: u64) -> bool {
         let Launch {
-            slot,
-            range,
-            namespace,
-            ..
+            slot, namespace, ..
         } = launch;
         if self.shards[slot].is_some() {
             return false;
         }
         let settings = self.settings_of(launch);
-        if slot == 0 && std::mem::replace(&mut self.last_range, range) != range {
-            self.count(Fault::RangeChange);
-        }
-        if slot == 1 {
-            self.count(Fault::SecondOwner);
-        }
+        self.count_start(launch, &settings);
         let disk = match &self.clone {
             Some(clone) if slot == CLONE => clone,
             _ => &self.volume,
@@ -191,6 +190,34 @@ impl World {
         self.shards[slot] = Some(shard);
         self.incarnations += 1;
         true
+    }
+
+    /// Counts what is unusual of a start.
+    fn count_start(&mut self, launch: Launch, settings: &Settings) {
+        let changed = std::mem::replace(&mut self.last_settings, launch.settings);
+        let unusual = [
+            (Fault::Settings, changed != launch.settings),
+            (Fault::TimeNamespace, launch.namespace > 0),
+            (Fault::ContinueAhead, settings.continue_ahead.is_some()),
+            (Fault::SecondOwner, self.is_owned(settings.machines)),
+        ];
+        for (fault, _) in unusual.into_iter().filter(|(_, is)| *is) {
+            self.count(fault);
+        }
+        if launch.slot == 0 {
+            let before = std::mem::replace(&mut self.last_range, launch.range);
+            if self.incarnations > 0 && before != launch.range {
+                self.count(Fault::RangeChange);
+            }
+        }
+    }
+
+    /// Whether a process on the volume wants some of these machine IDs already.
+    fn is_owned(&self, machines: MachineRange) -> bool {
+        let shards = self.shards[..CLONE].iter().flatten();
+        shards
+            .into_iter()
+            .any(|shard| shard.common.range.overlaps(&machines))
     }
 
     fn settings_of(&mut self, launch: Launch) -> Settings {
@@ -255,10 +282,7 @@ impl World {
         self.settle().await;
         let stopped = self.shards[slot].is_none();
         if !stopped {
-            self.checker
-                .lock()
-                .unwrap()
-                .fail("a process that was told to stop goes on".into());
+            self.fail("a process that was told to stop goes on".into());
         }
         true
     }
@@ -324,51 +348,6 @@ impl World {
         };
         shard.freeze(until);
         true
-    }
-
-    /// All faults end. A shard must serve then, once an operator has adopted what wants it.
-    async fn end(mut self) -> Outcome {
-        // What was taken for durable and was not is outside the promise.
-        let outside = self.faults[Fault::LyingFlush.index()] > 0;
-        if !outside {
-            self.recover().await;
-        }
-        self.shards = [None, None, None];
-        let mut checker = self.checker.lock().unwrap();
-        checker.end();
-        Outcome {
-            issued: checker.issued(),
-            incarnations: self.incarnations,
-            faults: self.faults,
-            violation: checker.violation.clone(),
-            outside,
-            digest: checker.digest,
-        }
-    }
-
-    async fn recover(&mut self) {
-        self.shards = [None, None, None];
-        self.volume.volume().trouble = Trouble::default();
-        self.boot();
-        // The latest time that was, or was let be.
-        let back = self.latest + 30 * SECOND - self.clock.realtime();
-        self.clock.step(back);
-        self.noted();
-        self.went_ahead = false;
-        let range = self.last_range;
-        self.adopt(range);
-        self.start(Launch::plain(0, range), 1);
-        // The longest that a start may take: behind an adopted bound, then for a new mark.
-        self.pass(30 * SECOND).await;
-        if !self.issue(0, 1).await || self.checker.lock().unwrap().issued() == 0 {
-            let health = self.shards[0]
-                .as_ref()
-                .map(|shard| shard.common.issuer.health());
-            let mut checker = self.checker.lock().unwrap();
-            checker.fail(format!(
-                "does not serve when all faults have ended: {health:?}"
-            ));
-        }
     }
 }
 

@@ -91,8 +91,8 @@ impl Author {
         }
     }
 
-    /// Adds clock faults to a history in which chance has left fewer than two kinds that come about
-    /// whatever else happens.
+    /// Adds faults to a history in which chance has left fewer than two kinds that come about
+    /// whatever else happens. These do as something runs.
     fn make_two_kinds_sure(&mut self) {
         let mut sure: BTreeSet<_> = self
             .steps
@@ -102,6 +102,7 @@ impl Author {
             .collect();
         for fault in [Fault::Suspend, Fault::SlowKeeper] {
             if sure.len() < 2 && sure.insert(fault) {
+                self.push(Op::Start(Launch::plain(0, self.range)));
                 self.fault_of(fault);
                 self.use_it();
             }
@@ -289,8 +290,8 @@ impl Author {
             }),
             Fault::ClockForward => self.push(Op::Clock { nanos, seen }),
             Fault::ClockFar => {
-                let days = self.rng.i64(-40..40);
-                let nanos = days * 24 * 3600 * SECOND + days.signum() * SECOND;
+                let sign = if self.rng.bool() { 1 } else { -1 };
+                let nanos = sign * (self.rng.i64(1..=40) * 24 * 3600 + 1) * SECOND;
                 self.push(Op::Clock { nanos, seen });
                 if self.rng.bool() {
                     self.push(Op::Pass { ms: 300 });
@@ -315,7 +316,8 @@ impl Author {
                 self.push(Op::StopClock { ms });
             }
             Fault::Slew => {
-                let ppm = self.rng.i64(-500..=500);
+                let sign = if self.rng.bool() { 1 } else { -1 };
+                let ppm = sign * self.rng.i64(1..=500);
                 self.push(Op::Slew { ppm });
             }
             Fault::Suspend => {

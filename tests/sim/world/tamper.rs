@@ -37,7 +37,7 @@ impl World {
         let mut volume = self.volume.volume();
         let marks = volume.marks();
         match op {
-            Op::DeleteLock => volume.delete("lock"),
+            Op::DeleteLock => return volume.delete("lock"),
             Op::ReplaceMark => {
                 let Some(mark) = self.luck.choice(&marks) else {
                     return false;
@@ -98,7 +98,11 @@ impl World {
             return false;
         }
         let mut copy = Volume::new(luck);
-        copy.restore(&self.volume.volume());
+        {
+            let original = self.volume.volume();
+            copy.restore(&original);
+            copy.effects = original.effects;
+        }
         let known = (range.0..=range.1).any(|machine| copy.knows(machine));
         if !known {
             // Two hosts with one number: that is what leases are for.
@@ -108,8 +112,7 @@ impl World {
         self.start(Launch::plain(CLONE, range), luck);
         self.pass(30 * MILLI).await;
         if self.issue(CLONE, 1).await {
-            let mut checker = self.checker.lock().unwrap();
-            checker.fail("a clone was not refused".into());
+            self.fail("a clone was not refused".into());
         }
         self.shards[CLONE] = None;
         true

@@ -9,6 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::advance;
 
 use super::{MILLI, World};
+use crate::fault::Fault;
 use crate::plan::Op;
 
 impl World {
@@ -16,32 +17,39 @@ impl World {
         match op {
             Op::Clock { nanos, seen } => return self.step_clock(nanos, seen).await,
             Op::Strobe { nanos, times } => {
+                let mut stepped = false;
                 for time in 0..times {
                     let sign = if time % 2 == 0 { 1 } else { -1 };
                     let seen = self.luck.bool();
-                    self.step_clock(sign * nanos, seen).await;
+                    stepped |= self.step_clock(sign * nanos, seen).await;
                     self.issue(0, 30).await;
                     let nanos = self.luck.i64(MILLI..80 * MILLI);
                     self.pass(nanos).await;
                 }
+                return stepped;
             }
             Op::StopClock { ms } => {
+                let mut stood = false;
                 for _ in 0..=ms / 50 {
                     self.pass(50 * MILLI).await;
-                    self.step_clock(-50 * MILLI, true).await;
+                    stood |= self.step_clock(-50 * MILLI, true).await;
                     self.issue(0, 40).await;
                 }
+                return stood;
             }
-            Op::Slew { ppm } => self.ppm = ppm,
+            Op::Slew { ppm } => (self.ppm, self.slewed) = (ppm, None),
             Op::Suspend { ms } => {
+                let slept = self.shards.iter().any(Option::is_some);
                 self.clock.pass(ms * MILLI);
                 self.noted();
                 self.settle().await;
+                return slept;
             }
             Op::SlowKeeper { ms } => {
                 for shard in self.shards.iter_mut().flatten() {
                     shard.due += ms * MILLI;
                 }
+                return self.shards.iter().any(Option::is_some);
             }
             Op::AcceptClock { ahead_ms } => {
                 let until = self.clock.realtime() + ahead_ms * MILLI;
@@ -53,7 +61,7 @@ impl World {
         true
     }
 
-    /// False if the promise does not cover it.
+    /// False if it was left out, as the promise does not cover it.
     pub(super) async fn step_clock(&mut self, nanos: i64, seen: bool) -> bool {
         if nanos < 0 && self.mark_is_lost() {
             // A lost mark together with a clock set back is outside the promise.
@@ -92,6 +100,10 @@ impl World {
             let skew = (next - now) / 1_000_000 * self.ppm;
             self.clock.pass(next - now);
             self.noted();
+            if skew != 0 && self.slewed != Some(self.ppm) {
+                self.slewed = Some(self.ppm);
+                self.count(Fault::Slew);
+            }
             advance(Duration::from_nanos((next - now - skew).unsigned_abs())).await;
         }
     }

@@ -1,0 +1,89 @@
+//! What a file holds, in the page cache and on the disk.
+
+use fastrand::Rng;
+use shardflake::mark::slot::{SLOT_LEN, Slot};
+
+/// What a disk writes at once, in bytes.
+const SECTOR: usize = 512;
+
+#[derive(Clone, Default, Hash)]
+pub(super) struct Inode {
+    pub(super) cache: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    pub(super) dirty: Vec<(usize, Vec<u8>)>,
+    pub(super) rotten: bool,
+}
+
+impl Inode {
+    /// The lowest bound that a slot may hold after a crash, if a slot is sure to be readable.
+    pub(super) fn certain(&self) -> Option<u64> {
+        let mut lowest = None;
+        let mut sure = self.rotten;
+        for index in 0..2 {
+            let place = index * SLOT_LEN..(index + 1) * SLOT_LEN;
+            let overlaps =
+                |(at, bytes): &&(usize, Vec<u8>)| *at < place.end && at + bytes.len() > place.start;
+            let durable = self.durable.get(place.clone()).map(Slot::decode);
+            let old = durable.and_then(Result::ok).map(|slot| slot.bound);
+            let dirty: Vec<_> = self.dirty.iter().filter(overlaps).collect();
+            sure |= dirty.is_empty() && old.is_some();
+            let new = dirty
+                .iter()
+                .filter_map(|(_, bytes)| Some(Slot::decode(bytes).ok()?.bound));
+            lowest = old.into_iter().chain(new).chain(lowest).min();
+        }
+        // Of what has rotted nothing can be said.
+        lowest.or(self.rotten.then_some(u64::MAX)).filter(|_| sure)
+    }
+
+    pub(super) fn flush(&mut self) {
+        for (at, bytes) in std::mem::take(&mut self.dirty) {
+            write(&mut self.durable, at, &bytes);
+        }
+        let slots = self.durable.chunks(SLOT_LEN);
+        if self.rotten && slots.len() == 2 {
+            self.rotten = slots.map(Slot::decode).any(|slot| slot.is_err());
+        }
+    }
+
+    /// A flush that failed: some writes got through, some are forgotten though the cache has them.
+    pub(super) fn fail_flush(&mut self, luck: &mut Rng) {
+        for (at, bytes) in std::mem::take(&mut self.dirty) {
+            match luck.u8(..3) {
+                0 => write(&mut self.durable, at, &bytes),
+                1 => {}
+                _ => self.dirty.push((at, bytes)),
+            }
+        }
+    }
+
+    /// Each unflushed write is lost, kept, or torn at some sector, in any order.
+    pub(super) fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        while !dirty.is_empty() {
+            let (at, bytes) = dirty.swap_remove(choose(dirty.len()));
+            let sectors = bytes.len().div_ceil(SECTOR);
+            match choose(4) {
+                0 => {}
+                1 => write(&mut self.durable, at, &bytes),
+                2 => {
+                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
+                    write(&mut self.durable, at, &bytes[..cut]);
+                }
+                _ => {
+                    let cut = bytes.len().min((1 + choose(sectors.max(1))) * SECTOR);
+                    write(&mut self.durable, at + cut, &bytes[cut..]);
+                }
+            }
+        }
+        self.cache.clone_from(&self.durable);
+    }
+}
+
+pub(super) fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[at..end].copy_from_slice(bytes);
+}

@@ -1,0 +1,93 @@
+//! The end of a history: all faults end, and what it came to.
+
+use shardflake::clock::{Clock, SECOND};
+
+use super::{Outcome, World};
+use crate::fault::Fault;
+use crate::plan::Launch;
+use crate::volume::{Effects, Trouble};
+
+impl World {
+    /// All faults end. A shard must serve then, once an operator has adopted what wants it.
+    pub(super) async fn end(mut self) -> Outcome {
+        // What was taken for durable and was not is outside the promise.
+        if !self.lied() {
+            self.recover().await;
+        }
+        let lied = self.lied();
+        self.shards = [None, None, None];
+        self.count_trouble();
+        let checker = self.checker.lock().unwrap();
+        Outcome {
+            issued: checker.issued(),
+            incarnations: self.incarnations,
+            faults: self.faults,
+            violation: checker.violation.clone(),
+            outside: lied && !checker.inside,
+            digest: checker.digest,
+        }
+    }
+
+    /// Counts what was wrong with the volume and came about.
+    fn count_trouble(&mut self) {
+        let Effects {
+            writes,
+            flushes,
+            full,
+            lies,
+        } = self.volume.volume().effects;
+        for (fault, count) in [
+            (Fault::WriteFails, writes),
+            (Fault::FlushFails, flushes),
+            (Fault::DiskFull, full),
+            (Fault::LyingFlush, lies),
+        ] {
+            self.faults[fault.index()] += count;
+        }
+    }
+
+    /// Whether a flush has lied.
+    fn lied(&self) -> bool {
+        self.volume.volume().effects.lies > 0
+    }
+
+    /// Something is wrong that no ID tells.
+    pub(super) fn fail(&self, what: String) {
+        let mut checker = self.checker.lock().unwrap();
+        if self.lied() {
+            checker.lied();
+        }
+        checker.fail(what);
+    }
+
+    async fn recover(&mut self) {
+        self.shards = [None, None, None];
+        self.volume.volume().trouble = Trouble::default();
+        self.ppm = 0;
+        self.boot();
+        // The latest time that was, or was let be.
+        let back = self.latest + 30 * SECOND - self.clock.realtime();
+        self.clock.step(back);
+        self.noted();
+        self.went_ahead = false;
+        let range = self.last_range;
+        self.adopt(range);
+        self.start(Launch::plain(0, range), 1);
+        // The longest that a start may take: behind an adopted bound, then for a new mark.
+        self.pass(30 * SECOND).await;
+        let before = self.issued();
+        self.issue(0, 1).await;
+        if self.issued() == before {
+            let health = self.shards[0]
+                .as_ref()
+                .map(|shard| shard.common.issuer.health());
+            self.fail(format!(
+                "does not serve when all faults have ended: {health:?}"
+            ));
+        }
+    }
+
+    fn issued(&self) -> u64 {
+        self.checker.lock().unwrap().issued()
+    }
+}
