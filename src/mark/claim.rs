@@ -128,6 +128,7 @@ impl<S: Storage> Claim<S> {
             let bound = bound(&view)?;
             let _others = claim.lock_others(view.overlapping.iter().map(|seen| seen.range))?;
             for (range, file) in &claim.files {
+                claim.keep_slots(*range, file)?;
                 claim.write_whole(author, *range, file, bound)?;
             }
             Ok(bound)
@@ -303,6 +304,7 @@ impl<S: Storage> Claim<S> {
     /// Makes the mark of `range`, or raises it if it is there, both durably.
     fn ensure(&self, author: &Author, range: MachineRange, bound: u64) -> Result<(), MarkError> {
         if let Some(file) = self.files.get(&range) {
+            self.keep_slots(range, file)?;
             return self.write_whole(author, range, file, bound);
         }
         let name = mark_name(range);
@@ -315,6 +317,26 @@ impl<S: Storage> Claim<S> {
         self.storage
             .rename_new(&temporary, &name)
             .map_err(|error| self.io("create", &name, error))
+    }
+
+    /// Makes durable what the slots say: an earlier run may have left one in the page cache alone,
+    /// and a crash while the other is written would then tear both. Written anew, because a flush that
+    /// failed may have dropped it; a write that is torn does no harm over the same bytes.
+    pub(super) fn keep_slots(&self, range: MachineRange, file: &S::File) -> Result<(), MarkError> {
+        let name = mark_name(range);
+        for index in 0..2 {
+            let offset = (index * SLOT_LEN) as u64;
+            let mut bytes = vec![0; SLOT_LEN];
+            let read = file
+                .read_at(&mut bytes, offset)
+                .map_err(|error| self.io("read", &name, error))?;
+            if Slot::decode(&bytes[..read]).is_ok() {
+                file.write_at(&bytes, offset)
+                    .map_err(|error| self.io("write", &name, error))?;
+            }
+        }
+        file.sync_data()
+            .map_err(|error| self.io("flush", &name, error))
     }
 
     fn write_whole(

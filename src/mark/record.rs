@@ -42,9 +42,10 @@ pub struct Record<S: Storage> {
     /// The slot to write first: one that could not be read, or whose write or flush failed. Its
     /// content is not known then, and the other slot is all that bounds what was issued.
     first: usize,
-    /// Whether the mark's name is known to be durable. A run that was killed between giving the
-    /// name and flushing the directory leaves one that the next power cut would take away.
-    named: bool,
+    /// Whether what an earlier run left is known to be durable. One that was killed between giving
+    /// the mark its name and flushing the directory, or between writing a slot and flushing it, leaves
+    /// what the next power cut would take away.
+    kept: bool,
 }
 
 impl<S: Storage> Record<S> {
@@ -56,7 +57,7 @@ impl<S: Storage> Record<S> {
             author,
             bound: seen.bound().unwrap_or(0),
             first: usize::from(seen.slots[0].is_ok() && seen.slots[1].is_err()),
-            named: false,
+            kept: false,
         }
     }
 
@@ -89,9 +90,10 @@ impl<S: Storage> Record<S> {
 
     fn write(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
         self.author.moment = moment;
-        if !self.named {
+        if !self.kept {
             self.claim.flush_names()?;
-            self.named = true;
+            self.claim.keep_slots(self.claim.range(), &self.file)?;
+            self.kept = true;
         }
         let bytes = self
             .author

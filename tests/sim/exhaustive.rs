@@ -50,9 +50,6 @@ struct Scene {
     boot: i64,
     /// The mark is a copy, which an operator has to adopt.
     copied: bool,
-    /// A run began over a write that a killed one had not flushed. A power cut may tear that write and
-    /// the first of the new run, which are the two slots: an operator has to adopt such a mark too.
-    unflushed: bool,
     checker: Checker,
     /// What has happened, for whoever reads a failure.
     story: Vec<String>,
@@ -84,7 +81,6 @@ impl Scene {
             boots: 1,
             boot: BOOTED,
             copied: false,
-            unflushed: false,
             checker: Checker::new(Layout::SONYFLAKE),
             story: Vec::new(),
         }
@@ -108,12 +104,6 @@ impl Scene {
         self
     }
 
-    /// Whether a write to a mark is not flushed.
-    fn is_unflushed(&self) -> bool {
-        let mut marks = self.volume.marks().into_iter();
-        marks.any(|mark| !self.volume.is_flushed(&mark))
-    }
-
     fn edited(mut self, edit: impl FnOnce(&mut Volume)) -> Self {
         edit(&mut self.volume);
         self
@@ -132,7 +122,6 @@ impl Scene {
             range: range.parse().unwrap(),
             latest: self.latest,
             copied: self.copied,
-            unflushed: self.unflushed,
         };
         let end = run.go(calls);
         let wall = clocks.realtime();
@@ -152,7 +141,6 @@ impl Scene {
             boots: self.boots,
             boot: clocks.boottime() + SECOND,
             copied: self.copied,
-            unflushed: self.unflushed || self.is_unflushed(),
             checker,
             story,
         };
@@ -169,7 +157,6 @@ struct Run<'a> {
     range: MachineRange,
     latest: i64,
     copied: bool,
-    unflushed: bool,
 }
 
 impl Run<'_> {
@@ -217,11 +204,7 @@ impl Run<'_> {
 
     /// Whether an operator has to adopt what is refused, and that is to be expected.
     fn is_adopted(&self, refused: &Refused) -> bool {
-        match refused {
-            Refused::Copied { .. } => self.copied,
-            Refused::Damaged { .. } => self.unflushed,
-            _ => false,
-        }
+        self.copied && matches!(refused, Refused::Copied { .. })
     }
 
     fn settings(&self) -> Settings {
@@ -359,14 +342,7 @@ fn fingerprint(scene: &Scene) -> u64 {
     let mut hasher = DefaultHasher::new();
     scene.volume.hash(&mut hasher);
     scene.checker.hash(&mut hasher);
-    (
-        scene.wall,
-        scene.latest,
-        scene.boots,
-        scene.boot,
-        scene.unflushed,
-    )
-        .hash(&mut hasher);
+    (scene.wall, scene.latest, scene.boots, scene.boot).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -20,10 +20,11 @@ use tokio::task::JoinSet;
 use crate::checker::{Checker, Limits};
 use crate::clock::SimClock;
 use crate::disk::{Call, Disk, Process};
-use crate::trust::Trust;
+use crate::trust::{Known, Trust};
 
 /// When the program was built: long before any history.
 const BUILT: i64 = 1_700_000_000 * 1_000_000_000;
+const MILLI: i64 = 1_000_000;
 /// What two readings of the clocks may differ by without being a step, in nanoseconds.
 const NOISE: i64 = 1_000_000;
 
@@ -305,12 +306,22 @@ impl Common {
     /// The issuer has looked at the clock: it follows no later one than this.
     pub(crate) fn looked(&self) {
         let (boot, offset) = (self.clock.boottime(), self.clock.offset());
-        let accepted = accepted_until(&self.disk).unwrap_or_default();
+        let layout = &self.settings.layout;
+        // The tick after, at its end. Of a mark that has rotted nothing is sure.
+        let end = |bound: u64| {
+            let after = (bound < layout.max_tick() - 2).then(|| bound + 2)?;
+            Some(i64::try_from(layout.unix_ms(after)).ok()? * MILLI)
+        };
+        let known = Known {
+            accepted: accepted_until(&self.disk).unwrap_or_default(),
+            gone: self.durable().and_then(end),
+            max_ahead: i64::try_from(self.settings.max_ahead.as_nanos()).unwrap_or(i64::MAX),
+        };
         let mut trust = self.trust.lock().unwrap();
         if !self.has_issued.load(Ordering::Relaxed) {
             trust.start(offset, self.disk.volume().offset_in(self.boot_id));
         }
-        trust.see(boot, offset, accepted);
+        trust.see(boot, offset, &known);
     }
 
     /// Tells the process that the wall clock was set.

@@ -23,6 +23,18 @@ pub(crate) struct Trust {
     offset: i64,
     /// The latest wall clock that an operator has accepted.
     accepted: i64,
+    /// The wall time up to which numbers may be gone: where the highest bound ends.
+    gone: i64,
+}
+
+/// What may be believed beside what the clock itself shows.
+pub(crate) struct Known {
+    /// The wall clock that an operator accepts.
+    pub(crate) accepted: Option<i64>,
+    /// Where the durable bound ends, in wall time.
+    pub(crate) gone: Option<i64>,
+    /// M: IDs further ahead of the clock than this are not issued.
+    pub(crate) max_ahead: i64,
 }
 
 impl Trust {
@@ -33,6 +45,7 @@ impl Trust {
             settled: offset,
             offset,
             accepted: 0,
+            gone: 0,
         }
     }
 
@@ -49,8 +62,9 @@ impl Trust {
     }
 
     /// At boot time `boot` the wall clock is seen at `offset` to it.
-    pub(crate) fn see(&mut self, boot: i64, offset: i64, accepted: Option<i64>) {
-        self.accepted = self.accepted.max(accepted.unwrap_or(0));
+    pub(crate) fn see(&mut self, boot: i64, offset: i64, known: &Known) {
+        self.accepted = self.accepted.max(known.accepted.unwrap_or(0));
+        self.gone = self.gone.max(known.gone.unwrap_or(0));
         let settled = self
             .believed
             .extract_if(.., |(since, _)| boot - *since >= SETTLING);
@@ -68,6 +82,13 @@ impl Trust {
                 self.believed.push((boot, offset));
             }
             self.offset = offset;
+            return;
+        }
+        // A shard that may not issue for its lead loses nothing by following up to where it stands.
+        let reached = offset.min(self.gone - boot);
+        if self.gone > boot + self.offset + known.max_ahead && reached > self.offset {
+            self.believed.push((boot, reached));
+            self.offset = reached;
         }
     }
 

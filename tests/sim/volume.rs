@@ -11,7 +11,7 @@ use fastrand::Rng;
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
 
-use inode::{Inode, write};
+use inode::Inode;
 
 /// Machine IDs that a history may use, from 0.
 pub(crate) const MACHINES: u32 = 6;
@@ -309,8 +309,7 @@ impl Volume {
             len = self.rng.usize(..len);
         }
         let inode = self.inodes.get_mut(&inode).expect("an open file");
-        write(&mut inode.cache, at, &bytes[..len]);
-        inode.dirty.push((at, bytes[..len].to_vec()));
+        inode.put(at, &bytes[..len]);
         if fails {
             return Err(io::Error::other("injected: the write failed"));
         }

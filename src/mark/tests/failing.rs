@@ -56,6 +56,12 @@ impl Disk {
         self.meanwhile(name)
     }
 
+    fn count_from_here(&mut self, fail: &[usize]) {
+        self.calls.clear();
+        self.names_flushed = 0;
+        self.fail = fail.to_vec();
+    }
+
     fn meanwhile(&mut self, call: &str) -> io::Result<()> {
         self.meanwhile
             .as_mut()
@@ -180,7 +186,7 @@ fn claim(state: &Path) -> (Claim<Faulty>, Arc<Mutex<Disk>>) {
     (claim, storage.disk)
 }
 
-/// A record over a faulty disk whose calls are counted from here on.
+/// A record at its start, over a faulty disk whose calls are counted from here on.
 pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
     let (mut claim, disk) = claim(state);
     let policy = policy("1");
@@ -188,18 +194,23 @@ pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex
         .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
         .unwrap();
     let record = claim.into_record(author()).unwrap();
-    let mut locked = disk.lock().unwrap();
-    locked.calls.clear();
-    locked.names_flushed = 0;
-    locked.fail = fail.to_vec();
-    drop(locked);
+    disk.lock().unwrap().count_from_here(fail);
+    (record, disk)
+}
+
+/// The same of a run that has raised its bound before.
+pub(super) fn running(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+    let (mut record, disk) = record(state, &[]);
+    let bound = record.bound() + 1;
+    record.extend(bound, Moment::default()).unwrap();
+    disk.lock().unwrap().count_from_here(fail);
     (record, disk)
 }
 
 #[test]
 fn both_slots_are_durable_before_a_bound_counts() {
     let state = tempfile::tempdir().unwrap();
-    let (mut record, disk) = record(state.path(), &[]);
+    let (mut record, disk) = running(state.path(), &[]);
     let bound = record.bound() + 100;
     record.extend(bound, Moment::default()).unwrap();
     let disk = disk.lock().unwrap();
@@ -218,7 +229,7 @@ fn the_failed_slot_is_rewritten_before_the_other_is_touched() {
     ] {
         let state = tempfile::tempdir().unwrap();
         // It fails twice in a row.
-        let (mut record, disk) = record(state.path(), &[fail, fail + 1]);
+        let (mut record, disk) = running(state.path(), &[fail, fail + 1]);
         let old = record.bound();
         let mut failures = 0;
         while record.extend(old + 100, Moment::default()).is_err() {
@@ -241,7 +252,7 @@ fn the_failed_slot_is_rewritten_before_the_other_is_touched() {
 fn a_failed_exact_mark_leaves_the_bound_in_force() {
     for fail in 0..4 {
         let state = tempfile::tempdir().unwrap();
-        let (mut record, disk) = record(state.path(), &[4 + fail]);
+        let (mut record, disk) = running(state.path(), &[4 + fail]);
         let old = record.bound();
         record.extend(old + 100, Moment::default()).unwrap();
         assert!(record.finish(old + 40, Moment::default()).is_err());
@@ -251,8 +262,34 @@ fn a_failed_exact_mark_leaves_the_bound_in_force() {
 }
 
 #[test]
+fn what_an_earlier_run_left_is_durable_before_anything_new_is_written() {
+    // The call that fails, twice in a row, and all calls: both slots as they are and a flush, until
+    // that is well, then the new bound.
+    for (fail, tries) in [
+        (0, "w0 w0 w0 w1 f w0 f w1 f"),
+        (1, "w0 w1 w0 w0 w1 f w0 f w1 f"),
+        (2, "w0 w1 f w0 w0 w1 f w0 f w1 f"),
+        (3, "w0 w1 f w0 w0 w0 f w1 f"),
+    ] {
+        let state = tempfile::tempdir().unwrap();
+        let (mut record, disk) = record(state.path(), &[fail, fail + 1]);
+        let old = record.bound();
+        while record.extend(old + 100, Moment::default()).is_err() {
+            let bounds = disk.lock().unwrap().valid_bounds();
+            assert!(bounds.iter().all(|bound| *bound == old), "{bounds:?}");
+        }
+        let disk = disk.lock().unwrap();
+        assert_eq!(disk.calls.join(" "), tries);
+        assert_eq!(disk.valid_bounds(), [old + 100, old + 100]);
+    }
+}
+
+#[test]
 fn a_slot_that_cannot_be_read_is_written_first() {
-    for (bad, order) in [(0, ["w0", "f", "w1", "f"]), (1, ["w1", "f", "w0", "f"])] {
+    for (bad, order) in [
+        (0, ["w1", "f", "w0", "f", "w1", "f"]),
+        (1, ["w0", "f", "w1", "f", "w0", "f"]),
+    ] {
         let state = tempfile::tempdir().unwrap();
         leave(state.path(), "1", tick(NOW));
         damage(state.path(), "1.mark", bad);

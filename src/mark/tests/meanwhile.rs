@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::claims::replace_by_copy;
-use super::failing::{Faulty, Meanwhile, record};
+use super::failing::{Faulty, Meanwhile, record, running};
 use super::*;
 use crate::mark::storage::{File, Storage};
 
@@ -92,7 +92,7 @@ fn the_other_machine_ids_of_a_mark_are_locked_while_it_is_adopted() {
         .take("16", Some(meanwhile))
         .unwrap();
     claim.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap();
-    assert_eq!(*had.lock().unwrap(), [false; 2]);
+    assert_eq!(*had.lock().unwrap(), [false; 4]);
     assert!(lock_file(state.path()).lock_bytes(31, 1).unwrap());
 }
 
@@ -132,7 +132,7 @@ fn names_whose_flush_failed_are_flushed_again_before_a_bound_counts() {
 #[test]
 fn a_mark_that_is_replaced_at_the_last_flush_is_not_published() {
     let state = tempfile::tempdir().unwrap();
-    let (mut record, disk) = record(state.path(), &[]);
+    let (mut record, disk) = running(state.path(), &[]);
     let path = state.path().to_owned();
     let mut flushes = 0;
     disk.lock().unwrap().meanwhile = Some(Box::new(move |call| {

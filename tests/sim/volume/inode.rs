@@ -36,6 +36,23 @@ impl Inode {
         lowest.or(self.rotten.then_some(u64::MAX)).filter(|_| sure)
     }
 
+    /// What was written and waits for a flush. The same bytes once more change nothing, neither on their
+    /// way to the disk nor there.
+    pub(super) fn put(&mut self, at: usize, bytes: &[u8]) {
+        write(&mut self.cache, at, bytes);
+        let end = at + bytes.len();
+        let waiting = self.dirty.iter().rev();
+        let waiting = waiting.map(|(start, bytes)| (*start, &bytes[..]));
+        let known = waiting
+            .filter(|(start, bytes)| *start < end && start + bytes.len() > at)
+            .map(|(start, bytes)| (start == at).then_some(bytes))
+            .next()
+            .unwrap_or_else(|| self.durable.get(at..end));
+        if known != Some(bytes) {
+            self.dirty.push((at, bytes.to_vec()));
+        }
+    }
+
     pub(super) fn flush(&mut self) {
         for (at, bytes) in std::mem::take(&mut self.dirty) {
             write(&mut self.durable, at, &bytes);
@@ -80,7 +97,7 @@ impl Inode {
     }
 }
 
-pub(super) fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     let end = at + bytes.len();
     if content.len() < end {
         content.resize(end, 0);
