@@ -18,7 +18,7 @@ const SETTLING: Duration = Duration::from_secs(30);
 ///
 /// A step back is followed at once: it can only make the shard wait. A step forward is what costs
 /// a shard its numbers, so it is measured from the last offset that has stood for
-/// [`SETTLING`]. Many small steps in a row therefore count as the large one that they add up to,
+/// `SETTLING`. Many small steps in a row therefore count as the large one that they add up to,
 /// and a clock that was set back by mistake is believed at once when it returns. After that long it
 /// still is as far as IDs go that were issued already: see [`Follower::catch_up`].
 #[derive(Debug, Clone)]
