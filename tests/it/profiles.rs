@@ -129,8 +129,9 @@ fn every_documented_request_has_its_documented_reply() {
 fn a_server_that_may_not_issue_yet_says_so_in_the_documented_form() {
     for document in &DOCUMENTS {
         let home = Home::empty();
-        // Without a mark it waits for some seconds.
-        let server = document.start(&home);
+        // Without a mark it waits for some seconds, once it has the locks.
+        let mut server = document.start(&home);
+        server.await_line("the mark is new");
         let mut witness = Witness::new(document);
         for (profile, row) in &WAITING {
             if *profile == document.profile {
