@@ -270,6 +270,8 @@ fn another_layout_or_epoch_is_refused_in_the_whole_directory() {
             refused.to_string().contains("Do not delete the mark"),
             "{refused}"
         );
+        assert!(refused.to_string().contains("/1.mark "), "{refused}");
+        assert_eq!(marks(state.path()), ["1.mark"], "made before it is refused");
     }
 }
 
