@@ -370,5 +370,7 @@ mod tests {
             assert_eq!(follower.catch_up(SECOND, observed, 3 * DAY), None);
         }
         assert_eq!(at_zero().catch_up(0, SECOND, DAY), None);
+        let caught = follower.catch_up(SECOND, 2 * DAY + NOISE, 3 * DAY);
+        assert_eq!(caught, Some(Step::Forward(duration(NOISE))));
     }
 }

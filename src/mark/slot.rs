@@ -284,8 +284,11 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let slot = sample();
-        assert_eq!(Slot::decode(&slot.encode()[..]), Ok(slot));
+        for layout in [sample().layout, Layout::SONYFLAKE, Layout::SNOWFLAKE] {
+            let slot = Slot { layout, ..sample() };
+            assert_eq!(Slot::decode(&slot.encode()[..]), Ok(slot));
+        }
+        assert_eq!(MARK_LEN, 2 * 4096);
     }
 
     #[test]

@@ -208,6 +208,14 @@ pub(super) fn running(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mute
 }
 
 #[test]
+fn a_storage_that_opens_in_one_way_alone_is_looked_at_as_well() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    let (marks, _) = survey(&Faulty::new(state.path()), "/state").unwrap();
+    assert_eq!(marks.len(), 1);
+}
+
+#[test]
 fn both_slots_are_durable_before_a_bound_counts() {
     let state = tempfile::tempdir().unwrap();
     let (mut record, disk) = running(state.path(), &[]);
