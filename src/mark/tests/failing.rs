@@ -293,6 +293,23 @@ fn what_an_earlier_run_left_is_durable_before_anything_new_is_written() {
 }
 
 #[test]
+fn a_settlement_keeps_what_it_finds_before_it_raises_it() {
+    let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    leave(state.path(), "1", tick(NOW));
+    leave(other.path(), "1-2", tick(NOW));
+    // As a settlement that was killed half-way leaves them.
+    fs::rename(other.path().join("1-2.mark"), state.path().join("1-2.mark")).unwrap();
+    let (mut claim, disk) = claim(state.path());
+    let policy = policy("1");
+    claim
+        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
+        .unwrap();
+    assert_eq!(marks(state.path()), ["1.mark", "2.mark"]);
+    let calls = disk.lock().unwrap().calls.join(" ");
+    assert!(calls.ends_with("w0 w1 f w0 f w1 f"), "{calls}");
+}
+
+#[test]
 fn a_slot_that_cannot_be_read_is_written_first() {
     for (bad, order) in [
         (0, ["w1", "f", "w0", "f", "w1", "f"]),
