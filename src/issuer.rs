@@ -275,6 +275,12 @@ impl<C: Clock> Issuer<C> {
         )
     }
 
+    /// Whether this run has come so far that it may have issued IDs.
+    #[must_use]
+    pub fn has_opened(&self) -> bool {
+        self.first.load(Ordering::Relaxed) != 0
+    }
+
     /// Ends issuing: the keeper closes the generator and writes the exact mark.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);

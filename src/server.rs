@@ -192,7 +192,9 @@ impl Server {
         supervisor.drain(serving, drain).await;
         issuer.stop();
         match keeper.await {
-            Ok(result) => result.map_err(ServerError::Finish),
+            Ok(Err(error)) if issuer.has_opened() => Err(ServerError::Finish(error)),
+            // It was told to stop while it could not start.
+            Ok(result) => result.map_err(ServerError::Start),
             Err(_) => Err(ServerError::Bug),
         }
     }

@@ -294,6 +294,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_creeps_forward_does_not_stand() {
+        let mut follower = at_zero();
+        for second in 0..100 {
+            let observed = 600 * SECOND + second * (SECOND * 9 / 10);
+            follower.observe(second * SECOND, observed, None);
+        }
+        assert_eq!(follower.offset(), 0);
+    }
+
+    #[test]
     fn a_day_is_the_most_that_time_alone_makes_believed() {
         let (verdict, _) = at_zero().observe(0, DAY, None);
         assert_eq!(

@@ -227,18 +227,22 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn settle(&mut self, mut claim: Claim<S>, fresh: Option<u64>) -> Result<Next, MarkError> {
         self.author.moment = self.moment();
-        let (policy, now) = (&self.policy, self.now());
+        let (policy, now, before) = (&self.policy, self.now(), fresh);
+        let mut fresh = before;
         let settled = claim.settle(&self.author, |view| {
-            match rules::decide(view, policy, &now, fresh) {
-                rules::Verdict::Settle(settlement) => Some(settlement),
-                _ => None,
+            let rules::Verdict::Settle(settlement) = rules::decide(view, policy, &now, before)
+            else {
+                return None;
+            };
+            if settlement.fresh {
+                // Also if something fails after the mark is there.
+                fresh = Some(settlement.own_bound);
             }
+            Some(settlement)
         });
-        let mut fresh = fresh;
         match settled {
             Ok(None) => {}
             Ok(Some(settlement)) if settlement.fresh => {
-                fresh = Some(settlement.own_bound);
                 self.issuer.tell(&Event::MarkCreated(settlement.own_bound));
             }
             Ok(Some(_)) => self.issuer.tell(&Event::MarksSettled),
@@ -257,7 +261,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Starting { claim, fresh };
                 return Ok(Next::Park(LOCK_RETRY));
             }
-            // A full disk may empty; everything else is for an operator.
+            // Whatever failed, it may be mended while the shard is up, and the message says what to do.
             Err(error @ MarkError::Io { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
                 return Ok(self.unwritable(&error));
@@ -276,7 +280,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let boot = issuer.clock.boottime();
         let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
         if let Err(error) = self.raise(&mut record, target) {
-            self.unwritable(&error);
+            self.tell_unwritable(&error);
             self.stage = Stage::Opening { record, first };
             return Next::Park(WRITE_RETRY);
         }
@@ -402,9 +406,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     /// Says why there is no mark to issue on yet; to be tried again in a while.
     fn unwritable(&self, error: &MarkError) -> Next {
+        self.tell_unwritable(error);
+        Next::Park(IDLE_ROUND)
+    }
+
+    fn tell_unwritable(&self, error: &MarkError) {
         let error = error.to_string();
         self.enter(Phase::Unwritable(error.clone()), &Event::MarkFailed(error));
-        Next::Park(IDLE_ROUND)
     }
 
     /// Changes the phase, and tells of it unless it is the kind of phase that it was.

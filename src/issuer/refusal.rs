@@ -24,8 +24,8 @@ pub enum Refusal {
     /// The start rules wait.
     #[error(transparent)]
     Waiting(Wait),
-    /// The mark cannot be written at the start.
-    #[error("the mark cannot be written, so no ID may be issued yet: {error}")]
+    /// The mark cannot be read or written at the start.
+    #[error("the mark cannot be used, so no ID may be issued yet: {error}")]
     Unwritable { error: String },
     /// IDs are further ahead of the wall clock than is allowed.
     #[error(

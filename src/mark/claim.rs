@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use nix::errno::Errno;
+
 use super::MarkError;
 use super::record::{Author, Record};
-use super::rules::{Seen, Settlement, View, mark_name};
-use super::slot::{MARK_LEN, SLOT_LEN, Slot};
+use super::rules::{Other, Seen, Settlement, View, mark_name};
+use super::slot::{MARK_LEN, SLOT_LEN, Slot, SlotError, offset};
 use super::storage::{File, Storage};
 use crate::id::range::MachineRange;
 
@@ -251,7 +253,11 @@ impl<S: Storage> Claim<S> {
             if let Ok(Some(file)) = file
                 && let Ok(seen) = self.seen(range, &file)
             {
-                others.extend(seen.valid().map(|slot| (range, slot.layout)));
+                others.extend(seen.valid().map(|slot| Other {
+                    named: range,
+                    range: slot.range,
+                    layout: slot.layout,
+                }));
             }
         }
         Ok(View {
@@ -281,24 +287,50 @@ impl<S: Storage> Claim<S> {
         self.flush_names()
     }
 
-    /// Locks machine IDs outside the range whose marks are about to be written; the locks go with
-    /// the returned file.
+    /// Locks machine IDs outside the range whose marks are about to be written, in the lock file and in
+    /// every mark that is known; the locks go with the returned files.
     fn lock_others(
         &self,
         ranges: impl Iterator<Item = MachineRange>,
-    ) -> Result<S::File, MarkError> {
+    ) -> Result<Vec<S::File>, MarkError> {
+        let parts: Vec<_> = ranges.flat_map(|range| range.without(self.range)).collect();
         let lock = self
             .storage
             .open_or_create(LOCK)
             .map_err(|error| self.io("open", LOCK, error))?;
-        for range in ranges {
-            for part in range.without(self.range) {
-                if !self.lock_bytes(&lock, LOCK, part)? {
-                    return Err(self.held(part));
-                }
+        self.lock_parts(&lock, LOCK, &parts)?;
+        let mut locked = vec![lock];
+        for range in self.files.keys() {
+            let name = mark_name(*range);
+            // Not the files of the claim: what they have locked stays locked as long as the claim.
+            let file = self
+                .storage
+                .open(&name)
+                .map_err(|error| self.io("open", &name, error))?;
+            let Some(file) = file else { continue };
+            let parts: Vec<_> = parts
+                .iter()
+                .filter(|part| part.overlaps(range))
+                .copied()
+                .collect();
+            self.lock_parts(&file, &name, &parts)?;
+            locked.push(file);
+        }
+        Ok(locked)
+    }
+
+    fn lock_parts(
+        &self,
+        file: &S::File,
+        name: &str,
+        parts: &[MachineRange],
+    ) -> Result<(), MarkError> {
+        for part in parts {
+            if !self.lock_bytes(file, name, *part)? {
+                return Err(self.held(*part));
             }
         }
-        Ok(lock)
+        Ok(())
     }
 
     /// Makes the mark of `range`, or raises it if it is there, both durably.
@@ -321,17 +353,15 @@ impl<S: Storage> Claim<S> {
 
     /// Makes durable what the slots say: an earlier run may have left one in the page cache alone,
     /// and a crash while the other is written would then tear both. Written anew, because a flush that
-    /// failed may have dropped it; a write that is torn does no harm over the same bytes.
+    /// failed may have dropped it. An earlier run leaves one slot at most that differs from the disk, so
+    /// that a crash here tears that one at most: over the same bytes a torn write does no harm.
     pub(super) fn keep_slots(&self, range: MachineRange, file: &S::File) -> Result<(), MarkError> {
         let name = mark_name(range);
         for index in 0..2 {
-            let offset = (index * SLOT_LEN) as u64;
-            let mut bytes = vec![0; SLOT_LEN];
-            let read = file
-                .read_at(&mut bytes, offset)
-                .map_err(|error| self.io("read", &name, error))?;
-            if Slot::decode(&bytes[..read]).is_ok() {
-                file.write_at(&bytes, offset)
+            let (bytes, slot) =
+                read_slot(file, index).map_err(|error| self.io("read", &name, error))?;
+            if slot.is_ok() {
+                file.write_at(&bytes, offset(index))
                     .map_err(|error| self.io("write", &name, error))?;
             }
         }
@@ -357,8 +387,7 @@ impl<S: Storage> Claim<S> {
             _ => [0, 1],
         };
         for index in order {
-            let offset = (index * SLOT_LEN) as u64;
-            file.write_at(&bytes[..], offset)
+            file.write_at(&bytes[..], offset(index))
                 .map_err(|error| self.io("write", &name, error))?;
             file.sync_data()
                 .map_err(|error| self.io("flush", &name, error))?;
@@ -431,16 +460,34 @@ pub fn survey<S: Storage>(
 }
 
 fn seen<F: File>(range: MachineRange, file: &F) -> io::Result<Seen> {
-    let slot = |index: usize| {
-        let mut bytes = vec![0; SLOT_LEN];
-        let read = file.read_at(&mut bytes, (index * SLOT_LEN) as u64)?;
-        Ok::<_, io::Error>(Slot::decode(&bytes[..read]))
-    };
+    let slots = [read_slot(file, 0)?.1, read_slot(file, 1)?.1];
+    if let [Err(SlotError::Unreadable(errno)), Err(_)]
+    | [Err(_), Err(SlotError::Unreadable(errno))] = slots
+    {
+        // The mark is not damaged for good as long as the device may give it back.
+        return Err(errno.into());
+    }
     Ok(Seen {
         range,
-        slots: [slot(0)?, slot(1)?],
+        slots,
         identity: file.identity()?,
     })
+}
+
+/// A slot's bytes and what they say. What the device cannot give back is a bad slot: the other one
+/// bounds what was issued, and writing this one anew mends most devices.
+fn read_slot<F: File>(file: &F, index: usize) -> io::Result<(Vec<u8>, Result<Slot, SlotError>)> {
+    let mut bytes = vec![0; SLOT_LEN];
+    let slot = match file.read_at(&mut bytes, offset(index)) {
+        Ok(read) => Slot::decode(&bytes[..read]),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(errno @ (Errno::EIO | Errno::ENODATA | Errno::EILSEQ | Errno::EBADMSG)) => {
+                Err(SlotError::Unreadable(errno))
+            }
+            _ => return Err(error),
+        },
+    };
+    Ok((bytes, slot))
 }
 
 /// The range that a mark's name tells, if it is written as this program writes it.

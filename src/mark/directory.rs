@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_told_by_its_inode_and_its_birth() {
+        let (temporary, directory) = directory();
+        let file = directory.create("one", 1).unwrap();
+        let metadata = fs::metadata(temporary.path().join("one")).unwrap();
+        let born = metadata.created().expect("this file system keeps it");
+        let born = born.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let identity = file.identity().unwrap();
+        assert_eq!(identity.inode, metadata.ino());
+        assert_eq!(u128::try_from(identity.born), Ok(born));
+    }
+
+    #[test]
     fn a_taken_name_is_not_replaced() {
         let (_keep, directory) = directory();
         directory.create("a", 8192).unwrap();

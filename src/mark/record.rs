@@ -3,7 +3,7 @@
 use super::MarkError;
 use super::claim::Claim;
 use super::rules::{Seen, mark_name};
-use super::slot::{Holder, Moment, SLOT_LEN, Slot};
+use super::slot::{Holder, Moment, Slot, offset};
 use super::storage::{File, Identity, Storage};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
@@ -46,6 +46,8 @@ pub struct Record<S: Storage> {
     /// the mark its name and flushing the directory, or between writing a slot and flushing it, leaves
     /// what the next power cut would take away.
     kept: bool,
+    /// Whether a name was found to be another file's. Nothing is written then until that is over.
+    replaced: bool,
 }
 
 impl<S: Storage> Record<S> {
@@ -58,10 +60,11 @@ impl<S: Storage> Record<S> {
             bound: seen.bound().unwrap_or(0),
             first: usize::from(seen.slots[0].is_ok() && seen.slots[1].is_err()),
             kept: false,
+            replaced: false,
         }
     }
 
-    /// The bound that is durable in every readable slot.
+    /// The bound that was read, or that is durable in both slots once it was raised.
     #[must_use]
     pub const fn bound(&self) -> u64 {
         self.bound
@@ -89,6 +92,9 @@ impl<S: Storage> Record<S> {
     }
 
     fn write(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
+        if self.replaced {
+            self.check_names()?;
+        }
         self.author.moment = moment;
         if !self.kept {
             self.claim.flush_names()?;
@@ -106,15 +112,21 @@ impl<S: Storage> Record<S> {
             self.write_slot(index, &bytes[..])?;
         }
         self.first = 0;
-        self.claim.check_names(&self.file)?;
+        self.check_names()?;
         self.bound = bound;
         Ok(())
+    }
+
+    fn check_names(&mut self) -> Result<(), MarkError> {
+        let result = self.claim.check_names(&self.file);
+        self.replaced = result.is_err();
+        result
     }
 
     fn write_slot(&self, index: usize, bytes: &[u8]) -> Result<(), MarkError> {
         let name = || mark_name(self.claim.range());
         self.file
-            .write_at(bytes, (index * SLOT_LEN) as u64)
+            .write_at(bytes, offset(index))
             .map_err(|error| self.claim.io("write", &name(), error))?;
         self.file
             .sync_data()

@@ -37,8 +37,19 @@ pub struct Seen {
 pub struct View {
     /// The marks that overlap the shard's range, or overlap one that does.
     pub overlapping: Vec<Seen>,
-    /// Layouts of all other marks that can be read.
-    pub others: Vec<(MachineRange, Layout)>,
+    /// The slots of all other marks that can be read.
+    pub others: Vec<Other>,
+}
+
+/// What a slot of another mark says.
+#[derive(Debug, Clone, Copy)]
+pub struct Other {
+    /// The machine IDs that the mark's name tells.
+    pub named: MachineRange,
+    /// Those that the slot tells.
+    pub range: MachineRange,
+    /// The layout of their IDs.
+    pub layout: Layout,
 }
 
 /// What a start is to follow.
@@ -99,7 +110,8 @@ pub enum Verdict {
 pub struct Settlement {
     /// The bound for the shard's own mark.
     pub own_bound: u64,
-    /// Whether some machine ID had no mark: then time must pass the bound before the first ID.
+    /// Whether some machine ID had no mark and no other bound covers it: then time must pass the bound
+    /// before the first ID.
     pub fresh: bool,
     /// Marks for machine IDs that are in an overlapping mark and not in the shard's range.
     pub left_over: Vec<MachineRange>,
@@ -151,11 +163,7 @@ impl Seen {
         }
         for slot in self.valid() {
             if slot.range != self.range {
-                return Err(Refused::Misnamed {
-                    directory: directory(),
-                    file: file(),
-                    found: slot.range,
-                });
+                return Err(policy.misnamed(self.range, slot.range));
             }
             policy.check_layout(self.range, slot.layout)?;
         }
@@ -186,6 +194,14 @@ impl Policy {
             found: found.to_string(),
             configured: self.layout.to_string(),
         })
+    }
+
+    fn misnamed(&self, named: MachineRange, found: MachineRange) -> Refused {
+        Refused::Misnamed {
+            directory: self.directory.clone(),
+            file: mark_name(named),
+            found,
+        }
     }
 
     fn moment(&self, tick: u64) -> String {
@@ -261,9 +277,14 @@ fn check(view: &View, policy: &Policy) -> Result<(), Refused> {
 }
 
 fn check_others(view: &View, policy: &Policy) -> Result<(), Refused> {
-    view.others
-        .iter()
-        .try_for_each(|(range, layout)| policy.check_layout(*range, *layout))
+    for other in &view.others {
+        policy.check_layout(other.named, other.layout)?;
+        // A mark of ours must not hide behind the name of another.
+        if other.named != other.range && other.range.overlaps(&policy.range) {
+            return Err(policy.misnamed(other.named, other.range));
+        }
+    }
+    Ok(())
 }
 
 /// The first machine IDs of `range` that lie in no mark.
@@ -421,7 +442,7 @@ fn settle_or_open(
         .collect();
     Verdict::Settle(Settlement {
         own_bound,
-        fresh: missing,
+        fresh: missing && own_bound > known,
         left_over,
         left_over_bound: known,
         obsolete,

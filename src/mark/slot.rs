@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nix::errno::Errno;
+
 use super::storage::Identity;
 use crate::id::layout::{Bits, Layout, Order};
 use crate::id::range::MachineRange;
@@ -10,6 +12,11 @@ use crate::id::range::MachineRange;
 pub const SLOT_LEN: usize = 4096;
 /// Length of a mark: two slots that mirror each other.
 pub const MARK_LEN: u64 = 2 * SLOT_LEN as u64;
+
+/// Where slot 0 or 1 begins in a mark.
+pub(super) const fn offset(index: usize) -> u64 {
+    (index * SLOT_LEN) as u64
+}
 
 const MAGIC: [u8; 8] = *b"shflmark";
 const VERSION: u32 = 1;
@@ -78,6 +85,9 @@ pub enum SlotError {
     /// The checksum is right, but a field is out of its range.
     #[error("its {0} is out of range")]
     Field(&'static str),
+    /// The device does not give it back.
+    #[error("it cannot be read: {}", .0.desc())]
+    Unreadable(Errno),
 }
 
 impl Slot {

@@ -382,3 +382,4 @@ mod limits;
 mod meanwhile;
 mod messages;
 mod ranges;
+mod reading;

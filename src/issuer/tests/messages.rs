@@ -9,7 +9,7 @@ fn said(refusal: &Refusal) -> (&'static [&'static str], u64) {
         Refusal::Starting => (&["starting", "try again in a second"], 1),
         Refusal::LockHeld { .. } => (&["machine ID 1 is in use", "waiting for it to end"], 1),
         Refusal::Waiting(_) => (&["is new", "6s", "shardflake state init"], 6),
-        Refusal::Unwritable { .. } => (&["cannot be written", "free some space"], 1),
+        Refusal::Unwritable { .. } => (&["cannot be used", "free some space"], 1),
         Refusal::ClockAhead { .. } => (
             &["9s ahead", "at most 5s", "set the clock right", "wait 4s"],
             4,

@@ -123,6 +123,35 @@ async fn a_directory_that_cannot_be_looked_at_for_a_while_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_mark_is_waited_for_also_if_something_failed_behind_it() {
+    let state = tempfile::tempdir().unwrap();
+    let clock = TestClock::at(NOW);
+    // The first look after the mark is written fails.
+    let due = AtomicBool::new(true);
+    let written = AtomicBool::new(false);
+    let storage = Hooked::new(state.path(), move |call| {
+        written.fetch_or(call == Call::Write, Ordering::SeqCst);
+        if call == Call::Names
+            && written.load(Ordering::SeqCst)
+            && due.swap(false, Ordering::SeqCst)
+        {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        Ok(())
+    });
+    let mut shard = shard_over(storage, state.path(), &clock, settings());
+    shard.pass(ms(5000)).await;
+    assert_eq!(shard.ask().await.unwrap_err().code(), "fresh_mark");
+    let told = shard.told();
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, Event::MarkFailed(_)))
+    );
+    shard.pass(ms(1500)).await;
+    assert_eq!(shard.issuer.health().state, "serving");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_directory_that_an_operator_took_away_ends_the_start() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = shard(state.path(), &TestClock::at(NOW));

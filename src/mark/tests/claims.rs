@@ -104,6 +104,21 @@ fn a_neighbours_damaged_mark_is_the_neighbours_trouble() {
 }
 
 #[test]
+fn a_mark_does_not_hide_behind_the_name_of_another() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW) + 100_000);
+    let (mark, other) = (state.path().join("1.mark"), state.path().join("2.mark"));
+    fs::rename(mark, other).unwrap();
+    for range in ["1", "2", "0-1", "1-2"] {
+        let refused = refusal(state.path(), &policy(range));
+        assert!(matches!(refused, Refused::Misnamed { .. }), "{refused}");
+        assert!(refused.to_string().contains("/2.mark is the mark of 1 "));
+    }
+    // To all others it says nothing.
+    assert!(start(state.path(), &policy("3"), &now(NOW)).is_ok());
+}
+
+#[test]
 fn a_survey_lists_all_marks_in_order_and_what_is_none() {
     let state = tempfile::tempdir().unwrap();
     for range in ["7", "16-31", "2"] {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::*;
 use crate::mark::storage::{File, Identity, Storage};
@@ -13,14 +13,14 @@ pub(super) struct Disk {
     volatile: Vec<u8>,
     durable: Vec<u8>,
     /// Every write and flush, as `w0`, `w1` (the slot) or `f`.
-    calls: Vec<&'static str>,
+    pub(super) calls: Vec<&'static str>,
     fail: Vec<usize>,
     /// How often the names in the directory were flushed.
     pub(super) names_flushed: usize,
     /// How many files were closed that held a lock.
     let_go: usize,
-    /// What others do just before a write (`w0`, `w1`), a flush (`f`) or a flush of the names (`n`), and
-    /// as soon as a file was opened or made (`o`).
+    /// What others do just before a read (`r0`, `r1`), a write (`w0`, `w1`), a flush (`f`) or a flush of
+    /// the names (`n`), and as soon as a file was opened or made (`o`).
     pub(super) meanwhile: Option<Meanwhile>,
 }
 
@@ -119,6 +119,10 @@ impl Faulty {
         }
     }
 
+    pub(super) fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap()
+    }
+
     /// Takes the claim on `range`, while others do `meanwhile`.
     pub(super) fn take(
         &self,
@@ -140,6 +144,8 @@ impl Faulty {
 
 impl File for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let call = if offset == 0 { "r0" } else { "r1" };
+        self.disk.lock().unwrap().meanwhile(call)?;
         File::read_at(&*self.real.borrow(), buffer, offset)
     }
 
@@ -353,6 +359,24 @@ fn names_are_flushed_before_old_ones_go_and_after() {
         .unwrap();
     assert_eq!(marks(state.path()), ["1.mark", "2.mark"]);
     assert_eq!(disk.lock().unwrap().names_flushed, 2);
+}
+
+#[test]
+fn nothing_is_written_to_a_mark_while_its_name_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    let (mut record, disk) = running(state.path(), &[]);
+    let bound = record.bound() + 100;
+    let (mark, aside) = (state.path().join("1.mark"), state.path().join("aside"));
+    fs::rename(&mark, &aside).unwrap();
+    for _ in 0..3 {
+        let result = record.extend(bound, Moment::default());
+        assert!(matches!(result, Err(MarkError::Replaced { .. })));
+        // Those of the first time, after which the name was looked at.
+        assert_eq!(disk.lock().unwrap().calls, ["w0", "f", "w1", "f"]);
+    }
+    fs::rename(&aside, &mark).unwrap();
+    record.extend(bound, Moment::default()).unwrap();
+    assert_eq!(record.bound(), bound);
 }
 
 #[test]

@@ -298,10 +298,18 @@ fn a_machine_id_without_a_mark_is_taken_for_a_lost_one() {
         ..policy("1-2")
     };
     let verdict = decide(&view(&[("1", far)]), &told, &now(NOW), None);
+    // Nothing has to pass it then, as an operator lets the shard go on above it.
     assert!(
-        matches!(&verdict, Verdict::Settle(made) if made.own_bound == far),
+        matches!(&verdict, Verdict::Settle(made) if made.own_bound == far && !made.fresh),
         "{verdict:?}"
     );
+    for (known, fresh) in [(tick(NOW) + Q - 1, true), (tick(NOW) + Q, false)] {
+        let verdict = decide(&view(&[("1", known)]), &told, &now(NOW), None);
+        assert!(
+            matches!(&verdict, Verdict::Settle(made) if made.fresh == fresh),
+            "{verdict:?}"
+        );
+    }
 }
 
 #[test]

@@ -84,6 +84,29 @@ fn what_is_left_over_is_locked_while_it_is_settled() {
 }
 
 #[test]
+fn an_owner_is_seen_by_its_mark_when_the_lock_file_is_gone() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "16-31", tick(NOW));
+    let owner = claim(state.path(), "24-31").unwrap();
+    fs::remove_file(state.path().join("lock")).unwrap();
+    for range in ["16-31", "24", "31-40"] {
+        let held = claim(state.path(), range).map(drop).unwrap_err();
+        assert!(matches!(held, MarkError::Held { .. }), "{range}: {held}");
+    }
+    let mut other = claim(state.path(), "16-19").unwrap();
+    let policy = policy("16-19");
+    let settle =
+        |other: &mut Claim<_>| other.settle(&author(), |view| settlement(view, &policy, &now(NOW)));
+    let held = settle(&mut other).unwrap_err().to_string();
+    assert!(held.starts_with("machine ID 20-31 is in use"), "{held}");
+    let held = other.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap_err();
+    assert!(matches!(held, MarkError::Held { .. }), "{held}");
+    assert_eq!(read(state.path(), "16-31.mark")[0].bound, tick(NOW));
+    drop(owner);
+    assert!(settle(&mut other).unwrap().is_some());
+}
+
+#[test]
 fn the_other_machine_ids_of_a_mark_are_locked_while_it_is_adopted() {
     let state = tempfile::tempdir().unwrap();
     leave(state.path(), "16-31", tick(NOW));
