@@ -200,6 +200,8 @@ pub(crate) fn used_up_quota(setting: &Setting) -> Outcome {
     ledger.enter(&load.end().ids);
     let mut server = home.start("1");
     let started = issues_or_tells(&mut server, LIFT);
+    let felt = (running, started) != (WENT_ON, SERVED);
+    assert!(felt, "the limit had no effect");
     btrfs(&["qgroup", "limit", "none"], &[&volume]);
     server.await_serving();
     assert!(server.id() > ledger.highest("1"));

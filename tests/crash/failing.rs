@@ -283,7 +283,6 @@ pub(crate) fn failing_end(_: &Setting) -> Outcome {
             }
         }
     }
-    assert!(codes.iter().any(|code| code == "74"));
     Outcome::Passed(format!(
         "{} stops, ended with {}, and nothing repeated",
         codes.len(),
@@ -316,7 +315,9 @@ fn fail_at_stop(call: &str, error: &str, number: &str) -> i32 {
         server.log
     );
     assert!(failures > 0, "{what}");
-    assert!(code == 0 || code == 74, "{what}");
+    // One failure may have met the last extension, behind which the exact mark was written.
+    let mended = number != "1+" && code == 0;
+    assert!(mended || code == 74, "{what}");
     let told = server.log.iter().any(|line| line.contains("annot "));
     assert!(told, "{what}");
     assert!(home.serve("1").id() > id, "{what}");

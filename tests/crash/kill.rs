@@ -61,6 +61,9 @@ struct Counts {
     /// Kills during the start, by how far it had come.
     at_start: BTreeMap<&'static str, u64>,
     stopped: u64,
+    /// Lives under load, and those that handed out IDs.
+    lives: u64,
+    fruitful: u64,
     looks: u64,
     refused: u64,
     /// How long the load was on.
@@ -99,14 +102,23 @@ pub(crate) fn servers(setting: &Setting) -> Outcome {
         );
         rates.push(rate.to_string());
     }
+    // Many are over after a few milliseconds.
+    assert!(
+        counts.fruitful * 4 >= counts.lives * 3,
+        "of {} lives under load {} handed out IDs",
+        counts.lives,
+        counts.fruitful
+    );
     let at_start = counts.at_start.iter();
     let at_start: Vec<_> = at_start
         .map(|(far, kills)| format!("{kills} {far}"))
         .collect();
     Outcome::Passed(format!(
-        "{} kills: {} under load, at the n-th call of a start {}; {} orderly stops on top; {} IDs received, {} per second of load (one machine ID has at most {LIMIT}), 0 duplicates, 0 order violations, {} looks at the mark, {} refusals, seed {}",
+        "{} kills: {} under load ({} of {} lives handed out IDs), at the n-th call of a start {}; {} orderly stops on top; {} IDs received, {} per second of load (one machine ID has at most {LIMIT}), 0 duplicates, 0 order violations, {} looks at the mark, {} refusals, seed {}",
         counts.kills(),
         counts.killed,
+        counts.fruitful,
+        counts.lives,
         at_start.join(", "),
         counts.stopped,
         ledger.close(),
@@ -167,6 +179,8 @@ fn trial(home: &Home, arm: &Arm, random: &mut Random, ledger: &mut Ledger, count
     }
     let received = load.end();
     ledger.enter(&received.ids);
+    counts.lives += 1;
+    counts.fruitful += u64::from(!received.ids.is_empty());
     counts.loaded += loaded;
     counts.looks += received.looks;
     counts.refused += received.refused.values().sum::<u64>();

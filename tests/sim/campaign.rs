@@ -27,6 +27,7 @@ use world::Outcome;
 struct Total {
     histories: u64,
     incarnations: u64,
+    between: u64,
     issued: u64,
     faults: [u64; Fault::ALL.len()],
     violations: u64,
@@ -47,6 +48,7 @@ impl Total {
     fn add(&mut self, outcome: &Outcome) {
         self.histories += 1;
         self.incarnations += outcome.incarnations;
+        self.between += outcome.between;
         self.issued += outcome.issued;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
             *sum += count;
@@ -75,6 +77,14 @@ impl Sum {
 
     fn histories(&self) -> u64 {
         self.inside.histories + self.outside.histories
+    }
+
+    /// A kind of fault that came about in fewer than one history in a hundred.
+    fn scarce(&self) -> Option<Fault> {
+        let times =
+            |fault: &Fault| self.inside.faults[fault.index()] + self.outside.faults[fault.index()];
+        let least = self.histories() / 100;
+        Fault::ALL.into_iter().find(|fault| times(fault) < least)
     }
 }
 
@@ -184,6 +194,10 @@ fn report(sum: &Sum, begin: Instant) -> ExitCode {
         outside.faults[Fault::LyingFlush.index()],
         outside.violations
     );
+    println!(
+        "{} steps of a process in the middle of another one's",
+        inside.between
+    );
     if let Some((incarnations, kinds)) = sum.fewest {
         println!("each history: {incarnations} incarnations and {kinds} kinds of fault at least");
     }
@@ -194,7 +208,14 @@ fn report(sum: &Sum, begin: Instant) -> ExitCode {
         "{} histories, {} incarnations, {} IDs, {rate} seeds per second, {} violations",
         inside.histories, inside.incarnations, inside.issued, inside.violations
     );
-    if sum.failed.is_some() {
+    let scarce = sum.scarce();
+    if let Some(fault) = scarce {
+        println!("{fault:?} hardly happened: this proves nothing of it");
+    }
+    let is_small = sum
+        .fewest
+        .is_some_and(|(incarnations, kinds)| incarnations < 3 || kinds < 2);
+    if sum.failed.is_some() || scarce.is_some() || is_small {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

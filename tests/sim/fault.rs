@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     PowerCut,
     /// The machine boots again in good order, and its boot clock begins anew.
     Reboot,
+    /// Reads of a mark fail.
+    ReadFails,
     /// Writes fail half-way.
     WriteFails,
     /// Flushes fail, and drop what they were to flush.
@@ -49,7 +51,7 @@ pub(crate) enum Fault {
     Slew,
     /// The machine sleeps.
     Suspend,
-    /// The process is stopped for longer than its window.
+    /// The process is stopped, often for longer than its window.
     Freeze,
     /// The keeper's thread gets no time.
     SlowKeeper,
@@ -62,10 +64,11 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Kill,
         Self::PowerCut,
         Self::Reboot,
+        Self::ReadFails,
         Self::WriteFails,
         Self::FlushFails,
         Self::DiskFull,

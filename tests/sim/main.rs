@@ -63,6 +63,8 @@ fn no_history_repeats_an_id() {
     for fault in Fault::ALL {
         assert!(faults[fault.index()] > 20, "{fault:?} hardly happened");
     }
+    let between: u64 = outcomes.iter().map(|(_, outcome)| outcome.between).sum();
+    assert!(between > 1000, "{between} steps in the middle of another's");
     let issued: u64 = outcomes.iter().map(|(_, outcome)| outcome.issued).sum();
     assert!(issued > 1_000_000, "{issued} IDs");
     // A disk that lies about flushes is outside the promise. That it shows proves that the

@@ -67,8 +67,9 @@ pub(crate) enum Op {
         slot: usize,
         calls: Option<u32>,
     },
-    /// Cuts the power in the same way.
+    /// Cuts the power in the same way, at a call of the process in `slot`.
     PowerCut {
+        slot: usize,
         calls: Option<u32>,
     },
     /// Stops everything and boots again.
@@ -92,8 +93,9 @@ pub(crate) enum Op {
         slot: usize,
         count: NonZeroU32,
     },
-    /// The next so many writes and flushes fail.
+    /// The next so many reads, writes and flushes fail.
     Fail {
+        reads: u32,
         writes: u32,
         flushes: u32,
     },

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,6 +73,8 @@ pub(crate) struct Start<'a> {
     pub(crate) settings: Settings,
     pub(crate) checker: &'a Arc<Mutex<Checker>>,
     pub(crate) luck: u64,
+    /// What may happen between its calls on the disk.
+    pub(crate) beside: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// The rules for a start with `settings`.
@@ -132,6 +135,7 @@ impl Shard {
             settings,
             checker,
             luck,
+            beside,
         } = start;
         let process = Process::new();
         let disk = disk.mount(&process);
@@ -159,8 +163,13 @@ impl Shard {
             network: Mutex::new(Rng::with_seed(luck)),
         });
         let threads = Arc::clone(&common);
-        // While the keeper is at the disk, requests go on.
-        process.beside(Some(Arc::new(move |call| threads.beside(call))));
+        // While the keeper is at the disk, requests go on, and other processes.
+        process.beside(Some(Arc::new(move |call| {
+            threads.beside(call);
+            if let Some(beside) = &beside {
+                beside();
+            }
+        })));
         Self {
             common,
             keeper,
@@ -200,6 +209,15 @@ impl Shard {
         let common = Arc::clone(&self.common);
         self.tasks
             .spawn(async move { common.ask_many(count).await });
+    }
+
+    /// Looks whether a request that has ended panicked.
+    pub(crate) fn see_to_requests(&mut self) {
+        while let Some(result) = self.tasks.try_join_next() {
+            if let Err(error) = result {
+                resume_unwind(error.into_panic());
+            }
+        }
     }
 
     /// Stops the process as SIGSTOP does.
@@ -351,7 +369,10 @@ impl Common {
         let volume = self.disk.volume();
         let mut known = self.durable.lock().unwrap();
         if known.0 != volume.version() {
-            *known = (volume.version(), volume.certain(self.range.first()));
+            let machines = self.range.first()..=self.range.last();
+            // Nothing is sure of the range if it is not of all its machine IDs.
+            let certain = machines.map(|machine| volume.certain(machine)).min();
+            *known = (volume.version(), certain.flatten());
         }
         known.1
     }

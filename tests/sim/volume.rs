@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 
 use fastrand::Rng;
+use nix::errno::Errno;
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
 
@@ -19,6 +20,8 @@ pub(crate) const MACHINES: u32 = 6;
 /// What is wrong with a volume at present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Trouble {
+    /// The next so many reads of a mark fail.
+    pub(crate) reads: u32,
     /// The next so many writes fail half-way.
     pub(crate) writes: u32,
     /// The next so many flushes fail, and may drop what they were to flush.
@@ -32,6 +35,7 @@ pub(crate) struct Trouble {
 /// How often a trouble came about.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Effects {
+    pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) flushes: u64,
     pub(crate) full: u64,
@@ -267,8 +271,14 @@ impl Volume {
     }
 
     /// What reading finds: the page cache.
-    pub(crate) fn content(&self, inode: u64) -> &[u8] {
-        &self.inodes[&inode].cache
+    pub(crate) fn read(&mut self, inode: u64) -> io::Result<&[u8]> {
+        let content = &self.inodes[&inode].cache;
+        if self.trouble.reads > 0 && content.len() == 2 * SLOT_LEN {
+            self.trouble.reads -= 1;
+            self.effects.reads += 1;
+            return Err(Errno::EIO.into());
+        }
+        Ok(content)
     }
 
     pub(crate) fn create(&mut self, name: &str, len: usize) -> io::Result<u64> {

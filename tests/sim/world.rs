@@ -1,9 +1,11 @@
 //! A machine, its volumes, its clocks and its processes, going through a history.
 
 mod end;
+mod processes;
 mod tamper;
 mod time;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::fault::Fault;
 use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
 use crate::shard::{Shard, Start};
 use crate::volume::Volume;
+use processes::{PLACES, Processes};
 
 const MILLI: i64 = 1_000_000;
 /// When histories begin.
@@ -33,6 +36,8 @@ const LARGE: u8 = SETTINGS - 1;
 pub(crate) struct Outcome {
     pub(crate) issued: u64,
     pub(crate) incarnations: u64,
+    /// Steps of a keeper in the middle of another one's.
+    pub(crate) between: u64,
     pub(crate) faults: [u64; Fault::ALL.len()],
     pub(crate) violation: Option<String>,
     /// A flush lied, and nothing was wrong before: the rest is outside the promise.
@@ -65,7 +70,7 @@ struct World {
     volume: Disk,
     clone: Option<Disk>,
     snapshot: Option<Volume>,
-    shards: [Option<Shard>; 3],
+    processes: Processes,
     checker: Arc<Mutex<Checker>>,
     luck: Rng,
     /// The latest that the wall clock has been.
@@ -83,8 +88,24 @@ struct World {
     faults: [u64; Fault::ALL.len()],
 }
 
-/// Goes through a history.
+/// Goes through a history. A panic breaks the promise as well.
 pub(crate) fn run(plan: &Plan) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| go_through(plan))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Outcome {
+            issued: 0,
+            incarnations: 0,
+            between: 0,
+            faults: [0; Fault::ALL.len()],
+            violation: Some(format!("a panic: {}", text.unwrap_or("without a text"))),
+            outside: false,
+            digest: 0,
+        }
+    })
+}
+
+fn go_through(plan: &Plan) -> Outcome {
     // A runtime for each: what is left of a timer's millisecond would change the next history.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -95,6 +116,7 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
         let mut world = World::new(plan);
         for step in &plan.steps {
             world.luck = Rng::with_seed(step.luck);
+            world.processes.reseed(step.luck);
             world.go(step).await;
         }
         world.end().await
@@ -113,7 +135,7 @@ impl World {
             volume: Disk::new(Volume::new(plan.seed)),
             clone: None,
             snapshot: None,
-            shards: [None, None, None],
+            processes: Processes::none(),
             checker: Arc::new(Mutex::new(Checker::new(layout))),
             luck: Rng::with_seed(0),
             latest: NOW,
@@ -137,7 +159,7 @@ impl World {
             Op::Start(launch) => self.start(launch, *luck),
             Op::Stop { slot } => self.stop(slot).await,
             Op::Kill { slot, calls } => self.kill(slot, calls).await,
-            Op::PowerCut { calls } => self.cut_power(calls).await,
+            Op::PowerCut { slot, calls } => self.cut_power(slot, calls).await,
             Op::Reboot => self.reboot().await,
             Op::Pass { ms } => {
                 self.pass(ms * MILLI).await;
@@ -167,7 +189,7 @@ impl World {
         let Launch {
             slot, namespace, ..
         } = launch;
-        if self.shards[slot].is_some() {
+        if self.processes.at(slot).is_some() {
             return false;
         }
         let settings = self.settings_of(launch);
@@ -184,10 +206,11 @@ impl World {
                 settings,
                 checker: &self.checker,
                 luck,
+                beside: Some(self.processes.beside(slot, self.clock.clone())),
             },
             self.clock.boottime(),
         );
-        self.shards[slot] = Some(shard);
+        *self.processes.at(slot) = Some(shard);
         self.incarnations += 1;
         true
     }
@@ -214,10 +237,8 @@ impl World {
 
     /// Whether a process on the volume wants some of these machine IDs already.
     fn is_owned(&self, machines: MachineRange) -> bool {
-        let shards = self.shards[..CLONE].iter().flatten();
-        shards
-            .into_iter()
-            .any(|shard| shard.common.range.overlaps(&machines))
+        let wants = |shard: &Shard| shard.common.range.overlaps(&machines);
+        (0..CLONE).any(|slot| self.processes.at(slot).as_ref().is_some_and(wants))
     }
 
     fn settings_of(&mut self, launch: Launch) -> Settings {
@@ -239,48 +260,47 @@ impl World {
 
     async fn issue(&mut self, slot: usize, count: u32) -> bool {
         let now = self.clock.boottime();
-        let Some(shard) = self.running(slot) else {
-            return false;
-        };
-        if shard.common.issue(count) < count {
-            shard.ask(1);
-            // The keeper may have been asked for a window.
-            shard.due = now;
-        }
+        let issued = self.if_running(slot, |shard| {
+            if shard.common.issue(count) < count {
+                shard.ask(1);
+                // The keeper may have been asked for a window.
+                shard.due = now;
+            }
+        });
         self.settle().await;
-        true
+        issued
     }
 
     async fn ask(&mut self, slot: usize, ask: impl FnOnce(&mut Shard)) -> bool {
         let now = self.clock.boottime();
-        let Some(shard) = self.running(slot) else {
-            return false;
-        };
-        ask(shard);
-        shard.due = now;
+        let asked = self.if_running(slot, |shard| {
+            ask(shard);
+            shard.due = now;
+        });
         self.settle().await;
-        true
+        asked
     }
 
-    /// The process in `slot`, if it runs and is not stopped.
-    fn running(&mut self, slot: usize) -> Option<&mut Shard> {
-        self.shards[slot]
-            .as_mut()
-            .filter(|shard| shard.thaw.is_none())
+    /// Does something with the process in `slot`, if it runs and is not stopped.
+    fn if_running(&self, slot: usize, work: impl FnOnce(&mut Shard)) -> bool {
+        let mut place = self.processes.at(slot);
+        let running = place.as_mut().filter(|shard| shard.thaw.is_none());
+        running.map(work).is_some()
     }
 
     async fn stop(&mut self, slot: usize) -> bool {
-        let Some(shard) = self.shards[slot].as_mut() else {
+        if let Some(shard) = &mut *self.processes.at(slot) {
+            shard.go_on();
+            if self.luck.bool() {
+                shard.common.issuer.drain();
+            }
+            shard.common.issuer.stop();
+            shard.due = self.clock.boottime();
+        } else {
             return false;
-        };
-        shard.go_on();
-        if self.luck.bool() {
-            shard.common.issuer.drain();
         }
-        shard.common.issuer.stop();
-        shard.due = self.clock.boottime();
         self.settle().await;
-        let stopped = self.shards[slot].is_none();
+        let stopped = self.processes.at(slot).is_none();
         if !stopped {
             self.fail("a process that was told to stop goes on".into());
         }
@@ -288,25 +308,22 @@ impl World {
     }
 
     async fn kill(&mut self, slot: usize, calls: Option<u32>) -> bool {
-        if self.shards[slot].is_none() {
+        if self.processes.at(slot).is_none() {
             return false;
         }
         self.end_within(slot, calls).await;
-        self.shards[slot] = None;
+        *self.processes.at(slot) = None;
         true
     }
 
     /// Lets a process run on until its call number `calls`, with requests that want windows.
     async fn end_within(&mut self, slot: usize, calls: Option<u32>) {
         let Some(calls) = calls else { return };
-        if let Some(shard) = &mut self.shards[slot] {
+        if let Some(shard) = &*self.processes.at(slot) {
             shard.process.end_after(calls);
         }
         for _ in 0..12 {
-            let ended = self.shards[slot]
-                .as_ref()
-                .is_none_or(|shard| shard.process.ended());
-            if ended {
+            if self.processes.has_ended(slot) {
                 return;
             }
             self.issue(slot, 20).await;
@@ -314,9 +331,9 @@ impl World {
         }
     }
 
-    async fn cut_power(&mut self, calls: Option<u32>) -> bool {
-        self.end_within(0, calls).await;
-        self.shards = [None, None, None];
+    async fn cut_power(&mut self, slot: usize, calls: Option<u32>) -> bool {
+        self.end_within(slot, calls).await;
+        self.processes.clear();
         let mut luck = self.luck.fork();
         self.volume.volume().crash(&mut |n| luck.usize(..n));
         self.boot();
@@ -324,13 +341,18 @@ impl World {
     }
 
     async fn reboot(&mut self) -> bool {
-        for slot in 0..self.shards.len() {
-            self.stop(slot).await;
-        }
-        self.shards = [None, None, None];
+        self.stop_all().await;
         self.volume.volume().unmount();
         self.boot();
         true
+    }
+
+    /// Stops everything in good order, and what does not stop in another way.
+    async fn stop_all(&mut self) {
+        for slot in 0..PLACES {
+            self.stop(slot).await;
+        }
+        self.processes.clear();
     }
 
     fn boot(&mut self) {
@@ -343,11 +365,7 @@ impl World {
 
     fn freeze(&mut self, slot: usize, ms: i64) -> bool {
         let until = self.clock.boottime() + ms * MILLI;
-        let Some(shard) = self.running(slot) else {
-            return false;
-        };
-        shard.freeze(until);
-        true
+        self.if_running(slot, |shard| shard.freeze(until))
     }
 }
 

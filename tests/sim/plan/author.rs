@@ -31,7 +31,7 @@ impl Plan {
         if faults.contains(&Fault::LostMark) && !faults.contains(&Fault::Kill) {
             faults.push(Fault::Kill);
         }
-        // What lies is outside the promise; one history in sixty-four is enough of it.
+        // What lies is outside the promise; few histories are enough of it.
         if rng.u8(..4) > 0 {
             faults.retain(|fault| *fault != Fault::LyingFlush);
         }
@@ -202,10 +202,16 @@ impl Author {
         let calls = self.rng.bool().then(|| self.rng.u32(..12));
         let kill = self.knows(Fault::Kill);
         let cut = self.knows(Fault::PowerCut);
+        let slot = usize::from(self.knows(Fault::SecondOwner) && self.one_in(3));
         match self.rng.u8(..3) {
-            0 if cut => self.push(Op::PowerCut { calls }),
-            1 if kill => self.push(Op::Kill { slot: 0, calls }),
-            _ if cut && self.rng.bool() => self.push(Op::PowerCut { calls: None }),
+            0 if cut => self.push(Op::PowerCut { slot, calls }),
+            1 if kill => {
+                self.push(Op::Kill { slot, calls });
+                if slot > 0 {
+                    self.push(Op::Kill { slot: 0, calls });
+                }
+            }
+            _ if cut && self.rng.bool() => self.push(Op::PowerCut { slot, calls: None }),
             _ => self.push(Op::Stop { slot: 0 }),
         }
     }
@@ -239,9 +245,11 @@ impl Author {
                     self.push(Op::Pass { ms });
                 }
             }
-            Fault::WriteFails | Fault::FlushFails | Fault::DiskFull | Fault::LyingFlush => {
-                self.disk_fault(fault);
-            }
+            Fault::ReadFails
+            | Fault::WriteFails
+            | Fault::FlushFails
+            | Fault::DiskFull
+            | Fault::LyingFlush => self.disk_fault(fault),
             Fault::BitRot => self.push(Op::Rot),
             Fault::DeletedLock => self.push(Op::DeleteLock),
             Fault::ReplacedMark => self.push(Op::ReplaceMark),
@@ -270,11 +278,17 @@ impl Author {
             Fault::LyingFlush => self.push(Op::Lie(true)),
             _ => {
                 let count = self.rng.u32(1..6);
-                let writes = if fault == Fault::WriteFails { count } else { 0 };
+                let of = |kind| if fault == kind { count } else { 0 };
                 self.push(Op::Fail {
-                    writes,
-                    flushes: count - writes,
+                    reads: of(Fault::ReadFails),
+                    writes: of(Fault::WriteFails),
+                    flushes: of(Fault::FlushFails),
                 });
+                if fault == Fault::ReadFails {
+                    // Marks are read at starts.
+                    self.push(Op::Stop { slot: 0 });
+                    self.start(0);
+                }
                 self.push(Op::Pass { ms: 700 });
             }
         }

@@ -2,7 +2,10 @@
 
 use shardflake::clock::{Clock, SECOND};
 
-use super::{Outcome, World};
+use shardflake::mark::MarkError;
+use shardflake::mark::rules::Refused;
+
+use super::{CLONE, Outcome, World};
 use crate::fault::Fault;
 use crate::plan::Launch;
 use crate::volume::{Effects, Trouble};
@@ -15,12 +18,13 @@ impl World {
             self.recover().await;
         }
         let lied = self.lied();
-        self.shards = [None, None, None];
+        self.processes.clear();
         self.count_trouble();
         let checker = self.checker.lock().unwrap();
         Outcome {
             issued: checker.issued(),
             incarnations: self.incarnations,
+            between: self.processes.between(),
             faults: self.faults,
             violation: checker.violation.clone(),
             outside: lied && !checker.inside,
@@ -31,12 +35,14 @@ impl World {
     /// Counts what was wrong with the volume and came about.
     fn count_trouble(&mut self) {
         let Effects {
+            reads,
             writes,
             flushes,
             full,
             lies,
         } = self.volume.volume().effects;
         for (fault, count) in [
+            (Fault::ReadFails, reads),
             (Fault::WriteFails, writes),
             (Fault::FlushFails, flushes),
             (Fault::DiskFull, full),
@@ -60,8 +66,51 @@ impl World {
         checker.fail(what);
     }
 
+    /// Judges processes that ended by themselves: what was never wrong is not to be refused.
+    pub(super) fn judge_ends(&mut self) {
+        for (slot, error) in self.processes.ended() {
+            if !self.explains(slot, &error) {
+                self.fail(format!("ended without a reason: {error}"));
+            }
+        }
+    }
+
+    /// Whether anything that has happened is a reason to end with that error.
+    fn explains(&self, slot: usize, error: &MarkError) -> bool {
+        let happened = |fault: Fault| self.faults[fault.index()] > 0;
+        match error {
+            MarkError::Refused(Refused::Copied { .. }) => {
+                slot == CLONE || happened(Fault::Restored) || happened(Fault::ReplacedMark)
+            }
+            MarkError::Refused(Refused::Damaged { .. }) => happened(Fault::BitRot),
+            MarkError::Held { .. } => happened(Fault::SecondOwner),
+            // Its patience may have passed while the machine slept.
+            MarkError::Busy { .. } => self.processes.between() > 0,
+            MarkError::Replaced { .. } => [
+                Fault::DeletedLock,
+                Fault::ReplacedMark,
+                Fault::Restored,
+                Fault::LostMark,
+            ]
+            .into_iter()
+            .any(happened),
+            // The exact mark was not written.
+            MarkError::Io { .. } => {
+                let Effects {
+                    reads,
+                    writes,
+                    flushes,
+                    full,
+                    ..
+                } = self.volume.volume().effects;
+                reads + writes + flushes + full > 0
+            }
+            _ => false,
+        }
+    }
+
     async fn recover(&mut self) {
-        self.shards = [None, None, None];
+        self.processes.clear();
         self.volume.volume().trouble = Trouble::default();
         self.ppm = 0;
         self.boot();
@@ -78,9 +127,9 @@ impl World {
         let before = self.issued();
         self.issue(0, 1).await;
         if self.issued() == before {
-            let health = self.shards[0]
-                .as_ref()
-                .map(|shard| shard.common.issuer.health());
+            let place = self.processes.at(0);
+            let health = place.as_ref().map(|shard| shard.common.issuer.health());
+            drop(place);
             self.fail(format!(
                 "does not serve when all faults have ended: {health:?}"
             ));

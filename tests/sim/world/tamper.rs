@@ -13,7 +13,12 @@ impl World {
     pub(super) fn trouble(&mut self, op: Op) -> bool {
         let mut volume = self.volume.volume();
         match op {
-            Op::Fail { writes, flushes } => {
+            Op::Fail {
+                reads,
+                writes,
+                flushes,
+            } => {
+                volume.trouble.reads = reads;
                 volume.trouble.writes = writes;
                 volume.trouble.flushes = flushes;
             }
@@ -32,12 +37,12 @@ impl World {
     }
 
     pub(super) fn tamper(&mut self, op: Op) -> bool {
-        let idle = self.shards.iter().all(Option::is_none);
+        let idle = self.processes.is_idle();
         let inside = self.not_set_back();
         let mut volume = self.volume.volume();
         let marks = volume.marks();
         match op {
-            Op::DeleteLock => return volume.delete("lock"),
+            Op::DeleteLock => return volume.delete("lock") && !idle,
             Op::ReplaceMark => {
                 let Some(mark) = self.luck.choice(&marks) else {
                     return false;
@@ -75,10 +80,7 @@ impl World {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
         };
-        for slot in 0..self.shards.len() {
-            self.stop(slot).await;
-        }
-        self.shards = [None, None, None];
+        self.stop_all().await;
         let mut known = self.volume.volume().known();
         known.retain(|machine| !snapshot.knows(*machine));
         if !known.is_empty() {
@@ -94,7 +96,7 @@ impl World {
     }
 
     pub(super) async fn start_clone(&mut self, range: (u32, u32), luck: u64) -> bool {
-        if self.shards[CLONE].is_some() || self.volume.volume().marks().is_empty() {
+        if self.processes.at(CLONE).is_some() || self.volume.volume().marks().is_empty() {
             return false;
         }
         let mut copy = Volume::new(luck);
@@ -114,14 +116,13 @@ impl World {
         if self.issue(CLONE, 1).await {
             self.fail("a clone was not refused".into());
         }
-        self.shards[CLONE] = None;
+        *self.processes.at(CLONE) = None;
         true
     }
 
     /// An operator runs `state adopt`, with nobody using the marks.
     pub(super) fn adopt(&mut self, range: (u32, u32)) -> bool {
-        let idle = self.shards.iter().all(Option::is_none);
-        if !idle || !self.not_set_back() {
+        if !self.processes.is_idle() || !self.not_set_back() {
             return false;
         }
         let variant = if self.large { LARGE } else { 0 };

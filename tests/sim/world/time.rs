@@ -8,9 +8,11 @@ use shardflake::timestamp::rfc3339_nanos;
 use tokio::task::yield_now;
 use tokio::time::advance;
 
+use super::processes::PLACES;
 use super::{MILLI, World};
 use crate::fault::Fault;
 use crate::plan::Op;
+use crate::shard::Shard;
 
 impl World {
     pub(super) async fn time(&mut self, op: Op) -> bool {
@@ -39,17 +41,15 @@ impl World {
             }
             Op::Slew { ppm } => (self.ppm, self.slewed) = (ppm, None),
             Op::Suspend { ms } => {
-                let slept = self.shards.iter().any(Option::is_some);
+                let slept = !self.processes.is_idle();
                 self.clock.pass(ms * MILLI);
                 self.noted();
                 self.settle().await;
                 return slept;
             }
             Op::SlowKeeper { ms } => {
-                for shard in self.shards.iter_mut().flatten() {
-                    shard.due += ms * MILLI;
-                }
-                return self.shards.iter().any(Option::is_some);
+                self.processes.each(|shard| shard.due += ms * MILLI);
+                return !self.processes.is_idle();
             }
             Op::AcceptClock { ahead_ms } => {
                 let until = self.clock.realtime() + ahead_ms * MILLI;
@@ -70,11 +70,11 @@ impl World {
         self.clock.step(nanos);
         self.noted();
         if seen {
-            for shard in self.shards.iter().flatten() {
+            self.processes.each(|shard| {
                 if shard.thaw.is_none() {
                     shard.common.observe();
                 }
-            }
+            });
         }
         self.settle().await;
         true
@@ -93,9 +93,10 @@ impl World {
             if now >= end {
                 return;
             }
-            let events = self.shards.iter().flatten();
-            let next = events.map(|shard| shard.thaw.unwrap_or(shard.due)).min();
-            let next = next.unwrap_or(end).clamp(now + 1, end);
+            let mut next = end;
+            self.processes
+                .each(|shard| next = next.min(shard.thaw.unwrap_or(shard.due)));
+            let next = next.clamp(now + 1, end);
             // Timers count by another clock than the one that is slewed.
             let skew = (next - now) / 1_000_000 * self.ppm;
             self.clock.pass(next - now);
@@ -112,39 +113,25 @@ impl World {
     pub(super) async fn settle(&mut self) {
         yield_now().await;
         let now = self.clock.boottime();
-        for shard in self.shards.iter_mut().flatten() {
+        self.processes.each(|shard| {
             if shard.thaw.is_some_and(|thaw| thaw <= now) {
                 shard.go_on();
             }
-        }
+        });
         // Threads of several processes take turns as it comes.
         loop {
             let due = |slot: &usize| {
-                self.shards[*slot]
-                    .as_ref()
-                    .is_some_and(|shard| shard.is_due(now))
+                let place = self.processes.at(*slot);
+                place.as_ref().is_some_and(|shard| shard.is_due(now))
             };
-            let due: Vec<usize> = (0..self.shards.len()).filter(due).collect();
+            let due: Vec<usize> = (0..PLACES).filter(due).collect();
             let Some(slot) = self.luck.choice(due) else {
                 break;
             };
-            self.step(slot, now);
+            self.processes.step(slot, now, &mut self.luck);
         }
         yield_now().await;
-    }
-
-    /// One step of the keeper in `slot`.
-    fn step(&mut self, slot: usize, now: i64) {
-        let Some(shard) = &mut self.shards[slot] else {
-            return;
-        };
-        let Ok(park) = shard.step() else {
-            // It ended well, or with what an operator must mend.
-            self.shards[slot] = None;
-            return;
-        };
-        let park = i64::try_from(park.as_nanos()).unwrap_or(i64::MAX / 4);
-        let late = if park > 0 { self.luck.i64(0..MILLI) } else { 0 };
-        shard.due = now + park + late;
+        self.processes.each(Shard::see_to_requests);
+        self.judge_ends();
     }
 }
