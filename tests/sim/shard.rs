@@ -370,9 +370,7 @@ impl Common {
         let mut known = self.durable.lock().unwrap();
         if known.0 != volume.version() {
             let machines = self.range.first()..=self.range.last();
-            // Nothing is sure of the range if it is not of all its machine IDs.
-            let certain = machines.map(|machine| volume.certain(machine)).min();
-            *known = (volume.version(), certain.flatten());
+            *known = (volume.version(), volume.certain(machines));
         }
         known.1
     }

@@ -5,7 +5,7 @@ mod inode;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use fastrand::Rng;
 use nix::errno::Errno;
@@ -88,33 +88,38 @@ impl Volume {
         self.version
     }
 
-    /// The bound for `machine` that every crash would leave: the lowest that a slot of a mark may
-    /// hold afterwards, if one slot is sure to be readable. `None` if nothing is sure.
-    pub(crate) fn certain(&self, machine: u32) -> Option<u64> {
+    /// The bound for `machines` that every crash would leave: the lowest that a slot of a mark may
+    /// hold afterwards, if one slot is sure to be readable, and of all machine IDs the lowest. `None` if
+    /// nothing is sure of one of them.
+    pub(crate) fn certain(&self, machines: RangeInclusive<u32>) -> Option<u64> {
         let sure = |name: &String, inode: u64| {
             let pending = self.pending.iter().any(|(changed, _)| changed == name);
             !pending && self.durable_names.get(name) == Some(&inode)
         };
-        self.marks_of(machine)
-            .filter(|(name, inode)| sure(name, *inode))
-            .filter_map(|(_, inode)| self.inodes[&inode].certain())
-            .max()
+        let bounds: Vec<_> = self
+            .ranges()
+            .filter(|(_, name, inode)| sure(name, *inode))
+            .filter_map(|(range, _, inode)| Some((range, self.inodes[&inode].certain()?)))
+            .collect();
+        let bound = |machine| {
+            let of_it = bounds.iter().filter(|(range, _)| has(*range, machine));
+            of_it.map(|(_, bound)| *bound).max()
+        };
+        machines.map(bound).min().flatten()
     }
 
-    /// The names and inodes of the marks that hold `machine`.
-    fn marks_of(&self, machine: u32) -> impl Iterator<Item = (&String, u64)> {
-        self.names.iter().filter_map(move |(name, inode)| {
-            let range: MachineRange = name.strip_suffix(".mark")?.parse().ok()?;
-            (range.first()..=range.last())
-                .contains(&machine)
-                .then_some((name, *inode))
+    /// The ranges, names and inodes of all marks.
+    fn ranges(&self) -> impl Iterator<Item = (MachineRange, &String, u64)> {
+        self.names.iter().filter_map(|(name, inode)| {
+            let range = name.strip_suffix(".mark")?.parse().ok()?;
+            Some((range, name, *inode))
         })
     }
 
     /// The latest offset of the wall clock to the boot clock that the marks tell of a boot.
     pub(crate) fn offset_in(&self, boot_id: BootId) -> Option<i64> {
-        let marks = (0..MACHINES).flat_map(|machine| self.marks_of(machine));
-        let slots = marks.flat_map(|(_, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
+        let marks = self.ranges();
+        let slots = marks.flat_map(|(_, _, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
         slots
             .filter_map(|slot| Some(Slot::decode(slot).ok()?.written))
             .filter(|written| written.boot_id == boot_id)
@@ -149,7 +154,7 @@ impl Volume {
 
     /// Whether a mark holds `machine`.
     pub(crate) fn knows(&self, machine: u32) -> bool {
-        self.marks_of(machine).next().is_some()
+        self.ranges().any(|(range, _, _)| has(range, machine))
     }
 
     /// All machine IDs that marks hold.
@@ -408,6 +413,10 @@ impl Hash for Volume {
         }
         (&self.durable_names, &self.pending).hash(hasher);
     }
+}
+
+const fn has(range: MachineRange, machine: u32) -> bool {
+    range.first() <= machine && machine <= range.last()
 }
 
 fn set(names: &mut BTreeMap<String, u64>, name: String, inode: Option<u64>) {

@@ -67,7 +67,7 @@ impl World {
     pub(super) fn mark_is_lost(&mut self) -> bool {
         let volume = self.volume.volume();
         self.lost
-            .retain(|machine| volume.certain(*machine).is_none());
+            .retain(|machine| volume.certain(*machine..=*machine).is_none());
         !self.lost.is_empty()
     }
 
