@@ -21,8 +21,9 @@ async fn who_comes_during_a_restart_is_served() {
     before.stop().unwrap();
     let mut after = shard(state.path(), &clock);
     let early = begun(&after.issuer).await;
-    assert!(!early.is_finished());
+    assert!(!early.is_finished() && !after.issuer.has_opened());
     assert!(after.settle().is_none());
+    assert!(after.issuer.has_opened());
     let issued = early.await.unwrap().unwrap();
     assert!(issued.id > last.id);
 }
