@@ -44,13 +44,15 @@ pub enum Error {
     NoShard,
     /// There is no mark to adopt.
     #[error(
-        "there is no mark of machine ID {shard} in {directory} to adopt: check --state-dir and --shard-id, or for a new shard run `shardflake state init`"
+        "there is no mark of machine ID {shard} in {directory} to adopt: check --state-dir and --shard-id, or for a new shard run `{command}`"
     )]
     NothingToAdopt {
         /// The state directory.
         directory: String,
         /// The machine IDs.
         shard: MachineRange,
+        /// How to make a mark.
+        command: String,
     },
     /// The ID for `init --above` is not of the past.
     #[error(
@@ -252,7 +254,12 @@ fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
     if marks.iter().any(|mark| mark.range.overlaps(&shard)) {
         return Ok(());
     }
-    Err(Error::NothingToAdopt { directory, shard })
+    let command = state::invocation(upkeep, shard).of("state init");
+    Err(Error::NothingToAdopt {
+        directory,
+        shard,
+        command,
+    })
 }
 
 fn done(
@@ -264,13 +271,22 @@ fn done(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let time = bound_time(policy.layout.unix_ms(bound));
+    let layout = layout_name(&policy.layout);
     if json {
-        let reply =
-            serde_json::json!({"mark": name, what: changed, "bound": bound, "bound_time": time});
+        let reply = serde_json::json!({
+            "mark": name,
+            what: changed,
+            "bound": bound,
+            "bound_time": time,
+            "layout": layout,
+        });
         return Ok(writeln!(out, "{reply}")?);
     }
     let what = if changed { what } else { "unchanged" };
-    Ok(writeln!(out, "{what} {name}: IDs begin after {time}")?)
+    Ok(writeln!(
+        out,
+        "{what} {name}: IDs begin after {time}, in the layout {layout}"
+    )?)
 }
 
 fn show(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
@@ -308,10 +324,7 @@ fn shown(seen: &Seen) -> Shown {
         shard: seen.range.to_string(),
         bound: seen.bound(),
         bound_time: newest.map(|slot| bound_time(slot.layout.unix_ms(slot.bound))),
-        layout: newest.map(|slot| {
-            let name = slot.layout.preset_name();
-            name.map_or_else(|| slot.layout.to_string(), str::to_owned)
-        }),
+        layout: newest.map(|slot| layout_name(&slot.layout)),
         written: newest.map(|slot| rfc3339_nanos(slot.written.wall)),
         holder: newest.map(|slot| slot.holder.to_string()),
         damage,
@@ -420,6 +433,11 @@ fn claim(upkeep: &Upkeep) -> Result<(Claim<Directory>, Policy, Now), Error> {
     };
     let claim = Claim::take(directory, policy.directory.clone(), shard)?;
     Ok((claim, policy, now))
+}
+
+fn layout_name(layout: &Layout) -> String {
+    let name = layout.preset_name();
+    name.map_or_else(|| layout.to_string(), str::to_owned)
 }
 
 fn bound_time(unix_ms: u64) -> String {

@@ -15,7 +15,8 @@ use super::layers::Layer;
 use super::profile::Profile;
 
 /// Where the configuration lies unless `--config` names another file.
-const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
+/// The file that is read without `--config`.
+pub const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
 
 /// The variable that some expect beside `--config`.
 const CONFIG: &str = "SHARDFLAKE_CONFIG";

@@ -12,6 +12,8 @@ pub(super) struct Layer(Map<String, Value>);
 
 /// Where a default comes from.
 pub(super) const DEFAULT: &str = "default";
+/// Where a value comes from that the profile has by itself.
+pub(super) const PROFILE: &str = "profile";
 
 impl Layer {
     /// The defaults of the table of keys.

@@ -99,7 +99,7 @@ impl Upkeep {
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut gathered = gather(flags, environment);
         let sections = gathered.sections(flags, environment);
-        let (_, problems) = gathered.reader.finish();
+        let (settings, problems) = gathered.reader.finish();
         unless(problems, || {
             Ok(Self {
                 layout: sections.layout?,
@@ -108,6 +108,10 @@ impl Upkeep {
                 clock: sections.clock?,
                 deadline: sections.http?.deadline,
                 warnings: gathered.warnings,
+                sources: Sources {
+                    file: gathered.file,
+                    settings,
+                },
             })
         })
     }

@@ -129,6 +129,12 @@ impl Setting {
     pub fn is_default(&self) -> bool {
         self.origin == layers::DEFAULT
     }
+
+    /// Whether it is what the program or the profile has by itself.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.is_default() || self.origin == layers::PROFILE
+    }
 }
 
 impl fmt::Display for Setting {
@@ -173,6 +179,8 @@ pub struct Upkeep {
     pub deadline: Duration,
     /// What the operator should hear of.
     pub warnings: Vec<String>,
+    /// Where the values come from.
+    pub sources: Sources,
 }
 
 /// What the commands that only calculate need.

@@ -9,7 +9,7 @@ use config::ValueKind;
 use super::Setting;
 use super::error::{ConfigError, ValueError};
 use super::keys::KEYS;
-use super::layers::{DEFAULT, Layer};
+use super::layers::{DEFAULT, Layer, PROFILE};
 use super::value;
 use crate::id::Layout;
 
@@ -83,7 +83,7 @@ impl Reader {
         if let Some(set) = self.optional(key, read, &show)? {
             return Ok(set);
         }
-        self.note(key, show(&own), "profile");
+        self.note(key, show(&own), PROFILE);
         Ok(own)
     }
 

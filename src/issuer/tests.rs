@@ -25,7 +25,7 @@ use tokio::time::{Instant, advance, timeout_at};
 
 use super::*;
 use crate::clock::Step;
-use crate::mark::rules::{Policy, Wait};
+use crate::mark::rules::{Invocation, Policy, Wait};
 use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{Author, Claim, Directory, MarkError};
@@ -127,6 +127,7 @@ fn shard_in<S: Storage + Clone>(
 fn policy(state: &Path, settings: &Settings) -> Policy {
     Policy {
         directory: state.display().to_string(),
+        invocation: Invocation::default(),
         layout: settings.layout,
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),

@@ -52,11 +52,33 @@ pub struct Other {
     pub layout: Layout,
 }
 
+/// How an operator calls the program so that it finds the shard's state in its layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invocation {
+    /// Assignments before the program's name, for what has no option.
+    pub variables: Vec<String>,
+    /// Options with their values.
+    pub options: Vec<String>,
+}
+
+impl Invocation {
+    /// The line for a shell that runs `command`.
+    #[must_use]
+    pub fn of(&self, command: &str) -> String {
+        let before = self.variables.iter().map(String::as_str);
+        let after = self.options.iter().map(String::as_str);
+        let words: Vec<_> = before.chain(["shardflake", command]).chain(after).collect();
+        words.join(" ")
+    }
+}
+
 /// What a start is to follow.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The state directory, for messages.
     pub directory: String,
+    /// How to call the program for the shard, for messages.
+    pub invocation: Invocation,
     /// The layout of the IDs to issue.
     pub layout: Layout,
     /// The machine IDs to own.
@@ -156,9 +178,9 @@ impl Seen {
             return Err(Refused::Damaged {
                 directory: directory(),
                 file: file(),
-                range: policy.range,
                 first,
                 second,
+                command: policy.invocation.of("state adopt"),
             });
         }
         for slot in self.valid() {
@@ -173,9 +195,9 @@ impl Seen {
                 return Err(Refused::Copied {
                     directory: directory(),
                     file: file(),
-                    range: policy.range,
                     written: slot.identity.inode,
                     found: self.identity.inode,
+                    command: policy.invocation.of("state adopt"),
                 });
             }
         }
@@ -233,7 +255,7 @@ pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Ver
         return Verdict::Refuse(Refused::Missing {
             directory: policy.directory.clone(),
             missing,
-            range: policy.range,
+            command: policy.invocation.of("state init"),
         });
     }
     let bound = view.overlapping.iter().filter_map(Seen::bound).max();
@@ -315,6 +337,7 @@ fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> 
     if fresh == Some(bound) && tick <= bound {
         return Err(Wait::Fresh {
             left: policy.span(first - tick),
+            command: policy.invocation.of("state init"),
         });
     }
     let told = policy.continue_ahead.is_some_and(|until| bound <= until);

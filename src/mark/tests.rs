@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::rules::{Now, Policy, Refused, Settlement, Verdict, View, Wait, decide};
+use super::rules::{Invocation, Now, Policy, Refused, Settlement, Verdict, View, Wait, decide};
 use super::slot::{Holder, Moment, SLOT_LEN, Slot};
 use super::*;
 use crate::id::layout::Layout;
@@ -23,6 +23,7 @@ fn tick(wall: i64) -> u64 {
 fn policy(range: &str) -> Policy {
     Policy {
         directory: "/state".into(),
+        invocation: Invocation::default(),
         layout: Layout::SONYFLAKE,
         range: range.parse().unwrap(),
         max_ahead: M,

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Clock, SECOND, SystemClock, boot_id};
-use crate::config::{Config, State, Upkeep};
+use crate::config::environment::DEFAULT_FILE;
+use crate::config::{Config, State, Upkeep, keys};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::issuer::Settings;
-use crate::mark::rules::Policy;
+use crate::mark::rules::{Invocation, Policy};
 use crate::mark::slot::{Holder, Moment};
 use crate::mark::{Author, Directory, FileSystem, is_full};
 
@@ -134,6 +135,7 @@ pub fn upkeep(config: &Config) -> Upkeep {
         clock: config.clock,
         deadline: config.http.deadline,
         warnings: Vec::new(),
+        sources: config.sources.clone(),
     }
 }
 
@@ -165,6 +167,7 @@ pub fn settings(
 pub fn policy(upkeep: &Upkeep, settings: &Settings) -> Policy {
     Policy {
         directory: upkeep.state.dir.display().to_string(),
+        invocation: invocation(upkeep, settings.machines),
         layout: settings.layout,
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
@@ -176,6 +179,48 @@ pub fn policy(upkeep: &Upkeep, settings: &Settings) -> Policy {
             .map_or(0, |seconds| seconds.saturating_mul(SECOND)),
         continue_ahead: settings.continue_ahead,
     }
+}
+
+/// How a command is told of the state of `shard` and its layout, whatever the shell's variables are that
+/// it is pasted into. What the configuration file says need not be told.
+#[must_use]
+pub fn invocation(upkeep: &Upkeep, shard: MachineRange) -> Invocation {
+    let directory = upkeep.state.dir.display().to_string();
+    let mut variables = Vec::new();
+    let mut options = vec![
+        format!("--state-dir {}", word(&directory)),
+        format!("--shard-id {shard}"),
+    ];
+    let file = upkeep.sources.file.as_ref();
+    let file = file.map(|file| file.display().to_string());
+    for setting in &upkeep.sources.settings {
+        let told = Some(&setting.origin) == file.as_ref();
+        let Some(key) = keys::named(setting.key).filter(|_| !told && !setting.is_own()) else {
+            continue;
+        };
+        let value = word(&setting.value);
+        match key.name {
+            "profile" => options.push(format!("--profile {value}")),
+            "epoch" => variables.push(format!("{}={value}", key.variable())),
+            name if name.starts_with("layout.") => {
+                variables.push(format!("{}={value}", key.variable()));
+            }
+            _ => {}
+        }
+    }
+    if let Some(file) = file.filter(|file| file != DEFAULT_FILE) {
+        options.push(format!("--config {}", word(&file)));
+    }
+    Invocation { variables, options }
+}
+
+/// `text` as one word of a shell.
+fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:+,@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// This process, writing now.
@@ -208,7 +253,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Clock as ClockSection, Environment, Flags};
+    use crate::config::{Clock as ClockSection, Environment, Flags, Sources};
 
     /// No value is a default.
     fn sample() -> Upkeep {
@@ -227,6 +272,7 @@ mod tests {
             },
             deadline: Duration::from_secs(1),
             warnings: Vec::new(),
+            sources: Sources::default(),
         }
     }
 
@@ -263,6 +309,7 @@ mod tests {
         let settings = settings(&sample(), machines(), Some(until));
         let Policy {
             directory,
+            invocation,
             layout,
             range,
             max_ahead,
@@ -273,6 +320,10 @@ mod tests {
             continue_ahead,
         } = policy(&sample(), &settings);
         assert_eq!(directory, "/somewhere/else");
+        assert_eq!(
+            invocation.options,
+            ["--state-dir /somewhere/else", "--shard-id 4-7"]
+        );
         assert_eq!(layout, Layout::SNOWFLAKE);
         assert_eq!(range, machines());
         // Ticks of a millisecond.
@@ -307,10 +358,68 @@ mod tests {
         let wanted = Upkeep {
             layout: config.layout,
             shard: Some(machines()),
+            sources: config.sources.clone(),
             ..sample()
         };
         assert_eq!(upkeep(&config), wanted);
         assert_ne!(config.layout, Layout::SONYFLAKE);
+    }
+
+    #[test]
+    fn a_command_is_told_the_layout_that_it_would_not_find_by_itself() {
+        let command = |flags: &Flags, variables: &[(&str, &str)]| {
+            let environment = Environment::new(variables.iter().copied());
+            let upkeep = Upkeep::load(flags, &environment).unwrap();
+            invocation(&upkeep, machines()).of("state adopt")
+        };
+        let of = |variables: &[(&str, &str)]| {
+            let flags = Flags {
+                state_dir: Some("/var/lib/a b".to_owned()),
+                ..Flags::default()
+            };
+            command(&flags, variables)
+        };
+        let plain = "shardflake state adopt --state-dir '/var/lib/a b' --shard-id 4-7";
+        assert_eq!(of(&[]), plain);
+        assert_eq!(
+            of(&[
+                ("SHARDFLAKE_PROFILE", "snowflake"),
+                ("SHARDFLAKE_EPOCH", "2025-01-01T00:00:00.250Z"),
+            ]),
+            format!("SHARDFLAKE_EPOCH=2025-01-01T00:00:00.250Z {plain} --profile snowflake")
+        );
+        let bits = [
+            ("TIME_BITS", "40"),
+            ("SEQUENCE_BITS", "7"),
+            ("TICK", "1s 5ms"),
+        ];
+        let bits = bits.map(|(key, value)| (format!("SHARDFLAKE_LAYOUT__{key}"), value));
+        let variables: Vec<_> = bits
+            .iter()
+            .map(|(key, value)| (key.as_str(), *value))
+            .collect();
+        assert_eq!(
+            of(&variables),
+            format!(
+                "SHARDFLAKE_LAYOUT__TIME_BITS=40 SHARDFLAKE_LAYOUT__SEQUENCE_BITS=7 SHARDFLAKE_LAYOUT__TICK='1s 5ms' {plain}"
+            )
+        );
+
+        // What a file says it says to the command as well.
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("it's.toml");
+        let text =
+            "profile = \"snowflake\"\nepoch = \"2025-01-01T00:00:00Z\"\nstate.dir = \"/s\"\n";
+        fs::write(&file, text).unwrap();
+        let flags = Flags {
+            config: Some(file.clone()),
+            ..Flags::default()
+        };
+        let quoted = file.display().to_string().replace('\'', r"'\''");
+        assert_eq!(
+            command(&flags, &[]),
+            format!("shardflake state adopt --state-dir /s --shard-id 4-7 --config '{quoted}'")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::Layout;
 use shardflake::issuer::Settings;
-use shardflake::mark::rules::{Now, Policy, Refused, Verdict, decide};
+use shardflake::mark::rules::{Invocation, Now, Policy, Refused, Verdict, decide};
 use shardflake::mark::slot::{MARK_LEN, SLOT_LEN};
 use shardflake::mark::{Claim, Directory};
 
@@ -102,6 +102,7 @@ fn settings() -> Settings {
 fn policy(directory: &Path, settings: &Settings) -> Policy {
     Policy {
         directory: directory.display().to_string(),
+        invocation: Invocation::default(),
         layout: settings.layout,
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use shardflake::clock::{Clock, SystemClock, boot_id};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::Policy;
+use shardflake::mark::rules::{Invocation, Policy};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Directory};
 
@@ -83,6 +83,7 @@ fn keeper(
 ) -> Keeper<Directory, SystemClock> {
     let policy = Policy {
         directory: directory.to_owned(),
+        invocation: Invocation::default(),
         layout: settings.layout,
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),

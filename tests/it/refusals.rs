@@ -145,6 +145,7 @@ fn an_adopted_copy_serves_above_everything_before() {
     assert!(adopted.status.success(), "{adopted:?}");
     let text = String::from_utf8(adopted.stdout).unwrap();
     assert!(text.contains("/1.mark: IDs begin after"), "{text}");
+    assert!(text.ends_with(", in the layout sonyflake\n"), "{text}");
     let server = home.serve("1");
     assert!(server.id() > before);
 }

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use shardflake::clock::Clock;
 use shardflake::id::{Layout, MachineRange};
 use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings, accepted_until};
-use shardflake::mark::rules::{self, Now, Policy};
+use shardflake::mark::rules::{self, Invocation, Now, Policy};
 use shardflake::mark::slot::{BootId, Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError};
 use tokio::task::JoinSet;
@@ -81,6 +81,7 @@ pub(crate) struct Start<'a> {
 fn policy(settings: &Settings) -> Policy {
     Policy {
         directory: "/state".into(),
+        invocation: Invocation::default(),
         layout: settings.layout,
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),

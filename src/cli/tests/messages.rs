@@ -199,6 +199,7 @@ fn every_refusal_of_a_state_command_says_what_to_do() {
             Error::NothingToAdopt {
                 directory: text("/state"),
                 shard: "1".parse().unwrap(),
+                command: text("shardflake state init --shard-id 1"),
             },
             78,
         ),

@@ -16,7 +16,7 @@ use crate::config::Profile;
 use crate::http::{App, Limits, Listener, bind_tcp, run};
 use crate::id::layout::Layout;
 use crate::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use crate::mark::rules::{Policy, Settlement};
+use crate::mark::rules::{Invocation, Policy, Settlement};
 use crate::mark::slot::{Holder, Moment};
 use crate::mark::{Author, Claim, Directory, MarkError};
 
@@ -64,6 +64,7 @@ impl Shard {
             .unwrap();
         let policy = Policy {
             directory: String::new(),
+            invocation: Invocation::default(),
             layout,
             range: settings.machines,
             max_ahead: layout.ticks(settings.max_ahead),

@@ -31,7 +31,10 @@ fn refusals() -> [Refusal; 9] {
         Refusal::LockHeld {
             holder: "machine ID 1 is in use in /state: stop that process".into(),
         },
-        Refusal::Waiting(Wait::Fresh { left: seconds(6) }),
+        Refusal::Waiting(Wait::Fresh {
+            left: seconds(6),
+            command: "shardflake state init".into(),
+        }),
         Refusal::Unwritable {
             error: "cannot create /state/1.mark: full: free some space".into(),
         },

@@ -35,14 +35,14 @@ pub enum Refused {
     },
     /// Both slots are unreadable.
     #[error(
-        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: restore it, or if the clock was not set back since, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: restore it, or if the clock was not set back since, run `{command}`"
     )]
     Damaged {
         directory: String,
         file: String,
-        range: MachineRange,
         first: SlotError,
         second: SlotError,
+        command: String,
     },
     /// Written by a newer version of the program.
     #[error(
@@ -55,23 +55,23 @@ pub enum Refused {
     },
     /// The file is not the one that was written.
     #[error(
-        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another SHARD_ID; if it is to go on here, run `shardflake state adopt --state-dir {directory} --shard-id {range}`"
+        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another SHARD_ID; if it is to go on here, run `{command}`"
     )]
     Copied {
         directory: String,
         file: String,
-        range: MachineRange,
         written: u64,
         found: u64,
+        command: String,
     },
     /// No mark, and none may be made.
     #[error(
-        "there is no mark for machine ID {missing} in {directory}, and state.create is false: mount the volume that holds it, or run `shardflake state init --state-dir {directory} --shard-id {range}`"
+        "there is no mark for machine ID {missing} in {directory}, and state.create is false: mount the volume that holds it, or run `{command}`"
     )]
     Missing {
         directory: String,
         missing: MachineRange,
-        range: MachineRange,
+        command: String,
     },
 }
 
@@ -85,10 +85,10 @@ pub enum Refused {
 pub enum Wait {
     /// The mark is new: an earlier one may have been lost, so its bound has to pass first.
     #[error(
-        "the mark is new, IDs begin in {} when the clock has passed it (run `shardflake state init` beforehand to spare the first start this)",
+        "the mark is new, IDs begin in {} when the clock has passed it (run `{command}` beforehand to spare the first start this)",
         span(*left)
     )]
-    Fresh { left: Duration },
+    Fresh { left: Duration, command: String },
     /// The wall clock is too far behind the mark.
     #[error(
         "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with `shardflake serve --continue-ahead=UNTIL`",
@@ -164,7 +164,7 @@ impl Wait {
     #[must_use]
     pub const fn left(&self) -> Option<Duration> {
         match self {
-            Self::Fresh { left } | Self::Behind { left, .. } | Self::Stepped { left, .. } => {
+            Self::Fresh { left, .. } | Self::Behind { left, .. } | Self::Stepped { left, .. } => {
                 Some(*left)
             }
             _ => None,

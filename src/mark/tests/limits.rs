@@ -89,6 +89,7 @@ fn a_new_mark_is_waited_for_until_the_clock_is_past_it() {
     let fresh = |left| {
         Verdict::Wait(Wait::Fresh {
             left: Duration::from_millis(left),
+            command: "shardflake state init".into(),
         })
     };
     assert_eq!(after(0, Some(bound)), fresh(6260));
@@ -226,7 +227,8 @@ fn a_doubted_or_unsynchronised_clock_is_told_as_it_is() {
 #[test]
 fn only_waits_that_time_ends_tell_how_long() {
     let left = Duration::from_secs(7);
-    assert_eq!(Wait::Fresh { left }.left(), Some(left));
+    let command = String::new();
+    assert_eq!(Wait::Fresh { left, command }.left(), Some(left));
     assert_eq!(Wait::Stepped { step: left, left }.left(), Some(left));
     assert_eq!(Wait::SteppedFar { step: left }.left(), None);
 }

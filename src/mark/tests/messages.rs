@@ -24,7 +24,7 @@ fn said_of_refused(refused: &Refused) -> Said {
             "/state/1.mark",
             "magic",
             "checksum",
-            "shardflake state adopt --state-dir /state --shard-id 1",
+            "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state adopt --state-dir /state --shard-id 1`",
         ],
         Refused::Newer { .. } => &[
             "/state/1.mark",
@@ -37,20 +37,26 @@ fn said_of_refused(refused: &Refused) -> Said {
             "inode 7",
             "inode 8",
             "another SHARD_ID",
-            "shardflake state adopt --state-dir /state --shard-id 1",
+            "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state adopt --state-dir /state --shard-id 1`",
         ],
         Refused::Missing { .. } => &[
             "machine ID 1",
             "/state",
             "state.create is false",
-            "shardflake state init --state-dir /state --shard-id 1",
+            "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state init --state-dir /state --shard-id 1`",
         ],
     }
 }
 
 fn refusals() -> [Refused; 6] {
     let (directory, file) = (|| "/state".to_owned(), || "1.mark".to_owned());
-    let range = "1".parse().unwrap();
+    let invocation = Invocation {
+        variables: vec!["SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z".to_owned()],
+        options: ["--state-dir /state", "--shard-id 1"]
+            .map(str::to_owned)
+            .into(),
+    };
+    let command = |command| invocation.of(command);
     [
         Refused::Layout {
             directory: directory(),
@@ -66,9 +72,9 @@ fn refusals() -> [Refused; 6] {
         Refused::Damaged {
             directory: directory(),
             file: file(),
-            range,
             first: SlotError::Magic,
             second: SlotError::Checksum,
+            command: command("state adopt"),
         },
         Refused::Newer {
             directory: directory(),
@@ -78,21 +84,21 @@ fn refusals() -> [Refused; 6] {
         Refused::Copied {
             directory: directory(),
             file: file(),
-            range,
             written: 7,
             found: 8,
+            command: command("state adopt"),
         },
         Refused::Missing {
             directory: directory(),
-            missing: range,
-            range,
+            missing: "1".parse().unwrap(),
+            command: command("state init"),
         },
     ]
 }
 
 fn said_of_wait(wait: &Wait) -> Said {
     match wait {
-        Wait::Fresh { .. } => &["6s 250ms", "shardflake state init"],
+        Wait::Fresh { .. } => &["6s 250ms", "`shardflake state init --shard-id 1`"],
         Wait::Behind { .. } => &[
             "2027-01-15T08:00:00",
             "2027-01-15T08:10:00",
@@ -144,6 +150,7 @@ fn waits() -> [Wait; 9] {
     [
         Wait::Fresh {
             left: Duration::from_millis(6250),
+            command: text("shardflake state init --shard-id 1"),
         },
         Wait::Behind {
             clock: text("2027-01-15T08:00:00.000Z"),

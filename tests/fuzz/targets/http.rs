@@ -21,7 +21,7 @@ use shardflake::config::Profile;
 use shardflake::http::{App, Limits, Listener, run as serve};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::{Policy, Settlement};
+use shardflake::mark::rules::{Invocation, Policy, Settlement};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError};
 
@@ -237,6 +237,7 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
     };
     let policy = Policy {
         directory: String::new(),
+        invocation: Invocation::default(),
         layout,
         range: settings.machines,
         max_ahead: layout.ticks(settings.max_ahead),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shardflake::id::{Layout, MachineRange};
-use shardflake::mark::rules::{self, Now, Policy, Verdict, View};
+use shardflake::mark::rules::{self, Invocation, Now, Policy, Verdict, View};
 use shardflake::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
 use shardflake::mark::storage::Identity;
 use shardflake::mark::{Author, Claim, MarkError, survey};
@@ -161,7 +161,7 @@ impl Case {
                     return (Outcome::Refused, settled);
                 }
                 // The first wait of a new mark is waited for.
-                Verdict::Wait(rules::Wait::Fresh { left }) => now.wall += nanos(left),
+                Verdict::Wait(rules::Wait::Fresh { left, .. }) => now.wall += nanos(left),
                 Verdict::Wait(wait) => {
                     assert!(!wait.to_string().is_empty());
                     // Past a new mark's bound the clock may be one that was not accepted that far.
@@ -312,6 +312,7 @@ fn policy(range: MachineRange, input: &mut Input<'_>) -> Policy {
     let told = LAYOUT.tick_at(NOW).map(|now| now + 3000);
     Policy {
         directory: "memory".to_owned(),
+        invocation: Invocation::default(),
         layout: LAYOUT,
         range,
         max_ahead: MAX_AHEAD,
