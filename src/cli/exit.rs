@@ -118,7 +118,7 @@ impl From<&StateError> for Exit {
 impl From<&state::Error> for Exit {
     fn from(error: &state::Error) -> Self {
         match error {
-            state::Error::NoShard
+            state::Error::NoShard(_)
             | state::Error::NothingToAdopt { .. }
             | state::Error::Clock(_) => Self::Config,
             state::Error::Directory(error) => error.into(),

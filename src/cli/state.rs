@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::arguments::{AcceptClock, Init, StateCommand};
 use super::{Exit, Failure, Streams, warn};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Environment, Flags, Upkeep};
+use crate::config::{ConfigError, Environment, Flags, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
 use crate::issuer::{ACCEPT_CLOCK, AcceptError, accepted_until};
@@ -38,10 +38,8 @@ pub enum Error {
     #[error(transparent)]
     Clock(#[from] AcceptError),
     /// `init` and `adopt` are for one shard.
-    #[error(
-        "no shard number is set: set SHARD_ID=1, or --shard-id 1, or [shard] id in the configuration file"
-    )]
-    NoShard,
+    #[error(transparent)]
+    NoShard(Box<ConfigError>),
     /// There is no mark to adopt.
     #[error(
         "there is no mark of machine ID {shard} in {directory} to adopt: check --state-dir and --shard-id, or for a new shard run `{command}`"
@@ -244,7 +242,7 @@ fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure
 
 /// Looked at without locks, so that nothing is made in a directory that is not the one meant.
 fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
-    let shard = upkeep.shard.ok_or(Error::NoShard)?;
+    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
     let directory = upkeep.state.dir.display().to_string();
     let marks = match survey(&Directory::new(&upkeep.state.dir), &directory) {
         Ok((marks, _)) => marks,
@@ -422,7 +420,7 @@ fn accept_clock(
 
 /// Locks the shard as a start does, and says under which rules and at what time.
 fn claim(upkeep: &Upkeep) -> Result<(Claim<Directory>, Policy, Now), Error> {
-    let shard: MachineRange = upkeep.shard.ok_or(Error::NoShard)?;
+    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
     let (directory, _) = state::directory(&upkeep.state)?;
     let policy = state::policy(upkeep, &state::settings(upkeep, shard, None));
     let now = Now {

@@ -99,11 +99,12 @@ impl Upkeep {
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut gathered = gather(flags, environment);
         let sections = gathered.sections(flags, environment);
+        let unset = no_shard(gathered.profile, flags, environment);
         let (settings, problems) = gathered.reader.finish();
         unless(problems, || {
             Ok(Self {
                 layout: sections.layout?,
-                shard: sections.shard?,
+                shard: sections.shard?.ok_or_else(|| Box::new(unset)),
                 state: sections.state?,
                 clock: sections.clock?,
                 deadline: sections.http?.deadline,

@@ -169,8 +169,8 @@ pub struct Flags {
 pub struct Upkeep {
     /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
-    /// The machine IDs, if a shard number is set.
-    pub shard: Option<MachineRange>,
+    /// The machine IDs, or what to say where they are needed, if no shard number is set.
+    pub shard: Result<MachineRange, Box<ConfigError>>,
     /// `[state]`.
     pub state: State,
     /// `[clock]`.

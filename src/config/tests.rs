@@ -365,14 +365,10 @@ fn a_file_that_cannot_be_read_is_the_only_problem() {
 fn upkeep_works_without_a_shard_number() {
     let upkeep = |variables| Upkeep::load(&Flags::default(), &environment(variables));
     let without = upkeep(&[]).unwrap();
-    assert_eq!(
-        (without.shard, without.deadline),
-        (None, Duration::from_millis(250))
-    );
-    assert_eq!(
-        upkeep(&[("SHARD_ID", "4")]).unwrap().shard,
-        Some(shard("4"))
-    );
+    assert_eq!(without.deadline, Duration::from_millis(250));
+    let unset = without.shard.unwrap_err();
+    assert!(matches!(*unset, ConfigError::NoShard { .. }), "{unset}");
+    assert_eq!(upkeep(&[("SHARD_ID", "4")]).unwrap().shard, Ok(shard("4")));
     assert!(upkeep(&[("SHARD_ID", "")]).is_err());
 }
 

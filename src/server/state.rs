@@ -130,7 +130,7 @@ fn to_be_named_in(path: &Path) -> Vec<&Path> {
 pub fn upkeep(config: &Config) -> Upkeep {
     Upkeep {
         layout: config.layout,
-        shard: Some(config.shard),
+        shard: Ok(config.shard),
         state: config.state.clone(),
         clock: config.clock,
         deadline: config.http.deadline,
@@ -259,7 +259,7 @@ mod tests {
     fn sample() -> Upkeep {
         Upkeep {
             layout: Layout::SNOWFLAKE,
-            shard: None,
+            shard: Ok(MachineRange::new(9, 9).unwrap()),
             state: State {
                 dir: "/somewhere/else".into(),
                 window: Duration::from_secs(3),
@@ -357,7 +357,7 @@ mod tests {
         let config = Config::load(&Flags::default(), &environment).unwrap();
         let wanted = Upkeep {
             layout: config.layout,
-            shard: Some(machines()),
+            shard: Ok(machines()),
             sources: config.sources.clone(),
             ..sample()
         };

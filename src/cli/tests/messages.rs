@@ -5,6 +5,7 @@ use std::io;
 
 use super::*;
 use crate::cli::state::Error;
+use crate::config::ConfigError;
 use crate::http::{Address, BindError};
 use crate::issuer::AcceptError;
 use crate::mark::MarkError;
@@ -180,10 +181,27 @@ fn said_of_command(error: &Error) -> &'static str {
         Error::Directory(_) => "/state…mount the volume",
         Error::Mark(_) => "machine ID 1…stop that process",
         Error::Clock(_) => "\"tomorrow\"…run `shardflake state accept-clock` again",
-        Error::NoShard => "no shard number is set…SHARD_ID=1",
+        Error::NoShard(_) => "no shard number is set…WORKER_ID=1…--shard-id 1…/etc/s.toml",
         Error::NothingToAdopt { .. } => "machine ID 1…/state…--state-dir…shardflake state init",
         Error::Ahead { .. } => "ID 7…2099…2026…check that profile, epoch and layout",
         Error::Past { .. } => "2001…2026…name a moment to come",
+    }
+}
+
+#[test]
+fn a_state_command_without_a_number_names_the_variables_of_the_profile() {
+    for (profile, example) in [
+        ("sonyflake", "set SHARD_ID=1 in the environment"),
+        ("snowflake", "set WORKER_ID=1 in the environment"),
+        ("snowflake-node", "set MACHINE_ID=1 in the environment"),
+        ("snowflake-dc", "set DATACENTER_ID=0 and MACHINE_ID=1 in"),
+    ] {
+        for command in ["init", "adopt"] {
+            let line = ["state", command, "--profile", profile, "--state-dir", "/s"];
+            let answer = ask(&line);
+            assert_eq!(answer.code, 78, "{}", answer.err);
+            check(&answer.err, example);
+        }
     }
 }
 
@@ -194,7 +212,14 @@ fn every_refusal_of_a_state_command_says_what_to_do() {
         (StateError::Missing(text("/state")).into(), 78),
         (held().into(), 75),
         (AcceptError::Text(text("tomorrow")).into(), 78),
-        (Error::NoShard, 78),
+        (
+            Error::NoShard(Box::new(ConfigError::NoShard {
+                example: text("WORKER_ID=1"),
+                file: "/etc/s.toml".into(),
+                hint: String::new(),
+            })),
+            78,
+        ),
         (
             Error::NothingToAdopt {
                 directory: text("/state"),

@@ -84,7 +84,7 @@ fn check(flags: &Flags, environment: &Environment, scratch: &Path) {
         (upkeep.layout, upkeep.shard, &upkeep.state, upkeep.clock),
         (
             config.layout,
-            Some(config.shard),
+            Ok(config.shard),
             &config.state,
             config.clock
         )
