@@ -42,7 +42,7 @@ pub enum Refusal {
     WindowUsedUp { reason: String },
     /// Every ID up to the deadline is taken.
     #[error(
-        "all IDs of the next {} are taken: come back in {}, or add shards (a range such as SHARD_ID=16-31 multiplies the rate)",
+        "all IDs of the next {} are taken: come back in {}, or own a range of machine IDs (such as 16-31) for a higher rate",
         span(*deadline), span(*left)
     )]
     Saturated { deadline: Duration, left: Duration },

@@ -36,7 +36,7 @@ use crate::id::range::MachineRange;
 pub enum MarkError {
     /// Another process owns one of the machine IDs.
     #[error(
-        "machine ID {range} is in use in {directory} ({holder}): stop that process, or choose another SHARD_ID"
+        "machine ID {range} is in use in {directory} ({holder}): stop that process, or choose another machine ID"
     )]
     Held {
         directory: String,

@@ -318,7 +318,7 @@ pub(crate) fn crowd(_: &Setting) -> Outcome {
         let pid = format!("pid {}", owner.pid());
         assert!(log.contains(&pid), "{log}");
         assert!(
-            log.contains("stop that process, or choose another SHARD_ID"),
+            log.contains("stop that process, or choose another machine ID"),
             "{log}"
         );
     }

@@ -18,7 +18,7 @@ fn an_overlapping_range_exits_75_and_quotes_the_holder() {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(
-            text.contains("stop that process, or choose another SHARD_ID"),
+            text.contains("stop that process, or choose another machine ID"),
             "{text}"
         );
     }

@@ -176,6 +176,12 @@ next_start() {
   [ -z "$(written)" ]
 }
 
+@test "no number at boot: the variables of the profile are said" {
+  SHARDFLAKE_PROFILE=snowflake-dc number
+  [ "$status" -eq 1 ]
+  [[ $output == *"environment.DATACENTER_ID=N environment.MACHINE_ID=N then: lxc restart NAME"* ]]
+}
+
 @test "no number, but somebody asks: the service says it" {
   process 40 systemctl systemctl start shardflake
   number

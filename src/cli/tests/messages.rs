@@ -34,7 +34,7 @@ fn said(error: &ServerError) -> (&'static str, &'static str) {
         ServerError::State(error) => said_of_state(error),
         ServerError::Start(_) => (
             "machine ID … is in use in …",
-            "stop that process, or choose another SHARD_ID",
+            "stop that process, or choose another machine ID",
         ),
         ServerError::Finish(_) => ("", "free some space…nothing will repeat"),
         ServerError::Bind(error) => said_of_bind(error),

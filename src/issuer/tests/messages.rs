@@ -15,7 +15,14 @@ fn said(refusal: &Refusal) -> (&'static [&'static str], u64) {
             4,
         ),
         Refusal::WindowUsedUp { .. } => (&["window of the mark is used up", "free some space"], 1),
-        Refusal::Saturated { .. } => (&["next 250ms", "in 1s 1ms", "SHARD_ID=16-31"], 2),
+        Refusal::Saturated { .. } => (
+            &[
+                "next 250ms",
+                "in 1s 1ms",
+                "own a range of machine IDs (such as 16-31)",
+            ],
+            2,
+        ),
         Refusal::TimeFieldOver { .. } => (
             &["ended at 2188-11-16", "more time bits or a later epoch"],
             3600,

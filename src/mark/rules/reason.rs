@@ -55,7 +55,7 @@ pub enum Refused {
     },
     /// The file is not the one that was written.
     #[error(
-        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another SHARD_ID; if it is to go on here, run `{command}`"
+        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another machine ID; if it is to go on here, run `{command}`"
     )]
     Copied {
         directory: String,
@@ -91,7 +91,7 @@ pub enum Wait {
     Fresh { left: Duration, command: String },
     /// The wall clock is too far behind the mark.
     #[error(
-        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another SHARD_ID, or start with `shardflake serve --continue-ahead=UNTIL`",
+        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another machine ID, or start with `shardflake serve --continue-ahead=UNTIL`",
         span(*left), span(*behind), span(*limit)
     )]
     Behind {

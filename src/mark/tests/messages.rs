@@ -36,7 +36,7 @@ fn said_of_refused(refused: &Refused) -> Said {
             "/state/1.mark",
             "inode 7",
             "inode 8",
-            "another SHARD_ID",
+            "another machine ID",
             "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state adopt --state-dir /state --shard-id 1`",
         ],
         Refused::Missing { .. } => &[
@@ -105,7 +105,7 @@ fn said_of_wait(wait: &Wait) -> Said {
             "10m",
             "5s",
             "9m 55s",
-            "SHARD_ID",
+            "another machine ID",
             "`shardflake serve --continue-ahead=UNTIL`",
         ],
         Wait::BeforeEpoch { .. } => &["1990-01-01", "2014-09-01", "set the clock right", "`epoch`"],
@@ -195,7 +195,7 @@ fn said_of_error(error: &MarkError) -> Said {
             "/state",
             "pid 7",
             "stop that process",
-            "another SHARD_ID",
+            "another machine ID",
         ],
         MarkError::Busy { .. } => &["/state", "try again in a moment"],
         MarkError::Name { .. } => &[
