@@ -120,9 +120,7 @@ fn pair(
     let machines = (1 << bits) - 1;
     let datacenter =
         value::integer(&datacenter.into(), &(0..=datacenters)).map_err(refuse(upper))?;
-    let range = machine
-        .parse::<MachineRange>()
-        .and_then(|range| range.below(machines))
+    let range = MachineRange::parse_below(machine, machines)
         .map_err(|error: RangeError| refuse(lower)(ValueError::Shard(error)))?;
     let whole = |machine: u32| datacenter << bits | u64::from(machine);
     let (first, last) = (whole(range.first()), whole(range.last()));

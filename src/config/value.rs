@@ -51,7 +51,7 @@ fn is_number(text: &str) -> bool {
 
 pub(super) fn shard(kind: &ValueKind, layout: &Layout) -> Read<MachineRange> {
     let text = digits(kind).unwrap_or_else(|| seen(kind));
-    Ok(text.parse::<MachineRange>()?.fit(layout)?)
+    Ok(MachineRange::parse_below(&text, layout.max_machine())?)
 }
 
 pub(super) fn duration(kind: &ValueKind, range: &RangeInclusive<Duration>) -> Read<Duration> {

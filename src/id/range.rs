@@ -41,7 +41,7 @@ pub enum RangeError {
     #[error("shard number {value} does not fit this layout; use 0 to {max}")]
     TooLarge {
         /// The number that was asked for.
-        value: u32,
+        value: String,
         /// The largest that fits.
         max: u32,
     },
@@ -105,14 +105,22 @@ impl MachineRange {
         self.below(layout.max_machine())
     }
 
-    /// Checks that the range ends at `max` or before.
+    /// Reads a range that ends at `max` or before.
     ///
     /// # Errors
-    /// [`RangeError::TooLarge`] if it does not.
-    pub fn below(self, max: u32) -> Result<Self, RangeError> {
+    /// [`RangeError`] if the text is none, or ends above.
+    pub fn parse_below(text: &str, max: u32) -> Result<Self, RangeError> {
+        match text.parse::<Self>() {
+            // Where the limit is known, that is the one to name.
+            Err(RangeError::Huge(value)) => Err(RangeError::TooLarge { value, max }),
+            read => read?.below(max),
+        }
+    }
+
+    fn below(self, max: u32) -> Result<Self, RangeError> {
         if self.last > max {
             return Err(RangeError::TooLarge {
-                value: self.last,
+                value: self.last.to_string(),
                 max,
             });
         }
@@ -198,7 +206,7 @@ mod tests {
         assert_eq!(
             range.fit(&Layout::SONYFLAKE),
             Err(RangeError::TooLarge {
-                value: 65_536,
+                value: "65536".to_owned(),
                 max: 65_535
             })
         );
@@ -206,6 +214,12 @@ mod tests {
             let error = huge.parse::<MachineRange>().unwrap_err();
             assert_eq!(error, RangeError::Huge(huge.to_owned()));
             assert!(error.to_string().contains("use 0 to 65535"), "{error}");
+        }
+        for (max, limit) in [(1023, "use 0 to 1023"), (31, "use 0 to 31")] {
+            for text in ["99999999999", "1024", "3-4294967296"] {
+                let error = MachineRange::parse_below(text, max).unwrap_err();
+                assert!(error.to_string().ends_with(limit), "{error}");
+            }
         }
         let all: MachineRange = "0-65535".parse().unwrap();
         assert_eq!(all.fit(&Layout::SONYFLAKE), Ok(all));

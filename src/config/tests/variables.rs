@@ -59,6 +59,30 @@ fn a_bare_port_listens_on_all_addresses_unless_addresses_are_named() {
 }
 
 #[test]
+fn a_number_of_too_many_digits_is_told_the_limit_of_its_profile() {
+    let huge = "99999999999";
+    for (profile, variables, limit) in [
+        ("sonyflake", &[("SHARD_ID", huge)][..], "use 0 to 65535"),
+        ("snowflake", &[("WORKER_ID", huge)], "use 0 to 1023"),
+        ("snowflake-node", &[("MACHINE_ID", huge)], "use 0 to 1023"),
+        (
+            "snowflake-dc",
+            &[("DATACENTER_ID", "1"), ("MACHINE_ID", huge)],
+            "use 0 to 31",
+        ),
+        (
+            "snowflake-dc",
+            &[("DATACENTER_ID", huge), ("MACHINE_ID", "1")],
+            "0 to 31",
+        ),
+    ] {
+        let mut variables = variables.to_vec();
+        variables.push(("SHARDFLAKE_PROFILE", profile));
+        problem(&variables, &[limit]);
+    }
+}
+
+#[test]
 fn addresses_without_a_port_get_the_bare_one_or_the_profiles() {
     let listen = |listen: &str, variables: &[(&str, &str)], profile: &str| {
         let file = format!("[shard]\nid = 1\n[http]\nlisten = {listen}");
