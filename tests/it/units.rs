@@ -34,7 +34,13 @@ fn both_services_are_protected_alike() {
         "ExecStart",
     ];
     let one = without(one, &keys);
-    let keys = ["Description", "Environment", "EnvironmentFile", "ExecStart"];
+    let keys = [
+        "Description",
+        "Environment",
+        "PassEnvironment",
+        "EnvironmentFile",
+        "ExecStart",
+    ];
     let several = without(settings("shardflake@.service"), &keys);
     assert_eq!(one, several);
 }
@@ -48,7 +54,16 @@ fn the_installation_asks_with_the_variables_that_the_unit_passes_on() {
         .iter()
         .find_map(|line| line.strip_prefix("PassEnvironment="));
     let names: Vec<_> = passed.unwrap().split(' ').collect();
-    assert!(names.contains(&"SHARD_ID"));
+    for bare in [
+        "SHARD_ID",
+        "WORKER_ID",
+        "POD_NAME",
+        "MACHINE_ID",
+        "DATACENTER_ID",
+        "WORKERS",
+    ] {
+        assert!(names.contains(&bare), "{bare}");
+    }
     let asked = format!("variables '{}'", names.join(r"\|"));
     assert!(script.contains(&asked), "{asked}");
 }

@@ -82,12 +82,7 @@ fn check(flags: &Flags, environment: &Environment, scratch: &Path) {
     let upkeep = upkeep.expect("it needs less than a server does");
     assert_eq!(
         (upkeep.layout, upkeep.shard, &upkeep.state, upkeep.clock),
-        (
-            config.layout,
-            Ok(config.shard),
-            &config.state,
-            config.clock
-        )
+        (config.layout, Ok(config.shard), &config.state, config.clock)
     );
     let calculation = calculation.expect("it needs less than a server does");
     assert_eq!(calculation.layout, config.layout);
