@@ -13,12 +13,14 @@
 use std::io;
 use std::panic::{self, UnwindSafe};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::state;
 use crate::config::ConfigErrors;
 use crate::mark::MarkError;
 use crate::server::ServerError;
 use crate::server::state::StateError;
+use crate::timestamp::span;
 
 /// How a run ended, as in `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,22 @@ pub enum Failure {
         /// What the system says.
         source: io::Error,
     },
+    /// A server is there, and takes no connection.
+    #[error(
+        "the queue of connections at {address} is full, and its server accepts none: look at its log, or restart it"
+    )]
+    Crowded {
+        /// Where it listens.
+        address: String,
+    },
+    /// A server took the connection, and says nothing.
+    #[error("the server at {address} did not answer within {}: look at its log, or restart it", span(*patience))]
+    Silent {
+        /// Where it listens.
+        address: String,
+        /// How long it had.
+        patience: Duration,
+    },
     /// Reading or writing a stream failed.
     #[error("input or output failed: {0}; check where the output goes")]
     Io(#[from] io::Error),
@@ -86,7 +104,9 @@ impl From<&Failure> for Exit {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Usage(_) => Self::Usage,
-            Failure::Unreachable { .. } => Self::Unavailable,
+            Failure::Unreachable { .. } | Failure::Crowded { .. } | Failure::Silent { .. } => {
+                Self::Unavailable
+            }
             Failure::Config(_) => Self::Config,
             Failure::State(error) => Self::from(error),
             Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Ok,

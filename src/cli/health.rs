@@ -1,13 +1,13 @@
 //! `health`: asks the server of this configuration whether it may issue, for supervisors without a
 //! shell or an HTTP client.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::exit::{Exit, Failure};
 use crate::config::{Config, ConfigErrors, Environment, Flags, Listen};
+use crate::http::connect_unix;
 
 /// How long the server may take for each step.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,10 +21,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let address = address(flags, environment)?;
-    let answer = ask(&address).map_err(|source| Failure::Unreachable {
-        address: address.to_string(),
-        source,
-    })?;
+    let answer = ask(&address, PATIENCE)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     writeln!(out, "{}", body.trim_end())?;
     let well = head.split(' ').nth(1) == Some("200");
@@ -53,21 +50,45 @@ fn address(flags: &Flags, environment: &Environment) -> Result<Listen, ConfigErr
     )
 }
 
-fn ask(address: &Listen) -> io::Result<String> {
-    match address {
-        Listen::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(&reachable(*address), PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream)
+/// What the server at `address` answers, if each step takes no longer than `patience`.
+fn ask(address: &Listen, patience: Duration) -> Result<String, Failure> {
+    let name = || address.to_string();
+    let unreachable = |source| Failure::Unreachable {
+        address: name(),
+        source,
+    };
+    let answer = match address {
+        Listen::Tcp(tcp) => {
+            let stream = TcpStream::connect_timeout(&reachable(*tcp), patience);
+            let limited = stream.and_then(|stream| {
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                Ok(stream)
+            });
+            exchange(limited.map_err(unreachable)?)
         }
         Listen::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream)
+            let stream = match connect_unix(path) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(Failure::Crowded { address: name() });
+                }
+                stream => stream,
+            };
+            let limited = stream.and_then(|stream| {
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                Ok(stream)
+            });
+            exchange(limited.map_err(unreachable)?)
         }
-    }
+    };
+    answer.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => Failure::Silent {
+            address: name(),
+            patience,
+        },
+        _ => unreachable(error),
+    })
 }
 
 fn exchange(mut stream: impl Read + Write) -> io::Result<String> {
@@ -91,6 +112,10 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use nix::sys::socket::{Backlog, listen};
+
     use super::*;
 
     #[test]
@@ -107,6 +132,39 @@ mod tests {
         let seventh = Some("127.0.0.1:7007");
         assert_eq!(of("127.0.0.1:7000+N", Some("7")).as_deref(), seventh);
         assert_eq!(of("nowhere", None), None);
+    }
+
+    #[test]
+    fn a_server_that_does_not_get_on_is_told_from_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.sock");
+        let patience = Duration::from_millis(20);
+        let ask = || {
+            let failure = ask(&Listen::Unix(path.clone()), patience).unwrap_err();
+            assert_eq!(Exit::from(&failure), Exit::Unavailable);
+            failure.to_string()
+        };
+        assert!(ask().contains("no server answers at "));
+        // Its queue takes this connection, and nobody accepts it.
+        let listener = UnixListener::bind(&path).unwrap();
+        let silent = ask();
+        assert!(silent.contains("did not answer within 20ms"), "{silent}");
+        listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = connect_unix(&path) {
+            queue.push(stream);
+            assert!(queue.len() < 1000, "the queue is never full");
+        }
+        let full = ask();
+        assert!(
+            full.contains("the queue") && full.contains("is full"),
+            "{full}"
+        );
+
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Listen::Tcp(tcp.local_addr().unwrap());
+        let silent = super::ask(&address, patience).unwrap_err().to_string();
+        assert!(silent.contains("did not answer within 20ms"), "{silent}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::Listener;
@@ -168,6 +171,20 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+/// Connects to a Unix socket without a wait: [`ErrorKind::WouldBlock`] says that somebody listens there
+/// and has a full queue of connections to accept. The connection blocks, as others do.
+///
+/// # Errors
+/// What the system says.
+pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 /// Removes a socket file that nobody answers on.
 fn clear(path: &Path) -> Result<(), BindError> {
     let failed = |error| BindError::new(Address::Unix(path.to_owned()), error);
@@ -179,8 +196,11 @@ fn clear(path: &Path) -> Result<(), BindError> {
     if !file_type.is_socket() {
         return Err(BindError::NotASocket(path.to_owned()));
     }
-    match UnixStream::connect(path) {
+    match connect_unix(path) {
         Ok(_) => Err(BindError::InUse(Address::Unix(path.to_owned()))),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(BindError::InUse(Address::Unix(path.to_owned())))
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
@@ -191,6 +211,7 @@ fn clear(path: &Path) -> Result<(), BindError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::{Backlog, listen};
 
     #[tokio::test]
     async fn a_taken_port_is_named_and_told_from_other_errors() {
@@ -221,6 +242,26 @@ mod tests {
         let both = bind_tcp(all("[::]", 0), false).unwrap();
         let error = bind_tcp(all("0.0.0.0", port(&both)), false).unwrap_err();
         assert!(matches!(error, BindError::InUse(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_whose_queue_is_full_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.sock");
+        let crowded = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        listen(&crowded, Backlog::new(0).unwrap()).unwrap();
+        let mut queue = Vec::new();
+        let refused = loop {
+            match connect_unix(&path) {
+                Ok(stream) => queue.push(stream),
+                Err(error) => break error,
+            }
+            assert!(queue.len() < 100, "the queue is never full");
+        };
+        assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+        let error = bind_unix(&path).unwrap_err();
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
+        assert!(path.exists());
     }
 
     #[tokio::test]

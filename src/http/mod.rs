@@ -26,7 +26,7 @@ use crate::config::Profile;
 use crate::issuer::SystemIssuer;
 use crate::metrics;
 
-pub use bind::{Address, BindError, SocketFile, bind_tcp, bind_unix};
+pub use bind::{Address, BindError, SocketFile, bind_tcp, bind_unix, connect_unix};
 pub use listener::{Listener, run};
 
 /// What one client, and all clients together, may ask of the server.
