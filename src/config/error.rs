@@ -193,7 +193,7 @@ pub enum ValueError {
     #[error("{0} is neither true nor false; write one of the two")]
     Boolean(String),
     /// Not an RFC 3339 time in UTC.
-    #[error("{0} is not a time; write RFC 3339 in UTC, such as 2025-01-01T00:00:00Z")]
+    #[error("{0} is not a time from 1970 on; write RFC 3339 in UTC, such as 2025-01-01T00:00:00Z")]
     Time(String),
     /// An epoch with a part below the millisecond, or too late.
     #[error(

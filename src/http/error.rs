@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
+use hyper::header::{ACCEPT, HeaderMap};
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use super::endpoint::MOST;
@@ -18,11 +19,11 @@ use crate::issuer::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(
-        "no such route; there are /generate, /id, /ids/{{count}}, /ranges/{{count}}, /decode/{{id}}, /bounds, /health, /livez, /readyz and /metrics"
+        "{path:?} is no route; there are /generate, /id, /ids/{{count}}, /ranges/{{count}}, /decode/{{id}}, /bounds, /health, /livez, /readyz and /metrics"
     )]
-    NotFound,
-    #[error("this route has no such method; use one of {allow}")]
-    Method { allow: &'static str },
+    NotFound { path: String },
+    #[error("{method} is no method of this route; use one of {allow}")]
+    Method { method: String, allow: &'static str },
     #[error(transparent)]
     Query(#[from] QueryError),
     #[error(transparent)]
@@ -38,15 +39,15 @@ pub(super) enum Error {
     )]
     TooManyBulk { limit: usize },
     #[error(
-        "no form that the Accept header names can be had; accept application/json, text/plain or application/octet-stream"
+        "no form that the Accept header names ({seen:?}) can be had; accept application/json, text/plain or application/octet-stream"
     )]
-    NotAcceptable,
+    NotAcceptable { seen: String },
     #[error(
         "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for JSON, or for ?encoding=hex"
     )]
     EndUnseen,
-    #[error("the request body has more than {limit} bytes; send none, no route reads it")]
-    BodyTooLarge { limit: usize },
+    #[error("the request body has {}more than {limit} bytes; send none, no route reads it", told(*.length))]
+    BodyTooLarge { length: Option<u64>, limit: usize },
     #[error("the request body did not come within {}; send it whole, or none", crate::timestamp::span(*.limit))]
     BodyTimeout { limit: Duration },
     #[error("the request body is malformed or was cut off; send it whole, or none")]
@@ -73,6 +74,30 @@ impl Error {
         }
     }
 
+    pub(super) fn not_found(path: &str) -> Self {
+        Self::NotFound {
+            path: shorten(path),
+        }
+    }
+
+    pub(super) fn method(method: &Method, allow: &'static str) -> Self {
+        Self::Method {
+            method: shorten(method.as_str()),
+            allow,
+        }
+    }
+
+    /// Whose `headers` accept nothing that there is.
+    pub(super) fn not_acceptable(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(ACCEPT).iter();
+        let values: Vec<_> = values
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        Self::NotAcceptable {
+            seen: shorten(&values.join(", ")),
+        }
+    }
+
     const fn status(&self) -> StatusCode {
         match self {
             Self::Query(_)
@@ -82,9 +107,9 @@ impl Error {
             | Self::Span(_)
             | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::TooManyBulk { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
@@ -95,13 +120,13 @@ impl Error {
     /// A word for programs, in snake case.
     fn code(&self) -> &'static str {
         match self {
-            Self::NotFound => "not_found",
+            Self::NotFound { .. } => "not_found",
             Self::Method { .. } => "method_not_allowed",
             Self::Query(_) | Self::Span(_) => "bad_query",
             Self::Count { .. } => "bad_count",
             Self::TooManyBulk { .. } => "too_many_bulk_replies",
             Self::Id(_) | Self::Fields(_) => "bad_id",
-            Self::NotAcceptable => "not_acceptable",
+            Self::NotAcceptable { .. } => "not_acceptable",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
             Self::BodyBroken => "bad_body",
@@ -138,13 +163,18 @@ impl Error {
     pub(super) fn finish(&self, answer: Answer) -> Answer {
         let answer = answer.status(self.status());
         match self {
-            Self::Method { allow } => answer.allow(allow),
+            Self::Method { allow, .. } => answer.allow(allow),
             Self::TooManyBulk { .. } | Self::Stuck => answer.retry_after(1),
             Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
             _ if self.leaves_unread() => answer.close(),
             _ => answer,
         }
     }
+}
+
+/// The length of a body, before the limit that it is above.
+fn told(length: Option<u64>) -> String {
+    length.map_or_else(String::new, |length| format!("{length} bytes, "))
 }
 
 /// `duration` rounded up to seconds, at least one: the header knows no less.
@@ -163,17 +193,21 @@ mod tests {
         const README: &str = include_str!("../../README.md");
         let limit = Duration::from_secs(1);
         for error in [
-            Error::NotFound,
-            Error::Method { allow: "GET" },
+            Error::not_found("/x"),
+            Error::method(&Method::PUT, "GET"),
             Error::Query(QueryError::Repeated("format")),
             Error::Id(Encoding::Decimal.decode("x").unwrap_err()),
             Error::count("x"),
             Error::TooManyBulk { limit: 4 },
-            Error::NotAcceptable,
-            Error::BodyTooLarge { limit: 1 },
+            Error::not_acceptable(&HeaderMap::new()),
+            Error::BodyTooLarge {
+                length: None,
+                limit: 1,
+            },
             Error::BodyTimeout { limit },
             Error::BodyBroken,
             Error::EndUnseen,
+            Error::Stuck,
         ] {
             let (status, code) = (error.status().as_u16(), error.code());
             let row = format!("\n| {status} | `{code}` | ");

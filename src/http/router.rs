@@ -144,7 +144,7 @@ async fn respond(
         Route::Livez => Ok(endpoint::livez(app)),
         Route::Readyz => Ok(endpoint::readyz(app)),
         Route::Metrics => Ok(endpoint::metrics(app)),
-        Route::Other => Err(Error::NotFound),
+        Route::Other => Err(Error::not_found(parts.uri.path())),
     }
 }
 
@@ -157,15 +157,17 @@ fn check_method(route: Route, method: &Method) -> Result<(), Error> {
     match *method {
         Method::GET | Method::HEAD => Ok(()),
         Method::POST if post => Ok(()),
-        _ => Err(Error::Method { allow }),
+        _ => Err(Error::method(method, allow)),
     }
 }
 
 /// Reads a body that nobody wants, so that the next request can follow it.
 async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
     let limit = limits.body_bytes;
-    let too_large = || Error::BodyTooLarge { limit };
-    if body.size_hint().lower() > limit as u64 {
+    // Known from the head, or not at all.
+    let length = body.size_hint().exact();
+    let too_large = || Error::BodyTooLarge { length, limit };
+    if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
     let read = async {
@@ -217,7 +219,7 @@ mod tests {
             (Route::Health, Method::POST, "GET, HEAD"),
             (Route::Decode, Method::OPTIONS, "GET, HEAD"),
         ] {
-            let Err(Error::Method { allow }) = check_method(route, &method) else {
+            let Err(Error::Method { allow, .. }) = check_method(route, &method) else {
                 panic!("{method} is allowed");
             };
             assert_eq!(allow, expected);

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
 
-use crate::config::value::rfc3339;
+use crate::config::value::{rfc3339, show_time};
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{Format, QueryError, shorten};
@@ -23,7 +23,7 @@ pub(in crate::http) fn bounds(app: &App, query: Option<&str>) -> Result<Answer, 
             "to" => ("to", &mut to),
             _ => return Err(unknown(key).into()),
         };
-        if place.replace(time(name, text)?).is_some() {
+        if place.replace(time(app, name, text)?).is_some() {
             return Err(QueryError::Repeated(name).into());
         }
     }
@@ -45,12 +45,15 @@ fn unknown(key: &str) -> QueryError {
     }
 }
 
-/// Clients may write a colon as `%3A`.
-fn time(key: &'static str, text: &str) -> Result<SystemTime, QueryError> {
+/// Clients may write a colon as `%3A`. Times before 1970 are none that can be read.
+fn time(app: &App, key: &'static str, text: &str) -> Result<SystemTime, QueryError> {
     let text = percent_decode_str(text).decode_utf8_lossy();
     rfc3339(&text).map_err(|_| QueryError::Value {
         key,
         value: shorten(&text),
-        known: "RFC 3339 in UTC, such as 2025-01-01T00:00:00Z".to_owned(),
+        known: format!(
+            "RFC 3339 in UTC, from the epoch, {}, on",
+            show_time(app.issuer().layout().epoch_ms())
+        ),
     })
 }

@@ -57,7 +57,7 @@ pub(in crate::http) async fn ids(
     let format = query
         .format
         .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
-        .ok_or(Error::NotAcceptable)?;
+        .ok_or_else(|| Error::not_acceptable(&request.headers))?;
     let shape = Shape::Ids(format, query.encoding);
     answer(app, activity, count, shape, request).await
 }

@@ -35,7 +35,7 @@ impl Wanted {
         let format = query
             .format
             .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
-            .ok_or(Error::NotAcceptable)?;
+            .ok_or_else(|| Error::not_acceptable(&request.headers))?;
         Ok(Self {
             json,
             format,

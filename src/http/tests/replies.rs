@@ -101,6 +101,52 @@ fn errors_say_what_to_do() {
 }
 
 #[test]
+fn errors_say_what_was_seen() {
+    let server = server();
+    let long = format!("/{}", "x".repeat(500));
+    for (method, target, headers, parts) in [
+        ("GET", "/nothing", "", &["\"/nothing\" is no route"][..]),
+        ("GET", &long, "", &["xxx\" is no route"]),
+        ("DELETE", "/generate", "", &["DELETE is no method"]),
+        ("TRY-ME", "/health", "", &["TRY-ME is no method"]),
+        (
+            "GET",
+            "/id",
+            "accept: text/html\r\naccept: image/\tpé\r\n",
+            &[r#"names ("text/html, image/\tpé") can"#],
+        ),
+        (
+            "GET",
+            "/ids/2",
+            "accept: image/png\r\n",
+            &["names (\"image/png\") can"],
+        ),
+        (
+            "POST",
+            "/id",
+            "content-length: 9999\r\n",
+            &["has 9999 bytes, more than 4096 bytes"],
+        ),
+        (
+            "GET",
+            "/bounds?from=1969-01-01T00:00:00Z&to=2025-01-01T00:00:00Z",
+            "",
+            &[
+                "from is \"1969-01-01T00:00:00Z\"",
+                "from the epoch, 2014-09-01T00:00:00Z, on",
+            ],
+        ),
+    ] {
+        let reply = server.ask(method, target, headers).json();
+        let error = reply["error"].as_str().unwrap();
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        assert!(error.len() < 300, "{error}");
+    }
+}
+
+#[test]
 fn head_has_no_body_and_takes_no_id() {
     let server = server();
     let before = server.issuer().stats().ids_issued.total();
