@@ -94,7 +94,7 @@ fn check_histogram(samples: &BTreeMap<String, f64>, family: &str) {
 #[test]
 fn a_strict_parser_reads_what_http_counts() {
     let http = Http::default();
-    for (status, micros) in [(200, 40), (200, 70), (400, 3_000_000), (599, 0)] {
+    for (status, micros) in [(200, 40), (200, 70), (505, 3_000_000), (599, 0)] {
         http.answered(Route::Decode, status, micros * 1000);
     }
     http.refused("saturated");
@@ -113,7 +113,7 @@ fn a_strict_parser_reads_what_http_counts() {
         ),
         (
             "http_requests_total",
-            "{route=\"decode\",code=\"400\"}",
+            "{route=\"decode\",code=\"505\"}",
             1.0,
         ),
         (
