@@ -163,7 +163,7 @@ pub struct Init {
 /// Flags of `state accept-clock`.
 #[derive(Debug, Clone, Args)]
 pub struct AcceptClock {
-    /// Believe clocks up to this time (RFC 3339)
+    /// Believe clocks up to this time (RFC 3339), ten years on at most
     #[arg(long, value_name = "TIME", value_parser = rfc3339)]
     pub until: SystemTime,
     /// What to print.

@@ -143,7 +143,9 @@ impl From<&state::Error> for Exit {
             | state::Error::Clock(_) => Self::Config,
             state::Error::Directory(error) => error.into(),
             state::Error::Mark(error) => error.into(),
-            state::Error::Past { .. } | state::Error::Ahead { .. } => Self::Usage,
+            state::Error::Past { .. }
+            | state::Error::TooFar { .. }
+            | state::Error::Ahead { .. } => Self::Usage,
         }
     }
 }

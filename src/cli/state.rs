@@ -24,6 +24,9 @@ use crate::timestamp::{rfc3339, rfc3339_nanos};
 /// What `accept-clock` writes before the file has its name.
 const TEMPORARY: &str = "accept-clock.new";
 
+/// The longest that an operator's word may hold: ten years.
+const TRUST_MS: i64 = (10 * 365 + 3) * 24 * 3600 * 1000;
+
 /// Why a state command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -61,6 +64,16 @@ pub enum Error {
         id: u64,
         /// What it says that its time is.
         time: String,
+        /// What the clock reads.
+        clock: String,
+    },
+    /// The moment for `accept-clock` is too far on.
+    #[error(
+        "--until {until} is more than 10 years after the clock's {clock}, and no clock up to then would be doubted: name a moment by which the clock is right without doubt, such as tomorrow"
+    )]
+    TooFar {
+        /// The moment.
+        until: String,
         /// What the clock reads.
         clock: String,
     },
@@ -377,6 +390,13 @@ fn accept_clock(
     let now = SystemClock.realtime() / 1_000_000;
     if moment < now {
         return Err(Error::Past {
+            until: text,
+            clock: rfc3339(now),
+        }
+        .into());
+    }
+    if moment - now > TRUST_MS {
+        return Err(Error::TooFar {
             until: text,
             clock: rfc3339(now),
         }

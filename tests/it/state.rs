@@ -4,8 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use shardflake::clock::{Clock, SystemClock};
+use shardflake::timestamp::rfc3339_nanos;
 
 use crate::server::Home;
+
+fn tomorrow() -> String {
+    rfc3339_nanos(SystemClock.realtime() + 24 * 3600 * 1_000_000_000)
+}
 
 #[test]
 fn nothing_is_adopted_under_another_epoch() {
@@ -45,9 +50,16 @@ fn a_clock_is_accepted_for_the_time_to_come_alone() {
     let text = String::from_utf8(past.stderr).unwrap();
     assert!(text.contains("--until 2020-01-01T00:00:00"), "{text}");
     assert!(!home.state().join("accept-clock").exists());
-    assert!(until("2150-01-01T00:00:00Z").status.success());
+    // A word for ever would be one that there is no clock to doubt.
+    let far = until("2150-01-01T00:00:00Z");
+    assert_eq!(far.status.code(), Some(64), "{far:?}");
+    let text = String::from_utf8(far.stderr).unwrap();
+    assert!(text.contains("more than 10 years"), "{text}");
+    assert!(!home.state().join("accept-clock").exists());
+    let tomorrow = tomorrow();
+    assert!(until(&tomorrow).status.success());
     let word = fs::read_to_string(home.state().join("accept-clock")).unwrap();
-    assert!(word.starts_with("2150-01-01T00:00:00"), "{word}");
+    assert_eq!(word.trim_end(), tomorrow);
 }
 
 #[test]
@@ -59,7 +71,7 @@ fn accepting_the_clock_writes_through_no_link() {
     for name in ["accept-clock.new", "accept-clock"] {
         symlink(&victim, home.state().join(name)).unwrap();
     }
-    let accepted = home.run(&["state", "accept-clock", "--until", "2150-01-01T00:00:00Z"]);
+    let accepted = home.run(&["state", "accept-clock", "--until", &tomorrow()]);
     assert!(accepted.status.success(), "{accepted:?}");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs");
     assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);

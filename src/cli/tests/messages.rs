@@ -184,6 +184,7 @@ fn said_of_command(error: &Error) -> &'static str {
         Error::NoShard(_) => "no shard number is set…WORKER_ID=1…--shard-id 1…/etc/s.toml",
         Error::NothingToAdopt { .. } => "machine ID 1…/state…--state-dir…shardflake state init",
         Error::Ahead { .. } => "ID 7…2099…2026…check that profile, epoch and layout",
+        Error::TooFar { .. } => "2150…10 years…2026…name a moment",
         Error::Past { .. } => "2001…2026…name a moment to come",
     }
 }
@@ -254,4 +255,11 @@ fn every_refusal_of_a_state_command_says_what_to_do() {
         &waits.to_string(),
         "1day 1h…more than a day…state accept-clock",
     );
+        (
+            Error::TooFar {
+                until: text("2150"),
+                clock: text("2026"),
+            },
+            64,
+        ),
 }
