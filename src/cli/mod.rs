@@ -14,13 +14,16 @@ mod table;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::UNIX_EPOCH;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Calculation, Config, Environment, Flags};
 use crate::logging;
 use crate::server;
+use crate::timestamp::{nanos, rfc3339_nanos};
 use arguments::{Arguments, Command, Serve};
 pub use exit::{Exit, Failure};
 
@@ -146,16 +149,32 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
         continue_ahead: options.continue_ahead,
         ..flags
     };
-    let config = match Config::load(&flags, environment) {
+    let mut config = match Config::load(&flags, environment) {
         Ok(config) => config,
         // For whoever looks there by priority or by MESSAGE_ID.
         Err(errors) if logging::fatal(&errors.0) => return Ok(Exit::Config),
         Err(errors) => return Err(errors.into()),
     };
+    let now = SystemClock.realtime();
+    config.warnings.extend(continues_in_vain(&config, now));
     let environment = environment.clone();
     // It has said why, in the log.
     let result = server::run(config, Box::new(move || Config::load(&flags, &environment)));
     Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
+}
+
+/// What to warn of if `--continue-ahead` names a moment that is over at `now`.
+fn continues_in_vain(config: &Config, now: i64) -> Option<String> {
+    let until = config.continue_ahead?;
+    let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let until = nanos(since);
+    (until <= now).then(|| {
+        format!(
+            "--continue-ahead={} is past, the clock reads {}, so it lets nothing be issued ahead: name a moment after the mark's bound, or leave it out",
+            rfc3339_nanos(until),
+            rfc3339_nanos(now)
+        )
+    })
 }
 
 fn calculation(

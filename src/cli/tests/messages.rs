@@ -207,6 +207,24 @@ fn a_state_command_without_a_number_names_the_variables_of_the_profile() {
 }
 
 #[test]
+fn going_on_ahead_until_the_past_is_warned_of() {
+    let told = |until: Option<u64>, now: i64| {
+        let until = until.map(std::time::Duration::from_secs);
+        let flags = Flags {
+            continue_ahead: until.map(|until| std::time::UNIX_EPOCH + until),
+            ..Flags::default()
+        };
+        let environment = Environment::new([("SHARD_ID", "1"), ("HOME", "/home/u")]);
+        let config = Config::load(&flags, &environment).unwrap();
+        continues_in_vain(&config, now * 1_000_000_000)
+    };
+    assert_eq!(told(None, 1_800_000_000), None);
+    assert_eq!(told(Some(1_800_000_001), 1_800_000_000), None);
+    let warning = told(Some(1_700_000_000), 1_800_000_000).unwrap();
+    check(&warning, "2023-11-14…is past…2027-01-15…leave it out");
+}
+
+#[test]
 fn every_refusal_of_a_state_command_says_what_to_do() {
     let text = |text: &str| text.to_owned();
     for (error, code) in [
@@ -238,6 +256,13 @@ fn every_refusal_of_a_state_command_says_what_to_do() {
             64,
         ),
         (
+            Error::TooFar {
+                until: text("2150"),
+                clock: text("2026"),
+            },
+            64,
+        ),
+        (
             Error::Past {
                 until: text("2001"),
                 clock: text("2026"),
@@ -255,11 +280,4 @@ fn every_refusal_of_a_state_command_says_what_to_do() {
         &waits.to_string(),
         "1day 1h…more than a day…state accept-clock",
     );
-        (
-            Error::TooFar {
-                until: text("2150"),
-                clock: text("2026"),
-            },
-            64,
-        ),
 }
