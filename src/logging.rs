@@ -11,7 +11,7 @@ use systemd_journal_logger::JournalLog;
 
 use crate::clock::{Clock, Step, SystemClock};
 use crate::id::range::MachineRange;
-use crate::issuer::Event;
+use crate::issuer::{Event, LOCK_PATIENCE};
 use crate::timestamp::{rfc3339_nanos, span};
 
 /// What a record is about. The number never changes once released.
@@ -159,7 +159,11 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             (Level::Warn, Kind::ClockStepped, text)
         }
         Event::Waiting(wait) => (Level::Warn, Kind::Waiting, format!("waiting: {wait}")),
-        Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
+        Event::LockHeld(holder) => (
+            Level::Warn,
+            Kind::Waiting,
+            format!("waiting, for {} at most: {holder}", span(LOCK_PATIENCE)),
+        ),
         Event::AcceptUnread(error) => (Level::Warn, Kind::StateWarning, error.to_string()),
         Event::MarkCreated(bound) => (
             Level::Info,
@@ -182,10 +186,13 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             Kind::MarkRecovered,
             "the mark can be written again".to_owned(),
         ),
-        Event::TimeFieldEnding(left) => (
+        Event::TimeFieldEnding { left, end } => (
             Level::Warn,
             Kind::TimeFieldEnding,
-            format!("the time field of the layout ends in {}", span(*left)),
+            format!(
+                "the time field of the layout ends in {}, at {end}, and no ID can be issued then: plan a layout with more time bits or a later epoch, with new consumers of the IDs",
+                span(*left)
+            ),
         ),
         Event::Closed(bound) => (
             Level::Info,
@@ -248,7 +255,11 @@ mod tests {
                 Level::Warn,
                 "accept-clock",
             ),
-            (Event::LockHeld("held".into()), Level::Warn, "held"),
+            (
+                Event::LockHeld("held".into()),
+                Level::Warn,
+                "for 10s at most: held",
+            ),
             (
                 Event::AcceptUnread(AcceptError::Text("x".into())),
                 Level::Warn,
@@ -263,7 +274,14 @@ mod tests {
                 "no space",
             ),
             (Event::MarkRecovered, Level::Info, "again"),
-            (Event::TimeFieldEnding(second), Level::Warn, "ends in 1s"),
+            (
+                Event::TimeFieldEnding {
+                    left: second,
+                    end: "2189-01-01".into(),
+                },
+                Level::Warn,
+                "ends in 1s, at 2189-01-01",
+            ),
             (Event::Closed(9), Level::Info, "bound 9"),
         ] {
             let (seen, _, text) = describe(&event);

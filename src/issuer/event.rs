@@ -29,7 +29,12 @@ pub enum Event {
     /// The mark can be written again.
     MarkRecovered,
     /// The time field has less than a year left.
-    TimeFieldEnding(Duration),
+    TimeFieldEnding {
+        /// How long it lasts yet.
+        left: Duration,
+        /// When it ends, as RFC 3339.
+        end: String,
+    },
     /// The exact mark was written, with its bound.
     Closed(u64),
 }

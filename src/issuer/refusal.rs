@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Issuer;
+use super::keeper::LOCK_PATIENCE;
 use crate::clock::Clock;
 use crate::mark::rules::Wait;
 use crate::timestamp::{rfc3339, span};
@@ -19,7 +20,7 @@ pub enum Refusal {
     #[error("the shard is starting: try again in a second")]
     Starting,
     /// Somebody else has the locks.
-    #[error("{holder}; waiting for it to end")]
+    #[error("{holder}; waiting for it to end, for {} at most", span(LOCK_PATIENCE))]
     LockHeld { holder: String },
     /// The start rules wait.
     #[error(transparent)]
@@ -119,11 +120,15 @@ impl<C: Clock> Issuer<C> {
     }
 
     pub(super) fn time_field_over(&self) -> Refusal {
+        Refusal::TimeFieldOver {
+            end: self.end_of_time_field(),
+        }
+    }
+
+    pub(super) fn end_of_time_field(&self) -> String {
         let layout = self.layout();
         let end = layout.unix_ms(layout.max_tick() + 1);
-        Refusal::TimeFieldOver {
-            end: rfc3339(i64::try_from(end).unwrap_or(i64::MAX)),
-        }
+        rfc3339(i64::try_from(end).unwrap_or(i64::MAX))
     }
 }
 

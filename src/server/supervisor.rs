@@ -105,13 +105,15 @@ impl Supervisor {
 
     /// Waits for open requests, at most `patience`; a second signal ends the wait.
     pub(super) async fn drain(&mut self, serving: JoinHandle<()>, patience: Duration) {
-        let text = tokio::select! {
+        let why = tokio::select! {
             _ = serving => return,
-            () = sleep(patience) => "gave up on connections that were still open after http.drain",
-            _ = self.terminate.recv() => "told to stop again: not waiting for open connections",
-            _ = self.interrupt.recv() => "told to stop again: not waiting for open connections",
+            () = sleep(patience) => format!("after {} (http.drain)", span(patience)),
+            _ = self.terminate.recv() => "as told to stop again".to_owned(),
+            _ = self.interrupt.recv() => "as told to stop again".to_owned(),
         };
-        logging::record(Level::Warn, Kind::Stopping, text);
+        let open = self.app.connections();
+        let text = format!("giving up on connections that are still open, {open} of them, {why}");
+        logging::record(Level::Warn, Kind::Stopping, &text);
     }
 
     /// Tells the service manager how the shard stands, if that has changed.

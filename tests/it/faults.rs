@@ -89,11 +89,11 @@ fn connections_that_take_every_open_file_leave_the_mark_its_own() {
     assert_eq!(server.stop(), 0);
 }
 
-#[test]
-fn a_second_signal_does_not_wait_for_slow_clients() {
+/// A server that is told to stop while a client is half through a request, and what it says then.
+fn stopped_under_a_slow_client(drain: &str, signals: usize) -> String {
     let home = Home::with_mark("1");
     let mut command = home.command("1");
-    command.env("SHARDFLAKE_HTTP__DRAIN", "5min");
+    command.env("SHARDFLAKE_HTTP__DRAIN", drain);
     let mut server = Server::start(command, home.address());
     server.await_serving();
     // Half a request keeps its connection open.
@@ -109,14 +109,22 @@ fn a_second_signal_does_not_wait_for_slow_clients() {
             .body
             .contains("shardflake_http_connections 2")
     });
-    server.signal(Signal::SIGTERM);
-    server.await_line("stopping");
-    server.signal(Signal::SIGTERM);
+    for _ in 0..signals {
+        server.signal(Signal::SIGTERM);
+        server.await_line("stopping");
+    }
     assert_eq!(server.wait(), 0, "{:#?}", server.log);
-    assert!(
-        server
-            .log
-            .iter()
-            .any(|line| line.contains("told to stop again"))
-    );
+    server.await_line("giving up on connections that are still open")
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_slow_clients() {
+    let told = stopped_under_a_slow_client("5min", 2);
+    assert!(told.contains(", as told to stop again"), "{told}");
+}
+
+#[test]
+fn a_server_says_how_long_it_has_waited_for_slow_clients() {
+    let told = stopped_under_a_slow_client("10ms", 1);
+    assert!(told.contains(" of them, after 10ms (http.drain)"), "{told}");
 }

@@ -129,7 +129,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let left = issuer.span(issuer.layout().max_tick().saturating_sub(now));
         if left < YEAR && !self.warned_of_end {
             self.warned_of_end = true;
-            self.issuer.tell(&Event::TimeFieldEnding(left));
+            let end = self.issuer.end_of_time_field();
+            self.issuer.tell(&Event::TimeFieldEnding { left, end });
         }
     }
 }

@@ -179,7 +179,7 @@ async fn the_end_of_the_time_field_is_told_of_a_year_before_and_once() {
     assert_eq!(shard.wall_tick(), last - year);
     let told = |shard: &Shard| {
         let ending = |event: &Event| match event {
-            Event::TimeFieldEnding(left) => Some(*left),
+            Event::TimeFieldEnding { left, .. } => Some(*left),
             _ => None,
         };
         shard.told().iter().filter_map(ending).collect::<Vec<_>>()

@@ -194,7 +194,7 @@ async fn the_end_of_the_time_field_is_an_error_for_ever() {
     shard.pass(Duration::from_secs(7)).await;
     let told = shard.told();
     assert!(
-        matches!(told.last(), Some(Event::TimeFieldEnding(_))),
+        matches!(told.last(), Some(Event::TimeFieldEnding { .. })),
         "{told:?}"
     );
     let mut last = shard.issuer.now_or_later().await.unwrap();
