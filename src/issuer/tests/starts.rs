@@ -105,8 +105,8 @@ async fn a_held_lock_is_waited_for_ten_seconds() {
     third.issuer.stop();
 }
 
-/// A shard on a mark that says `bound`, written when the clock stood as it stands now: in the boot
-/// `boot_id`, `later` nanoseconds from now.
+/// A shard on a mark that says `bound`, written when the clock stood as it stands now, at the
+/// beginning of a tick: in the boot `boot_id`, `later` nanoseconds from now.
 async fn shard_of_mark(
     state: &Path,
     bound: impl Fn(u64) -> u64,
@@ -115,6 +115,9 @@ async fn shard_of_mark(
 ) -> Shard {
     let before = Shard::serving(state).await;
     let clock = before.clock.clone();
+    let tick = 10 * SECOND / 1000;
+    let left = tick - clock.realtime() % tick;
+    advance(Duration::from_nanos(left.unsigned_abs())).await;
     let wall_tick = before.wall_tick();
     before.stop().unwrap();
     let written = Moment {
@@ -141,6 +144,18 @@ async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
         // What is followed at a start is where the shard begins, not a step of its clock.
         let counted = shard.issuer.stats().steps_forward.total();
         assert_eq!(counted, u64::from(!served), "{step}");
+    }
+}
+
+/// As for the mark's own moment, a second's difference is no step.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_bound_is_measured_from_when_it_is_more_than_a_second_on() {
+    for (ticks, served) in [(99, false), (100, true)] {
+        let state = tempfile::tempdir().unwrap();
+        let mut shard = shard_of_mark(state.path(), |now| now + ticks, BOOT_ID, 0).await;
+        shard.clock.step(2 * SECOND);
+        shard.settle();
+        assert_eq!(shard.ask().await.is_ok(), served, "{ticks}");
     }
 }
 
