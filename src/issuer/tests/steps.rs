@@ -183,6 +183,28 @@ async fn what_an_operator_said_of_the_clock_does_not_outlive_its_file() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_word_of_an_operator_that_cannot_be_read_is_told_once_for_each_that_it_is() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    // In doubt it looks again and again.
+    shard.clock.step(3600 * SECOND);
+    let file = state.path().join(ACCEPT_CLOCK);
+    for (word, told) in [
+        ("tomorrow", 1),
+        ("tomorrow", 1),
+        ("soon", 2),
+        ("2020-01-01T00:00:00Z", 2),
+        ("soon", 3),
+    ] {
+        fs::write(&file, word).unwrap();
+        shard.pass(ms(2500)).await;
+        let unread = |event: &Event| matches!(event, Event::AcceptUnread(_));
+        let count = shard.told().into_iter().filter(unread).count();
+        assert_eq!(count, told, "{word}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_time_field_is_an_error_for_ever() {
     let state = tempfile::tempdir().unwrap();
     let layout = Layout::SONYFLAKE;
