@@ -44,6 +44,14 @@ async fn what_was_not_used_while_ahead_is_not_made_up_for() {
         );
         last = next;
     }
+    // The tick that stood is over, so the next one has begun; the one after has not.
+    let (stood, began) = (last.tick, Instant::now());
+    for (wait, ticks) in [(ms(0), 1), (ms(12), 2)] {
+        while last.tick < stood + ticks {
+            last = shard.issuer.now_or_later().await.unwrap();
+        }
+        assert_eq!(began.elapsed(), wait, "{ticks}");
+    }
     let (issued, _) = shard.saturate(Duration::from_millis(100)).await;
     assert!(issued.len() < RATE / 10 + 3 * 256, "{}", issued.len());
 }
