@@ -55,8 +55,9 @@ pub(crate) fn many_failures(_: &Setting) -> Outcome {
             let inject = format!("inject={call}:error={error}:when=5..10");
             let (server, trace) = traced(&home, &[&inject], true);
             let received = recovers(&home, server, trace, advice);
-            let text = &received.texts["window_used_up"];
-            assert!(text.contains(advice), "{text}");
+            // On a slow machine some are told that the disk is slow, before or after.
+            let told = received.texts.iter().any(|text| text.contains(advice));
+            assert!(told, "{:?}", received.texts);
             refused += received.refused["window_used_up"];
         }
     }

@@ -1,6 +1,6 @@
 //! Clients that ask for IDs as fast as they get them, and look at every one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -41,8 +41,8 @@ pub(crate) struct Received {
     pub(crate) ids: Vec<u64>,
     /// Refusals by their code.
     pub(crate) refused: BTreeMap<String, u64>,
-    /// One whole refusal of each code.
-    pub(crate) texts: BTreeMap<String, String>,
+    /// The whole refusals, each text once.
+    pub(crate) texts: BTreeSet<String>,
     /// How often the mark was looked at right after a receipt.
     pub(crate) looks: u64,
     faults: Vec<String>,
@@ -124,8 +124,8 @@ impl Received {
         let code = body.split_once(r#""code":""#);
         let code = code.and_then(|(_, rest)| rest.split('"').next());
         let code = code.unwrap_or("none").to_owned();
-        *self.refused.entry(code.clone()).or_default() += 1;
-        self.texts.insert(code, body.to_owned());
+        *self.refused.entry(code).or_default() += 1;
+        self.texts.insert(body.to_owned());
     }
 }
 
