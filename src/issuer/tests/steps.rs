@@ -57,6 +57,24 @@ async fn what_was_not_used_while_ahead_is_not_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tick_that_was_over_when_the_clock_was_set_back_is_followed_by_the_next_at_once() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    // Far from the beginning of the run, from which logical time rises more slowly.
+    shard.pass(Duration::from_secs(30)).await;
+    let last = shard.ask().await.unwrap();
+    shard.pass(Duration::from_secs(1)).await;
+    shard.clock.step(-3 * SECOND);
+    shard.settle();
+    let began = Instant::now();
+    let mut next = last;
+    while next.tick == last.tick {
+        next = shard.issuer.now_or_later().await.unwrap();
+    }
+    assert_eq!((next.tick, began.elapsed()), (last.tick + 1, ms(0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_large_step_back_is_refused_until_the_lead_is_allowed() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
