@@ -3,7 +3,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::exit::{Exit, Failure};
 use crate::config::{Config, ConfigErrors, Environment, Flags, Listen};
@@ -60,27 +64,14 @@ fn ask(address: &Listen, patience: Duration) -> Result<String, Failure> {
     let answer = match address {
         Listen::Tcp(tcp) => {
             let stream = TcpStream::connect_timeout(&reachable(*tcp), patience);
-            let limited = stream.and_then(|stream| {
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
-                Ok(stream)
-            });
-            exchange(limited.map_err(unreachable)?)
+            exchange(stream.map_err(unreachable)?, patience)
         }
-        Listen::Unix(path) => {
-            let stream = match connect_unix(path) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return Err(Failure::Crowded { address: name() });
-                }
-                stream => stream,
-            };
-            let limited = stream.and_then(|stream| {
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
-                Ok(stream)
-            });
-            exchange(limited.map_err(unreachable)?)
-        }
+        Listen::Unix(path) => match connect_unix(path) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(Failure::Crowded { address: name() });
+            }
+            stream => exchange(stream.map_err(unreachable)?, patience),
+        },
     };
     answer.map_err(|error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => Failure::Silent {
@@ -91,7 +82,10 @@ fn ask(address: &Listen, patience: Duration) -> Result<String, Failure> {
     })
 }
 
-fn exchange(mut stream: impl Read + Write) -> io::Result<String> {
+fn exchange(mut stream: impl Read + Write + AsFd, patience: Duration) -> io::Result<String> {
+    let limit = TimeVal::microseconds(i64::try_from(patience.as_micros()).unwrap_or(i64::MAX));
+    setsockopt(&stream, sockopt::ReceiveTimeout, &limit)?;
+    setsockopt(&stream, sockopt::SendTimeout, &limit)?;
     stream.write_all(
         b"GET /health HTTP/1.1\r\nhost: localhost\r\naccept: text/plain\r\nconnection: close\r\n\r\n",
     )?;

@@ -15,7 +15,6 @@ use super::layers::Layer;
 use super::profile::Profile;
 
 /// Where the configuration lies unless `--config` names another file.
-/// The file that is read without `--config`.
 pub const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
 
 /// The variable that some expect beside `--config`.

@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use nix::errno::Errno;
-
 use super::MarkError;
 use super::record::{Author, Record};
 use super::rules::{Other, Seen, Settlement, View, mark_name};
-use super::slot::{MARK_LEN, SLOT_LEN, Slot, SlotError, offset};
+use super::slot::{MARK_LEN, offset};
 use super::storage::{File, Storage};
+use super::survey::{MARK_SUFFIX, range_of, read_slot, seen};
 use crate::id::range::MachineRange;
 
 /// The lock file: one byte for each machine ID, and one for the directory.
 const LOCK: &str = "lock";
 /// Behind every machine ID, whatever the layout.
 const DIRECTORY_BYTE: u64 = 1 << 32;
-const MARK_SUFFIX: &str = ".mark";
 const TEMPORARY_SUFFIX: &str = ".mark.new";
 
 /// Machine IDs that this process owns, for as long as the claim lives.
@@ -425,75 +423,6 @@ impl<S: Storage> Claim<S> {
             ),
         }
     }
-}
-
-/// Reads all marks of a directory, without locks: what a running shard writes may be half done.
-/// The second list holds the names of files that are called marks and cannot be one.
-///
-/// # Errors
-/// [`MarkError::Io`] if the directory or a mark cannot be read.
-pub fn survey<S: Storage>(
-    storage: &S,
-    directory: &str,
-) -> Result<(Vec<Seen>, Vec<String>), MarkError> {
-    let failed = |name: &str, error| MarkError::io("read", directory, name, error);
-    let names = storage.names().map_err(|error| failed(".", error))?;
-    let (mut marks, mut strangers) = (Vec::new(), Vec::new());
-    for name in names {
-        let Some(stem) = name.strip_suffix(MARK_SUFFIX) else {
-            continue;
-        };
-        let Some(range) = range_of(stem) else {
-            strangers.push(name);
-            continue;
-        };
-        let file = storage
-            .open_to_read(&name)
-            .map_err(|error| failed(&name, error))?;
-        // A start may have settled it away meanwhile.
-        if let Some(file) = file {
-            marks.push(seen(range, &file).map_err(|error| failed(&name, error))?);
-        }
-    }
-    marks.sort_by_key(|seen| seen.range);
-    Ok((marks, strangers))
-}
-
-fn seen<F: File>(range: MachineRange, file: &F) -> io::Result<Seen> {
-    let slots = [read_slot(file, 0)?.1, read_slot(file, 1)?.1];
-    if let [Err(SlotError::Unreadable(errno)), Err(_)]
-    | [Err(_), Err(SlotError::Unreadable(errno))] = slots
-    {
-        // The mark is not damaged for good as long as the device may give it back.
-        return Err(errno.into());
-    }
-    Ok(Seen {
-        range,
-        slots,
-        identity: file.identity()?,
-    })
-}
-
-/// A slot's bytes and what they say. What the device cannot give back is a bad slot: the other one
-/// bounds what was issued, and writing this one anew mends most devices.
-fn read_slot<F: File>(file: &F, index: usize) -> io::Result<(Vec<u8>, Result<Slot, SlotError>)> {
-    let mut bytes = vec![0; SLOT_LEN];
-    let slot = match file.read_at(&mut bytes, offset(index)) {
-        Ok(read) => Slot::decode(&bytes[..read]),
-        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            Some(errno @ (Errno::EIO | Errno::ENODATA | Errno::EILSEQ | Errno::EBADMSG)) => {
-                Err(SlotError::Unreadable(errno))
-            }
-            _ => return Err(error),
-        },
-    };
-    Ok((bytes, slot))
-}
-
-/// The range that a mark's name tells, if it is written as this program writes it.
-fn range_of(stem: &str) -> Option<MachineRange> {
-    let range: MachineRange = stem.parse().ok()?;
-    (range.to_string() == stem).then_some(range)
 }
 
 /// The ranges of `all` that overlap `range`, and those that overlap one of these, and so on.

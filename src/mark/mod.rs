@@ -15,14 +15,16 @@ mod record;
 pub mod rules;
 pub mod slot;
 pub mod storage;
+mod survey;
 
 use std::io;
 
 use nix::errno::Errno;
 
-pub use claim::{Claim, survey};
+pub use claim::Claim;
 pub use directory::{Directory, FileSystem};
 pub use record::{Author, Record};
+pub use survey::survey;
 
 use crate::id::range::MachineRange;
 

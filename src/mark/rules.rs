@@ -13,7 +13,7 @@ use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::timestamp::{nanos, rfc3339, rfc3339_nanos};
 
-pub use reason::{Refused, Wait};
+pub use reason::{Invocation, Refused, Wait};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A mark that is older than this was not in use, or the clock is wrong.
@@ -50,26 +50,6 @@ pub struct Other {
     pub range: MachineRange,
     /// The layout of their IDs.
     pub layout: Layout,
-}
-
-/// How an operator calls the program so that it finds the shard's state in its layout.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Invocation {
-    /// Assignments before the program's name, for what has no option.
-    pub variables: Vec<String>,
-    /// Options with their values.
-    pub options: Vec<String>,
-}
-
-impl Invocation {
-    /// The line for a shell that runs `command`.
-    #[must_use]
-    pub fn of(&self, command: &str) -> String {
-        let before = self.variables.iter().map(String::as_str);
-        let after = self.options.iter().map(String::as_str);
-        let words: Vec<_> = before.chain(["shardflake", command]).chain(after).collect();
-        words.join(" ")
-    }
 }
 
 /// What a start is to follow.

@@ -42,6 +42,13 @@ pub(crate) struct Effects {
     pub(crate) lies: u64,
 }
 
+impl Effects {
+    /// Calls that failed.
+    pub(crate) const fn failures(&self) -> u64 {
+        self.reads + self.writes + self.flushes + self.full
+    }
+}
+
 /// What lies on a volume.
 #[derive(Clone)]
 pub(crate) struct Volume {

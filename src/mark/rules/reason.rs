@@ -6,6 +6,26 @@ use crate::id::range::MachineRange;
 use crate::mark::slot::SlotError;
 use crate::timestamp::span;
 
+/// How an operator calls the program so that it finds the shard's state in its layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Invocation {
+    /// Assignments before the program's name, for what has no option.
+    pub variables: Vec<String>,
+    /// Options with their values.
+    pub options: Vec<String>,
+}
+
+impl Invocation {
+    /// The line for a shell that runs `command`.
+    #[must_use]
+    pub fn of(&self, command: &str) -> String {
+        let before = self.variables.iter().map(String::as_str);
+        let after = self.options.iter().map(String::as_str);
+        let words: Vec<_> = before.chain(["shardflake", command]).chain(after).collect();
+        words.join(" ")
+    }
+}
+
 /// Why a start needs an operator (exit code 78).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

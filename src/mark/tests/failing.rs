@@ -192,13 +192,18 @@ fn claim(state: &Path) -> (Claim<Faulty>, Arc<Mutex<Disk>>) {
     (claim, storage.disk)
 }
 
-/// A record at its start, over a faulty disk whose calls are counted from here on.
-pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
-    let (mut claim, disk) = claim(state);
+/// Settles the marks for shard 1.
+fn settle(claim: &mut Claim<Faulty>) {
     let policy = policy("1");
     claim
         .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
         .unwrap();
+}
+
+/// A record at its start, over a faulty disk whose calls are counted from here on.
+pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
+    let (mut claim, disk) = claim(state);
+    settle(&mut claim);
     let record = claim.into_record(author()).unwrap();
     disk.lock().unwrap().count_from_here(fail);
     (record, disk)
@@ -306,10 +311,7 @@ fn a_settlement_keeps_what_it_finds_before_it_raises_it() {
     // As a settlement that was killed half-way leaves them.
     fs::rename(other.path().join("1-2.mark"), state.path().join("1-2.mark")).unwrap();
     let (mut claim, disk) = claim(state.path());
-    let policy = policy("1");
-    claim
-        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
-        .unwrap();
+    settle(&mut claim);
     assert_eq!(marks(state.path()), ["1.mark", "2.mark"]);
     let calls = disk.lock().unwrap().calls.join(" ");
     assert!(calls.ends_with("w0 w1 f w0 f w1 f"), "{calls}");
@@ -353,10 +355,7 @@ fn names_are_flushed_before_old_ones_go_and_after() {
     let state = tempfile::tempdir().unwrap();
     leave(state.path(), "1-2", tick(NOW));
     let (mut claim, disk) = claim(state.path());
-    let policy = policy("1");
-    claim
-        .settle(&author(), |view| settlement(view, &policy, &now(NOW)))
-        .unwrap();
+    settle(&mut claim);
     assert_eq!(marks(state.path()), ["1.mark", "2.mark"]);
     assert_eq!(disk.lock().unwrap().names_flushed, 2);
 }

@@ -95,16 +95,7 @@ impl World {
             .into_iter()
             .any(happened),
             // The exact mark was not written.
-            MarkError::Io { .. } => {
-                let Effects {
-                    reads,
-                    writes,
-                    flushes,
-                    full,
-                    ..
-                } = self.volume.volume().effects;
-                reads + writes + flushes + full > 0
-            }
+            MarkError::Io { .. } => self.volume.volume().effects.failures() > 0,
             _ => false,
         }
     }
