@@ -11,7 +11,7 @@ use systemd_journal_logger::JournalLog;
 
 use crate::clock::{Clock, Step, SystemClock};
 use crate::id::range::MachineRange;
-use crate::issuer::{Event, LOCK_PATIENCE};
+use crate::issuer::Event;
 use crate::timestamp::{rfc3339_nanos, span};
 
 /// What a record is about. The number never changes once released.
@@ -159,11 +159,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             (Level::Warn, Kind::ClockStepped, text)
         }
         Event::Waiting(wait) => (Level::Warn, Kind::Waiting, format!("waiting: {wait}")),
-        Event::LockHeld(holder) => (
-            Level::Warn,
-            Kind::Waiting,
-            format!("waiting, for {} at most: {holder}", span(LOCK_PATIENCE)),
-        ),
+        Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
         Event::AcceptUnread(error) => (Level::Warn, Kind::StateWarning, error.to_string()),
         Event::MarkCreated(bound) => (
             Level::Info,
@@ -255,11 +251,7 @@ mod tests {
                 Level::Warn,
                 "accept-clock",
             ),
-            (
-                Event::LockHeld("held".into()),
-                Level::Warn,
-                "for 10s at most: held",
-            ),
+            (Event::LockHeld("held".into()), Level::Warn, "held"),
             (
                 Event::AcceptUnread(AcceptError::Text("x".into())),
                 Level::Warn,

@@ -22,7 +22,7 @@ use crate::timestamp::nanos;
 pub use clock::{ACCEPT_CLOCK, AcceptError, accepted_until};
 
 /// How long a lock that somebody else holds is waited for.
-pub const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries for a lock.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
 /// Between two tries to write after a failure.

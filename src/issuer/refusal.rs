@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Issuer;
-use super::keeper::LOCK_PATIENCE;
 use crate::clock::Clock;
 use crate::mark::rules::Wait;
 use crate::timestamp::{rfc3339, span};
@@ -20,7 +19,7 @@ pub enum Refusal {
     #[error("the shard is starting: try again in a second")]
     Starting,
     /// Somebody else has the locks.
-    #[error("{holder}; waiting for it to end, for {} at most", span(LOCK_PATIENCE))]
+    #[error("{holder}; waiting for it to end")]
     LockHeld { holder: String },
     /// The start rules wait.
     #[error(transparent)]

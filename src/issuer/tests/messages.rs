@@ -7,13 +7,7 @@ use super::*;
 fn said(refusal: &Refusal) -> (&'static [&'static str], u64) {
     match refusal {
         Refusal::Starting => (&["starting", "try again in a second"], 1),
-        Refusal::LockHeld { .. } => (
-            &[
-                "machine ID 1 is in use",
-                "waiting for it to end, for 10s at most",
-            ],
-            1,
-        ),
+        Refusal::LockHeld { .. } => (&["machine ID 1 is in use", "waiting for it to end"], 1),
         Refusal::Waiting(_) => (&["is new", "6s", "shardflake state init"], 6),
         Refusal::Unwritable { .. } => (&["cannot be used", "free some space"], 1),
         Refusal::ClockAhead { .. } => (
