@@ -171,6 +171,19 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             Kind::MarkChanged,
             "split or merged marks for this shard's range".to_owned(),
         ),
+        Event::MarkTouched { touched, first } => (
+            Level::Warn,
+            Kind::StateWarning,
+            format!(
+                "the mark or its directory was changed at {} by somebody else, so an older mark may have been put back: IDs begin at tick {first}, above what can have been issued up to then",
+                rfc3339_nanos(*touched)
+            ),
+        ),
+        Event::MarkWeak => (
+            Level::Warn,
+            Kind::StateWarning,
+            "this file system tells neither the birth time nor the generation of a file, so a copy with the same inode number passes for the mark: a BTRFS, XFS or ext4 with inodes of 256 bytes is safer".to_owned(),
+        ),
         Event::Opened(first) => (
             Level::Info,
             Kind::Serving,
@@ -259,6 +272,15 @@ mod tests {
             ),
             (Event::MarkCreated(7), Level::Info, "bound 7"),
             (Event::MarksSettled, Level::Info, "marks"),
+            (
+                Event::MarkTouched {
+                    touched: 1_800_000_000_000_000_000,
+                    first: 8,
+                },
+                Level::Warn,
+                "2027-01-15T08:00:00.000Z by somebody else",
+            ),
+            (Event::MarkWeak, Level::Warn, "generation"),
             (Event::Opened(8), Level::Info, "tick 8"),
             (
                 Event::MarkFailed("no space".into()),

@@ -137,9 +137,10 @@ impl Server {
             Arc::clone(&issuer),
             directory,
             state::policy(&upkeep, &settings),
-            state::author(config.layout),
+            state::author(&settings),
             boot_id(),
-        );
+        )
+        .witnessed(state::witness(&config.state, true));
         Ok(Self {
             app: Arc::new(App::new(
                 Arc::clone(&issuer),

@@ -3,7 +3,7 @@
 //! The only module with unsafe code; everything it exports is safe to call.
 #![expect(
     unsafe_code,
-    reason = "adjtimex, two file ioctls and inherited descriptors"
+    reason = "adjtimex, three file ioctls and inherited descriptors"
 )]
 
 use std::fs::File;
@@ -24,6 +24,7 @@ mod ioctl {
     use super::{SubvolumeInfo, libc};
 
     nix::ioctl_read!(subvolume_info, 0x94, 60, SubvolumeInfo);
+    nix::ioctl_read!(generation, b'v', 1, libc::c_long);
     nix::ioctl_read!(flags, b'f', 1, libc::c_long);
     nix::ioctl_write_ptr!(set_flags, b'f', 2, libc::c_long);
 }
@@ -61,6 +62,18 @@ pub fn btrfs_subvolume(file: &File) -> Option<[u8; 16]> {
     // SAFETY: the structure has the size that the request number names, and outlives the call.
     unsafe { ioctl::subvolume_info(file.as_raw_fd(), &raw mut info) }.ok()?;
     Some(info.uuid)
+}
+
+/// The generation of `file`'s inode, which differs when its number is used again; `None` where the file
+/// system does not tell.
+#[must_use]
+pub fn generation(file: &File) -> Option<u32> {
+    let mut generation: libc::c_long = 0;
+    // SAFETY: the kernel writes an int, which fits the long; the pointer outlives the call.
+    unsafe { ioctl::generation(file.as_raw_fd(), &raw mut generation) }.ok()?;
+    // The int lies where the long begins.
+    let [a, b, c, d, ..] = generation.to_ne_bytes();
+    Some(u32::from_ne_bytes([a, b, c, d]))
 }
 
 /// Asks for overwriting in place on a copy-on-write file system; the file must be empty.

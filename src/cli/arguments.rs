@@ -142,8 +142,8 @@ pub enum StateCommand {
     Init(Init),
     /// Show the marks and who holds them
     Show(Json),
-    /// Accept a mark that was restored or copied, and raise it above the present
-    Adopt(Json),
+    /// Accept a mark that was restored, copied or damaged, and raise it above the present
+    Adopt(Adopt),
     /// Let a running server believe its clock although it looks wrong
     AcceptClock(AcceptClock),
 }
@@ -153,6 +153,17 @@ pub enum StateCommand {
 pub struct Init {
     /// Begin above this ID (decimal), such as the last one of a server that this one replaces; raises
     /// the mark if it is there already
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub above: Option<u64>,
+    /// What to print.
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// Flags of `state adopt`.
+#[derive(Debug, Clone, Args)]
+pub struct Adopt {
+    /// Begin above this ID (decimal) too, where IDs were issued ahead of the clock
     #[arg(long, value_name = "ID", value_parser = id)]
     pub above: Option<u64>,
     /// What to print.

@@ -7,17 +7,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::arguments::{AcceptClock, Init, StateCommand};
+use super::arguments::{AcceptClock, Adopt, Init, StateCommand};
 use super::{Exit, Failure, Streams, warn};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Environment, Flags, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
 use crate::issuer::{ACCEPT_CLOCK, AcceptError, accepted_until};
-use crate::mark::rules::{self, Now, Policy, Seen, Verdict, mark_name};
+use crate::mark::rules::{Now, Policy, Seen, mark_name};
 use crate::mark::slot::Slot;
 use crate::mark::storage::Storage;
-use crate::mark::{Claim, Directory, MarkError, survey};
+use crate::mark::{Claim, Directory, MarkError, Operator, survey};
 use crate::server::state::{self, StateError};
 use crate::timestamp::{rfc3339, rfc3339_nanos};
 
@@ -121,7 +121,9 @@ pub(super) fn run(
             init(&upkeep, *above, json.json, streams)?;
         }
         StateCommand::Show(json) => show(&upkeep, json.json, streams.out)?,
-        StateCommand::Adopt(json) => adopt(&upkeep, json.json, streams.out)?,
+        StateCommand::Adopt(Adopt { above, json }) => {
+            adopt(&upkeep, *above, json.json, streams)?;
+        }
         StateCommand::AcceptClock(AcceptClock { until, json }) => {
             accept_clock(&upkeep, *until, json.json, streams.out)?;
         }
@@ -139,40 +141,16 @@ fn init(
     let mut upkeep = upkeep.clone();
     // That a mark may be made is what the command says.
     upkeep.state.create = true;
-    let (mut claim, policy, now) = claim(&upkeep)?;
-    let mut created = None;
-    loop {
-        let view = claim.look().map_err(Error::from)?;
-        let mut marks = view.overlapping.iter();
-        let is_there = marks.any(|seen| seen.range == policy.range);
-        match rules::decide(&view, &policy, &now, None) {
-            Verdict::Refuse(refused) => return Err(Error::from(MarkError::from(refused)).into()),
-            // The mark is there; whether its time has come is the start's business.
-            Verdict::Wait(wait) if !is_there => {
-                return Err(Error::from(MarkError::from(wait)).into());
-            }
-            Verdict::Wait(_) | Verdict::Open { .. } => break,
-            Verdict::Settle(_) => {
-                let done =
-                    claim.settle(&state::author(policy.layout), |view| {
-                        match rules::decide(view, &policy, &now, None) {
-                            Verdict::Settle(settlement) => Some(settlement),
-                            _ => None,
-                        }
-                    });
-                let done = done.map_err(Error::from)?;
-                created = done.map(|done| done.own_bound);
-            }
-        }
-    }
+    let mut operator = operator(&upkeep)?;
+    let created = operator.init().map_err(Error::from)?;
     if created.is_some() {
-        warn(unsynchronised(&now).as_slice(), *err)?;
+        warn(unsynchronised(&operator.now).as_slice(), *err)?;
     }
+    warn(unlikely(&upkeep.layout, above).as_slice(), *err)?;
+    let policy = operator.policy.clone();
     let name = format!("{}/{}", policy.directory, mark_name(policy.range));
-    let raised = match above {
-        Some(tick) => Some(raise(claim, &policy, tick)?),
-        None => None,
-    };
+    let raised = above.map(|tick| operator.raise(tick)).transpose();
+    let raised = raised.map_err(Error::from)?;
     match (created, raised) {
         (Some(created), raised) => {
             let bound = raised.map_or(created, |(bound, _)| bound);
@@ -189,6 +167,28 @@ fn init(
             "{name} is there already; nothing was changed"
         )?),
     }
+}
+
+/// Locks the shard as a start does.
+fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
+    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
+    let (directory, _) = state::directory(&upkeep.state)?;
+    let settings = state::settings(upkeep, shard, None);
+    let policy = state::policy(upkeep, &settings);
+    let now = Now {
+        wall: SystemClock.realtime(),
+        doubted: None,
+        synchronised: SystemClock.synchronised(),
+        accept_until: accepted_until(&directory)?,
+    };
+    let witness = state::witness(&upkeep.state, false);
+    let claim = Claim::take(directory, policy.directory.clone(), shard)?;
+    Ok(Operator {
+        claim: claim.witnessed(witness.as_ref())?,
+        author: state::author(&settings),
+        policy,
+        now,
+    })
 }
 
 /// A new mark is above every one that was lost only if the clock is right.
@@ -220,31 +220,37 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
     Ok(tick)
 }
 
-/// Raises the mark to `tick`, unless it is there already: the bound that it has then, and whether that
-/// is new.
-fn raise(claim: Claim<Directory>, policy: &Policy, tick: u64) -> Result<(u64, bool), Error> {
-    let author = state::author(policy.layout);
-    let moment = author.moment;
-    let mut record = claim.into_record(author)?;
-    let before = record.bound();
-    record.extend(tick, moment)?;
-    Ok((record.bound(), record.bound() > before))
+/// What to warn of where the tick to begin above is not of these days: a server that is to be replaced
+/// has issued IDs until now.
+fn unlikely(layout: &Layout, above: Option<u64>) -> Option<String> {
+    const DAY: i64 = 24 * 3600 * 1_000_000_000;
+    let tick = above?;
+    let now = layout.tick_at(SystemClock.realtime() - DAY).unwrap_or(0);
+    (tick < now).then(|| {
+        format!(
+            "the ID for --above is of {} in the layout {}, more than a day ago: if it is newer than that, it has another epoch or other bits, and profile, epoch and layout must be those of the server that issued it",
+            bound_time(layout.unix_ms(tick)),
+            layout_name(layout)
+        )
+    })
 }
 
-fn adopt(upkeep: &Upkeep, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn adopt(
+    upkeep: &Upkeep,
+    above: Option<u64>,
+    json: bool,
+    Streams { out, err, .. }: &mut Streams<'_>,
+) -> Result<(), Failure> {
     there_is_a_mark(upkeep)?;
-    let (mut claim, policy, now) = claim(upkeep)?;
-    // Those that overlap, whatever their ranges.
-    let mut names = Vec::new();
-    let bound = claim.adopt(&state::author(policy.layout), |view| {
-        rules::adoptable(view, &policy)?;
-        let path = |seen: &Seen| format!("{}/{}", policy.directory, mark_name(seen.range));
-        names = view.overlapping.iter().map(path).collect();
-        Ok(rules::adopted_bound(view, &policy, &now)?)
-    });
-    let bound = bound.map_err(Error::from)?;
+    let above = above.map(|id| tick_of(&upkeep.layout, id)).transpose()?;
+    warn(unlikely(&upkeep.layout, above).as_slice(), *err)?;
+    let mut operator = operator(upkeep)?;
+    let (bound, names) = operator.adopt(above).map_err(Error::from)?;
+    let policy = &operator.policy;
+    let path = |name: String| format!("{}/{name}", policy.directory);
+    let names: Vec<_> = names.into_iter().map(path).collect();
     done(
-        &policy,
+        policy,
         &names.join(", "),
         ("adopted", true),
         bound,
@@ -436,21 +442,6 @@ fn accept_clock(
         out,
         "the clock is accepted up to {text}; shards that wait for it look once a second"
     )?)
-}
-
-/// Locks the shard as a start does, and says under which rules and at what time.
-fn claim(upkeep: &Upkeep) -> Result<(Claim<Directory>, Policy, Now), Error> {
-    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
-    let (directory, _) = state::directory(&upkeep.state)?;
-    let policy = state::policy(upkeep, &state::settings(upkeep, shard, None));
-    let now = Now {
-        wall: SystemClock.realtime(),
-        doubted: None,
-        synchronised: SystemClock.synchronised(),
-        accept_until: accepted_until(&directory)?,
-    };
-    let claim = Claim::take(directory, policy.directory.clone(), shard)?;
-    Ok((claim, policy, now))
 }
 
 fn layout_name(layout: &Layout) -> String {

@@ -190,6 +190,23 @@ impl Environment {
         Ok(None)
     }
 
+    /// Where what lasts as long as the machine is up may lie: the service's own directory, or else the
+    /// system's and the user's. What is no absolute path is passed over, as one that cannot be used.
+    pub(super) fn runtime_dirs(&self) -> Vec<PathBuf> {
+        let set = |name| self.text(name).ok().flatten();
+        let found: Vec<PathBuf> = if let Some(list) = set("RUNTIME_DIRECTORY") {
+            list.split(':').take(1).map(PathBuf::from).collect()
+        } else {
+            let user = set("XDG_RUNTIME_DIR").map(|user| Path::new(user).join("shardflake"));
+            let system = PathBuf::from("/run/shardflake");
+            std::iter::once(system).chain(user).collect()
+        };
+        found
+            .into_iter()
+            .filter(|path| path.is_absolute())
+            .collect()
+    }
+
     fn unknown(&self) -> impl Iterator<Item = (String, String)> {
         let ours = self
             .variables

@@ -394,6 +394,7 @@ fn state(
         window: spans.window?,
         create: create?,
         allow_network_fs: allow_network_fs?,
+        runtime: environment.runtime_dirs(),
     })
 }
 

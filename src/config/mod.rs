@@ -91,6 +91,8 @@ pub struct State {
     pub create: bool,
     /// Whether the directory may lie on a network or FUSE file system.
     pub allow_network_fs: bool,
+    /// Where the bounds may be kept a second time while the machine is up, the best place first.
+    pub runtime: Vec<PathBuf>,
 }
 
 /// `[clock]`: what is asked of the clock.

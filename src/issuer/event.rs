@@ -22,6 +22,15 @@ pub enum Event {
     MarkCreated(u64),
     /// Marks were split or merged for this shard's range.
     MarksSettled,
+    /// Somebody else changed the mark or its directory since it was written, so that IDs begin later.
+    MarkTouched {
+        /// When, in nanoseconds since 1970.
+        touched: i64,
+        /// The first tick that is issued.
+        first: u64,
+    },
+    /// The file system tells neither birth time nor generation of the mark.
+    MarkWeak,
     /// IDs are issued from this tick on.
     Opened(u64),
     /// The mark could not be written.

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use super::{Event, Issuer, Phase, elapsed};
 use crate::clock::{Clock, Verdict};
-use crate::mark::rules::{self, Policy};
+use crate::mark::rules::{self, Floor, Policy, Seen, View};
 use crate::mark::slot::BootId;
 use crate::mark::storage::Storage;
-use crate::mark::{Author, Claim, MarkError, Record};
+use crate::mark::{Author, Claim, MarkError, Record, Witness};
 use crate::timestamp::nanos;
 
 pub use clock::{ACCEPT_CLOCK, AcceptError, accepted_until};
@@ -41,6 +41,7 @@ pub struct Keeper<S: Storage, C> {
     policy: Policy,
     author: Author,
     boot_id: BootId,
+    witness: Option<Witness<S>>,
     stage: Stage<S>,
     /// Boot time of the first try for the locks.
     began: Option<i64>,
@@ -99,6 +100,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             policy,
             author,
             boot_id,
+            witness: None,
             stage: Stage::Locking,
             began: None,
             trusted: None,
@@ -108,6 +110,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             unread: None,
             warned_of_end: false,
         }
+    }
+
+    /// Has the bounds witnessed, where that can be had.
+    #[must_use]
+    pub fn witnessed(mut self, witness: Option<Witness<S>>) -> Self {
+        self.witness = witness;
+        self
     }
 
     /// Steps until the end, parking in between. To be called on a thread of its own.
@@ -169,7 +178,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let boot = self.issuer.clock.boottime();
         let began = *self.began.get_or_insert(boot);
         let directory = self.policy.directory.clone();
-        match Claim::take(self.storage.clone(), directory, self.policy.range) {
+        let claim = Claim::take(self.storage.clone(), directory, self.policy.range);
+        match claim.and_then(|claim| claim.witnessed(self.witness.as_ref())) {
             Ok(claim) => {
                 self.stage = Stage::Starting { claim, fresh: None };
                 Ok(Next::Park(Duration::ZERO))
@@ -217,11 +227,45 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 Ok(Next::Park(round))
             }
             rules::Verdict::Settle(_) => self.settle(claim, fresh),
+            rules::Verdict::Raise(floor) => self.raise_floor(claim, fresh, floor),
             rules::Verdict::Open { first } => {
+                self.warn_of_mark(&view, first);
                 let record = claim.into_record(self.author.clone())?;
                 self.stage = Stage::Opening { record, first };
                 Ok(Next::Park(Duration::ZERO))
             }
+        }
+    }
+
+    /// What goes beyond the usual is durable before it is made use of.
+    fn raise_floor(
+        &mut self,
+        mut claim: Claim<S>,
+        fresh: Option<u64>,
+        floor: Floor,
+    ) -> Result<Next, MarkError> {
+        self.author.moment = self.moment();
+        let raised = claim.raise_floor(&self.author, floor);
+        self.stage = Stage::Starting { claim, fresh };
+        match raised {
+            Ok(()) => Ok(Next::Park(Duration::ZERO)),
+            Err(MarkError::Busy { .. }) => Ok(Next::Park(LOCK_RETRY)),
+            Err(error @ MarkError::Io { .. }) => Ok(self.unwritable(&error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells of marks that somebody had in hand, and of those that could be put back unseen.
+    fn warn_of_mark(&self, view: &View, first: u64) {
+        let marks = &view.overlapping;
+        let touched = marks.iter().filter_map(Seen::touched).max();
+        let read = marks.iter().filter_map(Seen::bound).max();
+        // Most of what is touched costs nothing, such as another shard's first start.
+        if let Some(touched) = touched.filter(|_| read.is_some_and(|read| first > read + 1)) {
+            self.issuer.tell(&Event::MarkTouched { touched, first });
+        }
+        if marks.iter().any(|seen| seen.identity.is_weak()) {
+            self.issuer.tell(&Event::MarkWeak);
         }
     }
 
@@ -276,7 +320,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// the page cache only.
     fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
         let issuer = Arc::clone(&self.issuer);
-        let read = record.bound();
+        // More than the mark says, where somebody had it in hand.
+        let read = record.bound().max(first - 1);
         let boot = issuer.clock.boottime();
         let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
         if let Err(error) = self.raise(&mut record, target) {

@@ -58,11 +58,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every code that [`Refusal::code`] can return.
-    pub const CODES: [&'static str; 13] = [
+    pub const CODES: [&'static str; 14] = [
         "starting",
         "lock_held",
         "fresh_mark",
         "clock_behind_mark",
+        "clock_behind_touch",
         "clock_implausible",
         "clock_stepped_forward",
         "clock_unsynchronised",

@@ -39,6 +39,13 @@ impl Settings {
             + ticks(self.window, Self::WINDOW)
             + ticks(self.deadline, Self::DEADLINE)
     }
+
+    /// [`Settings::furthest`] by the defaults.
+    #[must_use]
+    pub fn usual_furthest(layout: &Layout) -> u64 {
+        let defaults = [Self::MAX_AHEAD, Self::WINDOW, Self::DEADLINE];
+        defaults.map(|span| layout.ticks(span)).iter().sum()
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +64,6 @@ mod tests {
         };
         assert_eq!(settings(0).furthest(), 500 + 100 + 25);
         assert_eq!(settings(7).furthest(), 3 * 700);
+        assert_eq!(Settings::usual_furthest(&Layout::SONYFLAKE), 625);
     }
 }

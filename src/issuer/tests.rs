@@ -97,6 +97,7 @@ fn settings() -> Settings {
 fn author(layout: Layout) -> Author {
     Author {
         layout,
+        furthest: 0,
         holder: Holder {
             host: "test".into(),
             ..Holder::default()
@@ -132,6 +133,7 @@ fn policy(state: &Path, settings: &Settings) -> Policy {
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: true,
         require_sync: false,
         build_date: NOW - 1000 * SECOND,

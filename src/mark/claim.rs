@@ -5,17 +5,23 @@ use std::io;
 
 use super::MarkError;
 use super::record::{Author, Record};
-use super::rules::{Other, Seen, Settlement, View, mark_name};
-use super::slot::{MARK_LEN, offset};
+use super::rules::{Floor, Other, STALL, Seen, Settlement, View, mark_name};
+use super::slot::{MARK_LEN, Slot, offset};
 use super::storage::{File, Storage};
-use super::survey::{MARK_SUFFIX, range_of, read_slot, seen};
+use super::survey::{MARK_SUFFIX, range_of, read_slot, seen, slots};
+use super::witness::{Watching, Witness};
 use crate::id::range::MachineRange;
+use crate::timestamp::nanos;
 
 /// The lock file: one byte for each machine ID, and one for the directory.
 const LOCK: &str = "lock";
 /// Behind every machine ID, whatever the layout.
 const DIRECTORY_BYTE: u64 = 1 << 32;
 const TEMPORARY_SUFFIX: &str = ".mark.new";
+/// Made and removed where the directory has to be changed, and nothing else.
+const TOUCH: &str = "touch.new";
+/// How often a slot is written whose clock was read too long before.
+const TRIES: usize = 3;
 
 /// Machine IDs that this process owns, for as long as the claim lives.
 pub struct Claim<S: Storage> {
@@ -26,6 +32,7 @@ pub struct Claim<S: Storage> {
     /// Marks that share a machine ID with the range; the range's bytes are locked in each, because
     /// somebody may delete the lock file.
     files: BTreeMap<MachineRange, S::File>,
+    watching: Option<Watching<S>>,
 }
 
 impl<S: Storage> Claim<S> {
@@ -44,6 +51,7 @@ impl<S: Storage> Claim<S> {
             range,
             lock,
             files: BTreeMap::new(),
+            watching: None,
         };
         claim.alone(|claim| {
             if !claim.lock_bytes(&claim.lock, LOCK, range)? {
@@ -59,8 +67,35 @@ impl<S: Storage> Claim<S> {
         Ok(claim)
     }
 
+    /// Has the bound witnessed from now on, where that can be had.
+    ///
+    /// # Errors
+    /// [`MarkError::Held`] if a process owns one of the machine IDs that found another directory under
+    /// this one's path.
+    pub fn witnessed(mut self, witness: Option<&Witness<S>>) -> Result<Self, MarkError>
+    where
+        S: Clone,
+    {
+        if let Some(witness) = witness {
+            match witness.watch(self.range) {
+                Ok(Some(watching)) => self.watching = Some(watching),
+                Ok(None) => return Err(self.held(self.range)),
+                // It is no more than a second account.
+                Err(_) => {}
+            }
+        }
+        Ok(self)
+    }
+
+    /// Tells the witness what was written to the mark.
+    pub(super) fn note(&mut self, slot: &Slot) {
+        if let Some(watching) = &mut self.watching {
+            watching.note(slot);
+        }
+    }
+
     /// Does `work` while no other start is at work in the directory.
-    fn alone<T>(
+    pub(super) fn alone<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, MarkError>,
     ) -> Result<T, MarkError> {
@@ -109,30 +144,53 @@ impl<S: Storage> Claim<S> {
             };
             claim.carry_out(author, &settlement)?;
             claim.open_overlapping()?;
+            // Names that were given after a slow write would look like somebody else's.
+            let written: Vec<_> = claim.files.keys().copied().collect();
+            claim.renew(author, &written)?;
             Ok(Some(settlement))
         })
     }
 
-    /// Rewrites every overlapping mark with `bound`, as the files that they are now.
+    /// Rewrites every overlapping mark with `bound`, as the files that they are now, and before that
+    /// the floor with `above`, below which an operator lets nothing begin.
     ///
     /// # Errors
     /// As [`Claim::settle`].
     pub fn adopt(
         &mut self,
         author: &Author,
+        above: Option<u64>,
         bound: impl FnOnce(&View) -> Result<u64, MarkError>,
     ) -> Result<u64, MarkError> {
         self.alone(|claim| {
             claim.open_overlapping()?;
             let view = claim.view()?;
-            let bound = bound(&view)?;
+            let bound = bound(&view)?.max(above.unwrap_or(0));
             let _others = claim.lock_others(view.overlapping.iter().map(|seen| seen.range))?;
+            if let Some(tick) = above {
+                let floor = view.floor.max(Floor { tick, furthest: 0 });
+                for range in view.damaged_floors.iter().chain([&claim.range]) {
+                    claim.write_floor(author, *range, floor)?;
+                }
+            }
+            claim.touch_directory()?;
             for (range, file) in &claim.files {
-                claim.keep_slots(*range, file)?;
                 claim.write_whole(author, *range, file, bound)?;
             }
             Ok(bound)
         })
+    }
+
+    /// Where the directory was changed while the clock was ahead, changes it by the present clock. The
+    /// marks are written after that.
+    fn touch_directory(&self) -> Result<(), MarkError> {
+        let failed = |error| self.io("touch", ".", error);
+        let changed = self.storage.changed().map_err(failed)?;
+        if changed.is_some_and(|changed| changed > self.storage.now()) {
+            self.storage.open_or_create(TOUCH).map_err(failed)?;
+            self.storage.remove(TOUCH).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// The mark of the claim, for extending its bound from now on.
@@ -167,6 +225,10 @@ impl<S: Storage> Claim<S> {
         MarkError::io(action, &self.directory, name, error)
     }
 
+    pub(super) const fn storage(&self) -> &S {
+        &self.storage
+    }
+
     fn check_path(&self, file: &S::File, name: &str) -> Result<(), MarkError> {
         let opened = file
             .identity()
@@ -195,7 +257,7 @@ impl<S: Storage> Claim<S> {
     }
 
     /// Opens and locks the marks that overlap the range, and those that overlap one of these.
-    fn open_overlapping(&mut self) -> Result<(), MarkError> {
+    pub(super) fn open_overlapping(&mut self) -> Result<(), MarkError> {
         let overlapping = overlapping(self.range, &self.ranges()?);
         let mut files = BTreeMap::new();
         for range in overlapping {
@@ -258,14 +320,53 @@ impl<S: Storage> Claim<S> {
                 }));
             }
         }
-        Ok(View {
+        let mut view = View {
             overlapping,
             others,
-        })
+            ..View::default()
+        };
+        self.look_at_floors(&mut view)?;
+        if let Some(watching) = &self.watching {
+            view.witnessed = watching.bounds(&view);
+        }
+        Ok(view)
     }
 
     fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
-        seen(range, file).map_err(|error| self.io("read", &mark_name(range), error))
+        let changed = self.storage.changed();
+        changed
+            .and_then(|changed| seen(range, file, changed))
+            .map_err(|error| self.io("read", &mark_name(range), error))
+    }
+
+    /// The open marks that nobody else has touched.
+    pub(super) fn untouched(&self) -> Result<Vec<MachineRange>, MarkError> {
+        let mut clean = Vec::new();
+        for (range, file) in &self.files {
+            let seen = self.seen(*range, file)?;
+            let is_original = seen
+                .valid()
+                .all(|slot| slot.identity.is_same_file(&seen.identity));
+            if is_original && seen.bound().is_some() && seen.touched().is_none() {
+                clean.push(*range);
+            }
+        }
+        Ok(clean)
+    }
+
+    /// Writes those of the open marks anew, with their own bound, that would now look touched.
+    pub(super) fn renew(&self, author: &Author, ranges: &[MachineRange]) -> Result<(), MarkError> {
+        for (range, file) in self
+            .files
+            .iter()
+            .filter(|(range, _)| ranges.contains(range))
+        {
+            let seen = self.seen(*range, file)?;
+            if let (Some(bound), Some(_)) = (seen.bound(), seen.touched()) {
+                self.write_whole(author, *range, file, bound)?;
+            }
+        }
+        Ok(())
     }
 
     fn carry_out(&self, author: &Author, settlement: &Settlement) -> Result<(), MarkError> {
@@ -334,7 +435,6 @@ impl<S: Storage> Claim<S> {
     /// Makes the mark of `range`, or raises it if it is there, both durably.
     fn ensure(&self, author: &Author, range: MachineRange, bound: u64) -> Result<(), MarkError> {
         if let Some(file) = self.files.get(&range) {
-            self.keep_slots(range, file)?;
             return self.write_whole(author, range, file, bound);
         }
         let name = mark_name(range);
@@ -343,7 +443,7 @@ impl<S: Storage> Claim<S> {
             .storage
             .create(&temporary, MARK_LEN)
             .map_err(|error| self.io("create", &temporary, error))?;
-        self.write_whole(author, range, &file, bound)?;
+        self.write_slots(author, range, &temporary, &file, bound)?;
         self.storage
             .rename_new(&temporary, &name)
             .map_err(|error| self.io("create", &name, error))
@@ -353,20 +453,20 @@ impl<S: Storage> Claim<S> {
     /// and a crash while the other is written would then tear both. Written anew, because a flush that
     /// failed may have dropped it. An earlier run leaves one slot at most that differs from the disk, so
     /// that a crash here tears that one at most: over the same bytes a torn write does no harm.
-    pub(super) fn keep_slots(&self, range: MachineRange, file: &S::File) -> Result<(), MarkError> {
-        let name = mark_name(range);
+    pub(super) fn keep_slots(&self, name: &str, file: &S::File) -> Result<(), MarkError> {
         for index in 0..2 {
             let (bytes, slot) =
-                read_slot(file, index).map_err(|error| self.io("read", &name, error))?;
+                read_slot(file, index).map_err(|error| self.io("read", name, error))?;
             if slot.is_ok() {
                 file.write_at(&bytes, offset(index))
-                    .map_err(|error| self.io("write", &name, error))?;
+                    .map_err(|error| self.io("write", name, error))?;
             }
         }
         file.sync_data()
-            .map_err(|error| self.io("flush", &name, error))
+            .map_err(|error| self.io("flush", name, error))
     }
 
+    /// Writes both slots of a mark that is in use, whatever an earlier run has left of it.
     fn write_whole(
         &self,
         author: &Author,
@@ -375,20 +475,56 @@ impl<S: Storage> Claim<S> {
         bound: u64,
     ) -> Result<(), MarkError> {
         let name = mark_name(range);
+        self.keep_slots(&name, file)?;
+        self.write_slots(author, range, &name, file, bound)
+    }
+
+    /// Writes both slots of the file that `name` is the name of at present.
+    pub(super) fn write_slots(
+        &self,
+        author: &Author,
+        range: MachineRange,
+        name: &str,
+        file: &S::File,
+        bound: u64,
+    ) -> Result<(), MarkError> {
         let identity = file
             .identity()
-            .map_err(|error| self.io("examine", &name, error))?;
-        let bytes = author.slot(range, bound, identity).encode();
+            .map_err(|error| self.io("examine", name, error))?;
         // A slot that cannot be read is repaired first: the other is all that is known.
-        let order = match self.seen(range, file)?.slots {
+        let order = match slots(file).map_err(|error| self.io("read", name, error))? {
             [Ok(_), Err(_)] => [1, 0],
             _ => [0, 1],
         };
         for index in order {
-            file.write_at(&bytes[..], offset(index))
-                .map_err(|error| self.io("write", &name, error))?;
+            let slot = |clock| author.slot(range, bound, identity, clock);
+            self.write_slot(name, file, index, slot)?;
+        }
+        Ok(())
+    }
+
+    /// Writes and flushes one slot, which holds what the kernel's clock read just before. Where much
+    /// time passed in between, so that the file looks as if somebody else had changed it since, it is
+    /// written once more; a few times at most, as that costs a start some seconds and nothing else.
+    pub(super) fn write_slot(
+        &self,
+        name: &str,
+        file: &S::File,
+        index: usize,
+        slot: impl Fn(i64) -> Slot,
+    ) -> Result<(), MarkError> {
+        for _ in 0..TRIES {
+            let clock = self.storage.now();
+            file.write_at(&slot(clock).encode()[..], offset(index))
+                .map_err(|error| self.io("write", name, error))?;
             file.sync_data()
-                .map_err(|error| self.io("flush", &name, error))?;
+                .map_err(|error| self.io("flush", name, error))?;
+            let changed = file
+                .changed()
+                .map_err(|error| self.io("examine", name, error))?;
+            if changed.is_none_or(|changed| changed <= clock.saturating_add(nanos(STALL))) {
+                break;
+            }
         }
         Ok(())
     }

@@ -4,15 +4,18 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::libc;
-use nix::sys::statfs::{FsType, statfs};
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{FsType, fstatfs, statfs};
+use nix::time::{ClockId, clock_gettime};
 
 use super::storage::{File, Identity, Storage};
 use crate::syscall;
+use crate::timestamp::nanos;
 
 /// A directory that holds marks.
 #[derive(Debug, Clone)]
@@ -185,6 +188,15 @@ impl Storage for Directory {
     fn sync(&self) -> io::Result<()> {
         fs::File::open(&self.path)?.sync_all()
     }
+
+    fn now(&self) -> i64 {
+        let time = clock_gettime(ClockId::CLOCK_REALTIME);
+        time.map_or(0, |time| nanos(Duration::from(time)))
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        File::changed(&fs::File::open(&self.path)?)
+    }
 }
 
 impl File for fs::File {
@@ -231,8 +243,20 @@ impl File for fs::File {
         Ok(Identity {
             inode: metadata.ino(),
             born: born.unwrap_or(0),
+            generation: syscall::generation(self).unwrap_or(0),
             subvolume: syscall::btrfs_subvolume(self).unwrap_or_default(),
         })
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        if let FileSystem::Network(_) = classify(fstatfs(self)?.filesystem_type()) {
+            // Another machine's clock says so.
+            return Ok(None);
+        }
+        let stat = fstat(self)?;
+        let second = nanos(Duration::from_secs(1));
+        let seconds = stat.st_ctime.saturating_mul(second);
+        Ok(Some(seconds.saturating_add(stat.st_ctime_nsec)))
     }
 }
 

@@ -11,11 +11,14 @@
 
 mod claim;
 mod directory;
+mod floor;
+mod operator;
 mod record;
 pub mod rules;
 pub mod slot;
 pub mod storage;
 mod survey;
+mod witness;
 
 use std::io;
 
@@ -23,8 +26,10 @@ use nix::errno::Errno;
 
 pub use claim::Claim;
 pub use directory::{Directory, FileSystem};
+pub use operator::Operator;
 pub use record::{Author, Record};
 pub use survey::survey;
+pub use witness::Witness;
 
 use crate::id::range::MachineRange;
 

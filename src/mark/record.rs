@@ -3,8 +3,8 @@
 use super::MarkError;
 use super::claim::Claim;
 use super::rules::{Seen, mark_name};
-use super::slot::{Holder, Moment, Slot, offset};
-use super::storage::{File, Identity, Storage};
+use super::slot::{Holder, Moment, Slot};
+use super::storage::{Identity, Storage};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 
@@ -15,17 +15,28 @@ pub struct Author {
     pub layout: Layout,
     /// The process.
     pub holder: Holder,
-    /// The moment of writing.
+    /// The moment of writing, by the clock that IDs follow.
     pub moment: Moment,
+    /// Q in ticks, by the settings in use.
+    pub furthest: u64,
 }
 
 impl Author {
-    pub(super) fn slot(&self, range: MachineRange, bound: u64, identity: Identity) -> Slot {
+    /// A slot to be written when the kernel's clock reads `clock`.
+    pub(super) fn slot(
+        &self,
+        range: MachineRange,
+        bound: u64,
+        identity: Identity,
+        clock: i64,
+    ) -> Slot {
         Slot {
             range,
             layout: self.layout,
             bound,
             written: self.moment,
+            clock,
+            furthest: self.furthest,
             identity,
             holder: self.holder.clone(),
         }
@@ -96,23 +107,25 @@ impl<S: Storage> Record<S> {
             self.check_names()?;
         }
         self.author.moment = moment;
+        let range = self.claim.range();
+        let name = mark_name(range);
         if !self.kept {
             self.claim.flush_names()?;
-            self.claim.keep_slots(self.claim.range(), &self.file)?;
+            self.claim.keep_slots(&name, &self.file)?;
             self.kept = true;
         }
-        let bytes = self
-            .author
-            .slot(self.claim.range(), bound, self.identity)
-            .encode();
         let order = [self.first, 1 - self.first];
         for index in order {
             // Until it is known to be durable, this slot is the doubtful one.
             self.first = index;
-            self.write_slot(index, &bytes[..])?;
+            let slot = |clock| self.author.slot(range, bound, self.identity, clock);
+            self.claim.write_slot(&name, &self.file, index, slot)?;
         }
         self.first = 0;
         self.check_names()?;
+        let clock = self.claim.storage().now();
+        let slot = self.author.slot(range, bound, self.identity, clock);
+        self.claim.note(&slot);
         self.bound = bound;
         Ok(())
     }
@@ -121,15 +134,5 @@ impl<S: Storage> Record<S> {
         let result = self.claim.check_names(&self.file);
         self.replaced = result.is_err();
         result
-    }
-
-    fn write_slot(&self, index: usize, bytes: &[u8]) -> Result<(), MarkError> {
-        let name = || mark_name(self.claim.range());
-        self.file
-            .write_at(bytes, offset(index))
-            .map_err(|error| self.claim.io("write", &name(), error))?;
-        self.file
-            .sync_data()
-            .map_err(|error| self.claim.io("flush", &name(), error))
     }
 }

@@ -18,6 +18,11 @@ pub use reason::{Invocation, Refused, Wait};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A mark that is older than this was not in use, or the clock is wrong.
 const STALE: Duration = DAY.saturating_mul(365);
+/// What may lie between reading the clock and writing a slot by it. A writer that took longer
+/// writes the slot again.
+pub(super) const STALL: Duration = Duration::from_millis(100);
+/// What a mark's own clock may lie behind the stamp of a change: some file systems count whole seconds.
+const SLACK: Duration = Duration::from_secs(1);
 /// No build is in use for longer than this, or the clock is wrong.
 const OUTDATED: Duration = DAY.saturating_mul(20 * 365 + 5);
 
@@ -30,6 +35,9 @@ pub struct Seen {
     pub slots: [Result<Slot, SlotError>; 2],
     /// Which file it is now.
     pub identity: Identity,
+    /// When it or its directory was last changed, by the kernel's clock, in nanoseconds since 1970;
+    /// `None` if that cannot be known.
+    pub changed: Option<i64>,
 }
 
 /// What a start finds in the state directory.
@@ -39,6 +47,25 @@ pub struct View {
     pub overlapping: Vec<Seen>,
     /// The slots of all other marks that can be read.
     pub others: Vec<Other>,
+    /// Bounds that are known from elsewhere, wherever the directory was meanwhile.
+    pub witnessed: Vec<(Layout, u64)>,
+    /// How far IDs may have been issued beyond what a lost mark is taken to have allowed.
+    pub floor: Floor,
+    /// The machine IDs of floors of which nothing can be read.
+    pub damaged_floors: Vec<MachineRange>,
+    /// The layouts of floors, each with the machine IDs that its name tells.
+    pub floors: Vec<(MachineRange, Layout)>,
+}
+
+/// What a mark that is lost, or of which an older copy came back, may have allowed beyond the present
+/// time and the settings of this start. It is durable before it is made use of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// No bound was above this tick unless it was within Q of the wall clock: what an operator has
+    /// allowed by `--above` and `--continue-ahead`.
+    pub tick: u64,
+    /// The largest Q in ticks that was in use, where it was above that of the defaults.
+    pub furthest: u64,
 }
 
 /// What a slot of another mark says.
@@ -67,6 +94,8 @@ pub struct Policy {
     pub max_ahead: u64,
     /// Q in ticks: no bound is further ahead of the wall clock than this.
     pub furthest: u64,
+    /// Q in ticks by the default settings.
+    pub usual: u64,
     /// Whether a mark may be created.
     pub create: bool,
     /// Whether to wait while the kernel's clock is not synchronised.
@@ -98,6 +127,8 @@ pub enum Verdict {
     Refuse(Refused),
     /// The clock has to move; nothing was written.
     Wait(Wait),
+    /// Make this floor durable, then look again.
+    Raise(Floor),
     /// Write marks that do not overlap, then look again.
     Settle(Settlement),
     /// Open the generator at this tick.
@@ -123,10 +154,27 @@ pub struct Settlement {
     pub obsolete: Vec<MachineRange>,
 }
 
+impl Floor {
+    /// A floor that covers both.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            tick: self.tick.max(other.tick),
+            furthest: self.furthest.max(other.furthest),
+        }
+    }
+}
+
 /// The name of the mark for `range`.
 #[must_use]
 pub fn mark_name(range: MachineRange) -> String {
     format!("{range}.mark")
+}
+
+/// The name of the floor of `range`.
+#[must_use]
+pub fn floor_name(range: MachineRange) -> String {
+    format!("{range}.floor")
 }
 
 impl Seen {
@@ -134,6 +182,18 @@ impl Seen {
     #[must_use]
     pub fn bound(&self) -> Option<u64> {
         self.valid().map(|slot| slot.bound).max()
+    }
+
+    /// When somebody else than the writer changed the file or its directory: anything may have been
+    /// moved away and back, or put over it, since the newest slot was written. An older change is
+    /// none: a power cut may take away the later ones.
+    #[must_use]
+    pub fn touched(&self) -> Option<i64> {
+        let newest = self
+            .valid()
+            .reduce(|one, other| if other.is_later_than(one) { other } else { one })?;
+        let own = newest.clock.saturating_add(nanos(STALL));
+        self.changed.filter(|changed| *changed > own)
     }
 
     /// The readable slots.
@@ -167,16 +227,15 @@ impl Seen {
             if slot.range != self.range {
                 return Err(policy.misnamed(self.range, slot.range));
             }
-            policy.check_layout(self.range, slot.layout)?;
+            policy.check_layout(file(), slot.layout)?;
         }
         // Last, as `state adopt` overrules it alone.
         for slot in self.valid() {
-            if !slot.identity.is_same_file(&self.identity) {
+            if let Some(difference) = slot.identity.difference(&self.identity) {
                 return Err(Refused::Copied {
                     directory: directory(),
                     file: file(),
-                    written: slot.identity.inode,
-                    found: self.identity.inode,
+                    difference: Box::new(difference),
                     command: policy.invocation.of("state adopt"),
                 });
             }
@@ -185,14 +244,64 @@ impl Seen {
     }
 }
 
+impl View {
+    /// Q of this start, or of an earlier one if that was larger.
+    fn furthest(&self, policy: &Policy) -> u64 {
+        let slots = self.overlapping.iter().flat_map(Seen::valid);
+        let written = slots.map(|slot| slot.furthest);
+        written
+            .chain([self.floor.furthest])
+            .fold(policy.furthest, u64::max)
+    }
+
+    /// The bound for a mark of which nothing is known but that nobody wrote it after `moment`, in
+    /// nanoseconds since 1970: no lost one can have been higher.
+    fn bound_at(&self, moment: i64, policy: &Policy) -> u64 {
+        let tick = policy.layout.tick_at(moment).unwrap_or(0);
+        tick.saturating_add(self.furthest(policy))
+            .max(self.floor.tick)
+            .max(self.witness(policy))
+            .min(policy.layout.max_tick())
+    }
+
+    /// The bound that holds: what the marks and the witness say, and what a mark may have said that was in the place of
+    /// one that somebody had in hand, which was written before that.
+    #[must_use]
+    pub fn bound(&self, policy: &Policy) -> Option<u64> {
+        let of = |seen: &Seen| {
+            let hidden = seen
+                .touched()
+                .map(|moment| self.bound_at(moment.saturating_add(nanos(SLACK)), policy));
+            Some(
+                seen.bound()?
+                    .max(hidden.unwrap_or(0))
+                    .max(self.witness(policy)),
+            )
+        };
+        self.overlapping.iter().filter_map(of).max()
+    }
+
+    /// The bound that the witness knows. Ticks of another layout count something else.
+    fn witness(&self, policy: &Policy) -> u64 {
+        let known = self.witnessed.iter();
+        let comparable = known.filter(|(layout, _)| *layout == policy.layout);
+        comparable.map(|(_, bound)| *bound).max().unwrap_or(0)
+    }
+
+    /// What the marks say, as far as they can be read.
+    fn read(&self) -> Option<u64> {
+        self.overlapping.iter().filter_map(Seen::bound).max()
+    }
+}
+
 impl Policy {
-    fn check_layout(&self, range: MachineRange, found: Layout) -> Result<(), Refused> {
+    fn check_layout(&self, file: String, found: Layout) -> Result<(), Refused> {
         if found == self.layout {
             return Ok(());
         }
         Err(Refused::Layout {
             directory: self.directory.clone(),
-            file: mark_name(range),
+            file,
             found: found.to_string(),
             configured: self.layout.to_string(),
         })
@@ -213,12 +322,6 @@ impl Policy {
     fn span(&self, ticks: u64) -> Duration {
         Duration::from_nanos(ticks.saturating_mul(self.layout.tick_nanos()))
     }
-
-    /// The bound for a mark of which nothing is known: no lost one can have been higher.
-    fn safe_bound(&self, now: u64) -> u64 {
-        now.saturating_add(self.furthest)
-            .min(self.layout.max_tick())
-    }
 }
 
 /// Whether a mark that `decide` asked for was made in this run, with which bound.
@@ -238,11 +341,48 @@ pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Ver
             command: policy.invocation.of("state init"),
         });
     }
-    let bound = view.overlapping.iter().filter_map(Seen::bound).max();
-    match passed(bound, policy, now, fresh) {
-        Ok(tick) => settle_or_open(view, policy, tick, bound, missing.is_some()),
+    let bound = view.bound(policy);
+    match passed(view, bound, policy, now, fresh) {
+        Ok(tick) => {
+            let verdict = settle_or_open(view, policy, now.wall, bound, missing.is_some());
+            match due(view, policy, tick) {
+                Some(floor) if matches!(verdict, Verdict::Open { .. }) => raise(view, bound, floor),
+                _ => verdict,
+            }
+        }
         Err(wait) => Verdict::Wait(wait),
     }
+}
+
+/// Raises the floor, once no mark looks touched: what such a mark may hide is bounded by the floor, and
+/// by the one of earlier starts, not of this one.
+fn raise(view: &View, bound: Option<u64>, floor: Floor) -> Verdict {
+    match bound {
+        Some(own_bound) if view.overlapping.iter().any(|seen| seen.touched().is_some()) => {
+            Verdict::Settle(Settlement {
+                own_bound,
+                fresh: false,
+                left_over: Vec::new(),
+                left_over_bound: 0,
+                obsolete: Vec::new(),
+            })
+        }
+        _ => Verdict::Raise(floor),
+    }
+}
+
+/// The floor that has to be durable before this start goes on at `tick`, if it is not yet.
+fn due(view: &View, policy: &Policy, tick: u64) -> Option<Floor> {
+    let known = view.floor;
+    let told = policy.continue_ahead.filter(|until| *until > tick);
+    let wanted = Floor {
+        tick: told.unwrap_or(0),
+        furthest: Some(policy.furthest)
+            .filter(|furthest| *furthest > policy.usual)
+            .unwrap_or(0),
+    };
+    let floor = known.max(wanted);
+    (floor != known).then_some(floor)
 }
 
 /// The bound for marks whose own cannot be trusted (a copy, a damaged file): above every bound
@@ -251,17 +391,21 @@ pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Ver
 /// # Errors
 /// [`Wait`] if the clock is not plausible enough to say so.
 pub fn adopted_bound(view: &View, policy: &Policy, now: &Now) -> Result<u64, Wait> {
-    let tick = plausible(None, policy, now)?;
-    let read = view.overlapping.iter().filter_map(Seen::bound).max();
-    Ok(policy.safe_bound(tick).max(read.unwrap_or(0)))
+    plausible(None, policy, now)?;
+    let read = view.read().unwrap_or(0);
+    Ok(view.bound_at(now.wall, policy).max(read))
 }
 
-/// Checks for `state adopt`: all rules but those that adoption is there to overrule.
+/// Checks for `state adopt`: all rules but those that adoption is there to overrule. A floor that cannot
+/// be read takes an operator's word on where to begin, as a tick `above` which it is.
 ///
 /// # Errors
 /// [`Refused`] for what adoption cannot mend.
-pub fn adoptable(view: &View, policy: &Policy) -> Result<(), Refused> {
+pub fn adoptable(view: &View, policy: &Policy, above: Option<u64>) -> Result<(), Refused> {
     check_others(view, policy)?;
+    if above.is_none() {
+        check_floor(view, policy)?;
+    }
     for seen in &view.overlapping {
         match seen.check(policy) {
             Err(Refused::Copied { .. } | Refused::Damaged { .. }) => {}
@@ -275,12 +419,27 @@ fn check(view: &View, policy: &Policy) -> Result<(), Refused> {
     check_others(view, policy)?;
     view.overlapping
         .iter()
-        .try_for_each(|seen| seen.check(policy))
+        .try_for_each(|seen| seen.check(policy))?;
+    check_floor(view, policy)
+}
+
+fn check_floor(view: &View, policy: &Policy) -> Result<(), Refused> {
+    match view.damaged_floors.first() {
+        None => Ok(()),
+        Some(range) => Err(Refused::FloorDamaged {
+            directory: policy.directory.clone(),
+            file: floor_name(*range),
+            command: policy.invocation.of("state adopt --above ID"),
+        }),
+    }
 }
 
 fn check_others(view: &View, policy: &Policy) -> Result<(), Refused> {
+    for (range, layout) in &view.floors {
+        policy.check_layout(floor_name(*range), *layout)?;
+    }
     for other in &view.others {
-        policy.check_layout(other.named, other.layout)?;
+        policy.check_layout(mark_name(other.named), other.layout)?;
         // A mark of ours must not hide behind the name of another.
         if other.named != other.range && other.range.overlaps(&policy.range) {
             return Err(policy.misnamed(other.named, other.range));
@@ -302,9 +461,16 @@ fn missing(view: &View, range: MachineRange) -> Option<MachineRange> {
 }
 
 /// Rules 5 and 6: the present tick, if the clock allows to issue above `bound`.
-fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> Result<u64, Wait> {
+fn passed(
+    view: &View,
+    bound: Option<u64>,
+    policy: &Policy,
+    now: &Now,
+    fresh: FreshBound,
+) -> Result<u64, Wait> {
     let layout = &policy.layout;
-    let tick = plausible(bound, policy, now)?;
+    let tick = plausible(view.read(), policy, now)?;
+    in_the_past(view, policy, now)?;
     let Some(bound) = bound else {
         return Ok(tick);
     };
@@ -314,13 +480,14 @@ fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> 
             end: policy.moment(layout.max_tick() + 1),
         });
     }
-    if fresh == Some(bound) && tick <= bound {
+    let told = policy.continue_ahead.is_some_and(|until| bound <= until);
+    let is_fresh = fresh.is_some() && fresh == view.read();
+    if is_fresh && tick <= bound && !told {
         return Err(Wait::Fresh {
             left: policy.span(first - tick),
             command: policy.invocation.of("state init"),
         });
     }
-    let told = policy.continue_ahead.is_some_and(|until| bound <= until);
     if told || first <= tick + policy.max_ahead {
         return Ok(tick);
     }
@@ -331,6 +498,22 @@ fn passed(bound: Option<u64>, policy: &Policy, now: &Now, fresh: FreshBound) -> 
         limit: policy.span(policy.max_ahead),
         left: policy.span(first - tick - policy.max_ahead),
     })
+}
+
+/// Whether no mark was touched later than the clock reads: the bound to be made of that could never be
+/// lowered again.
+fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let touched = view.overlapping.iter().filter_map(Seen::touched).max();
+    match touched.filter(|touched| *touched > now.wall) {
+        None => Ok(()),
+        Some(touched) => Err(Wait::TouchedAhead {
+            directory: policy.directory.clone(),
+            clock: rfc3339_nanos(now.wall),
+            touched: rfc3339_nanos(touched),
+            left: Duration::from_nanos(touched.abs_diff(now.wall)),
+            command: policy.invocation.of("state adopt"),
+        }),
+    }
 }
 
 /// Rule 6: the present tick, if the clock is plausible.
@@ -406,7 +589,7 @@ fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Resu
 fn settle_or_open(
     view: &View,
     policy: &Policy,
-    tick: u64,
+    wall: i64,
     bound: Option<u64>,
     missing: bool,
 ) -> Verdict {
@@ -418,7 +601,7 @@ fn settle_or_open(
     }
     let known = bound.unwrap_or(0);
     let own_bound = if missing {
-        policy.safe_bound(tick).max(known)
+        view.bound_at(wall, policy).max(known)
     } else {
         known
     };

@@ -19,7 +19,9 @@ pub(super) const fn offset(index: usize) -> u64 {
 }
 
 const MAGIC: [u8; 8] = *b"shflmark";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Marks of this version are read, and written anew as the present one.
+const FIRST_VERSION: u32 = 1;
 const CHECKSUM_AT: usize = SLOT_LEN - 4;
 const HOST_LEN: usize = 64;
 
@@ -32,8 +34,13 @@ pub struct Slot {
     pub layout: Layout,
     /// No ID with a tick above it has been issued.
     pub bound: u64,
-    /// When it was written.
+    /// When it was written, by the clock that IDs follow.
     pub written: Moment,
+    /// What the kernel's clock read just before it was written, in nanoseconds since 1970. That clock
+    /// stamps changes of the file, so that a later stamp is of somebody else's doing.
+    pub clock: i64,
+    /// Q in ticks, by the writer's settings: it takes no bound further ahead of the wall clock.
+    pub furthest: u64,
     /// Which file it was written to.
     pub identity: Identity,
     /// Who wrote it.
@@ -80,7 +87,7 @@ pub enum SlotError {
     #[error("its checksum does not match")]
     Checksum,
     /// The checksum is right, but the values make no sense to this version.
-    #[error("its format version is {0}, this program reads version 1")]
+    #[error("its format version is {0}, this program reads versions 1 and 2")]
     Version(u32),
     /// The checksum is right, but a field is out of its range.
     #[error("its {0} is out of range")]
@@ -121,6 +128,9 @@ impl Slot {
         out.put(&self.identity.inode.to_le_bytes());
         out.put(&self.identity.born.to_le_bytes());
         out.put(&self.identity.subvolume);
+        out.put(&self.identity.generation.to_le_bytes());
+        out.put(&self.clock.to_le_bytes());
+        out.put(&self.furthest.to_le_bytes());
         out.put(&self.holder.pid.to_le_bytes());
         out.put(&self.holder.pid_namespace.to_le_bytes());
         out.put(&self.holder.started.to_le_bytes());
@@ -130,6 +140,17 @@ impl Slot {
         let checksum = crc32c::crc32c(&bytes[..CHECKSUM_AT]);
         bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         bytes
+    }
+
+    /// Whether it was written after `other`. The boot clock does not step; where the two are of
+    /// different boots, the kernel's clock has to do.
+    #[must_use]
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        let (mine, others) = (&self.written, &other.written);
+        if mine.boot_id == others.boot_id && mine.boot_id.0 != [0; 16] {
+            return mine.boot > others.boot;
+        }
+        self.clock > other.clock
     }
 
     /// Reads a slot.
@@ -149,9 +170,10 @@ impl Slot {
             return Err(SlotError::Checksum);
         }
         let version = input.u32();
-        if version != VERSION {
+        if !(FIRST_VERSION..=VERSION).contains(&version) {
             return Err(SlotError::Version(version));
         }
+        let has_clock = version > FIRST_VERSION;
         let range = MachineRange::new(input.u32(), input.u32());
         let [order, time, sequence, machine, datacenter] = input.take();
         let order = match order {
@@ -172,20 +194,31 @@ impl Slot {
         if bound > layout.max_tick() {
             return Err(SlotError::Field("bound"));
         }
+        let written = Moment {
+            wall: input.i64(),
+            boot: input.i64(),
+            boot_id: (input.take(), input.u64()),
+        };
+        let mut identity = Identity {
+            inode: input.u64(),
+            born: input.i64(),
+            generation: 0,
+            subvolume: input.take(),
+        };
+        // The first version knew one clock, of which it took one reading for both slots.
+        let (mut clock, mut furthest) = (written.wall, 0);
+        if has_clock {
+            identity.generation = input.u32();
+            (clock, furthest) = (input.i64(), input.u64());
+        }
         Ok(Self {
             range: range.ok_or(SlotError::Field("machine range"))?,
             layout,
             bound,
-            written: Moment {
-                wall: input.i64(),
-                boot: input.i64(),
-                boot_id: (input.take(), input.u64()),
-            },
-            identity: Identity {
-                inode: input.u64(),
-                born: input.i64(),
-                subvolume: input.take(),
-            },
+            written,
+            clock,
+            furthest,
+            identity,
             holder: Holder {
                 pid: input.u32(),
                 pid_namespace: input.u64(),
@@ -278,9 +311,12 @@ pub(super) mod tests {
                 boot: 77,
                 boot_id: ([9; 16], 4_026_531_834),
             },
+            clock: 1_800_000_000_000_000_001,
+            furthest: 625,
             identity: Identity {
                 inode: 42,
                 born: 1_700_000_000_000_000_000,
+                generation: 3,
                 subvolume: [7; 16],
             },
             holder: Holder {
@@ -299,6 +335,31 @@ pub(super) mod tests {
             assert_eq!(Slot::decode(&slot.encode()[..]), Ok(slot));
         }
         assert_eq!(MARK_LEN, 2 * 4096);
+    }
+
+    #[test]
+    fn a_slot_of_the_first_version_reads_without_what_it_did_not_know() {
+        let whole = sample().encode();
+        // Where the fields stand that the first version did not have.
+        let (before, after) = (121, 141);
+        let mut old = Box::new([0; SLOT_LEN]);
+        old[..before].copy_from_slice(&whole[..before]);
+        let holder = &whole[after..CHECKSUM_AT];
+        old[before..before + holder.len()].copy_from_slice(holder);
+        old[8..12].copy_from_slice(&1u32.to_le_bytes());
+        let checksum = crc32c::crc32c(&old[..CHECKSUM_AT]);
+        old[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        let slot = sample();
+        let wanted = Slot {
+            clock: slot.written.wall,
+            furthest: 0,
+            identity: Identity {
+                generation: 0,
+                ..slot.identity
+            },
+            ..slot
+        };
+        assert_eq!(Slot::decode(&old[..]), Ok(wanted));
     }
 
     #[test]
@@ -324,7 +385,8 @@ pub(super) mod tests {
             slot[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
             Slot::decode(&slot[..])
         };
-        assert_eq!(with(8, &2u32.to_le_bytes()), Err(SlotError::Version(2)));
+        assert_eq!(with(8, &3u32.to_le_bytes()), Err(SlotError::Version(3)));
+        assert_eq!(with(8, &0u32.to_le_bytes()), Err(SlotError::Version(0)));
         assert_eq!(
             with(12, &32u32.to_le_bytes()),
             Err(SlotError::Field("machine range"))

@@ -6,28 +6,102 @@
 
 use std::io;
 
-/// Which file this is, whatever its name: inode and birth time, on BTRFS also the subvolume.
+use crate::timestamp::rfc3339_nanos;
+
+/// Which file this is, whatever its name: inode, birth time and generation, on BTRFS also the
+/// subvolume.
 ///
-/// A file that was copied, restored or sent elsewhere has another identity. The device number is
-/// left out: it changes from boot to boot.
+/// A file that was copied, restored or sent elsewhere has another identity. Left out is what changes
+/// from boot to boot, or names the device and not the file: the device number, the file system's UUID
+/// and its ID, mount IDs and handles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Identity {
     /// The inode number.
     pub inode: u64,
     /// Birth time in nanoseconds since 1970; 0 where the file system keeps none.
     pub born: i64,
+    /// Tells files apart that had the same inode number one after the other; 0 where it is not to be
+    /// had.
+    pub generation: u32,
     /// UUID of the BTRFS subvolume; zeros elsewhere.
     pub subvolume: [u8; 16],
 }
 
+/// What differs between two identities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub what: &'static str,
+    /// What was written in the mark.
+    pub written: String,
+    /// What was found.
+    pub found: String,
+}
+
 impl Identity {
-    /// Whether both are of one file. A birth time that one of them does not know tells nothing: a newer
-    /// kernel may know it of a file that an older one wrote.
+    /// Whether both are of one file.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
-        let born = self.born == other.born || self.born == 0 || other.born == 0;
-        born && self.inode == other.inode && self.subvolume == other.subvolume
+        self.difference(other).is_none()
     }
+
+    /// What tells this file, as it was written down, from the one that was `found`. What one of them
+    /// does not know tells nothing: a newer kernel may know a birth time of a file that an older one
+    /// wrote, and a sandbox may forbid to ask.
+    #[must_use]
+    pub fn difference(&self, found: &Self) -> Option<Difference> {
+        let rows = [
+            (
+                "inode",
+                true,
+                self.inode.to_string(),
+                found.inode.to_string(),
+            ),
+            (
+                "birth time",
+                self.born != 0 && found.born != 0,
+                moment(self.born),
+                moment(found.born),
+            ),
+            (
+                "generation",
+                self.generation != 0 && found.generation != 0,
+                self.generation.to_string(),
+                found.generation.to_string(),
+            ),
+            (
+                "BTRFS subvolume",
+                self.subvolume != [0; 16] && found.subvolume != [0; 16],
+                uuid(self.subvolume),
+                uuid(found.subvolume),
+            ),
+        ];
+        rows.into_iter()
+            .find(|(_, is_known, written, other)| *is_known && written != other)
+            .map(|(what, _, written, found)| Difference {
+                what,
+                written,
+                found,
+            })
+    }
+
+    /// Whether a copy could pass for this file: an inode number is used again as soon as it is free.
+    #[must_use]
+    pub const fn is_weak(&self) -> bool {
+        self.born == 0 && self.generation == 0
+    }
+}
+
+/// A moment to read, and to the nanosecond.
+fn moment(nanos: i64) -> String {
+    format!("{} ({nanos} ns)", rfc3339_nanos(nanos))
+}
+
+/// A UUID as people write it.
+fn uuid(bytes: [u8; 16]) -> String {
+    let digits = bytes.map(|byte| format!("{byte:02x}")).concat();
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    parts.map(|part| &digits[part]).join("-")
 }
 
 /// One state directory.
@@ -62,6 +136,14 @@ pub trait Storage: Send + 'static {
 
     /// Makes names that were given and removed durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// What the clock reads now by which changes are stamped, in nanoseconds since 1970: the kernel's,
+    /// whichever clock IDs follow.
+    fn now(&self) -> i64;
+
+    /// When the directory itself was last changed: a name in it, or where it lies.
+    /// `None` if this machine's clock does not say so, as on network file systems.
+    fn changed(&self) -> io::Result<Option<i64>>;
 }
 
 /// An open file.
@@ -84,41 +166,99 @@ pub trait File: Send + 'static {
 
     /// Which file this is.
     fn identity(&self) -> io::Result<Identity>;
+
+    /// When anything about the file was last changed (its ctime, which nobody can set), in nanoseconds
+    /// since 1970; `None` as for [`Storage::changed`].
+    fn changed(&self) -> io::Result<Option<i64>>;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FILE: Identity = Identity {
+        inode: 42,
+        born: 1_700_000_000_000_000_000,
+        generation: 5,
+        subvolume: [7; 16],
+    };
+
     #[test]
-    fn a_file_is_another_by_inode_subvolume_or_two_birth_times() {
-        let file = Identity {
+    fn a_file_is_another_by_each_thing_that_both_know() {
+        for (other, what) in [
+            (Identity { inode: 43, ..FILE }, "inode"),
+            (
+                Identity {
+                    born: FILE.born + 1,
+                    ..FILE
+                },
+                "birth time",
+            ),
+            (
+                Identity {
+                    generation: 6,
+                    ..FILE
+                },
+                "generation",
+            ),
+            (
+                Identity {
+                    subvolume: [8; 16],
+                    ..FILE
+                },
+                "BTRFS subvolume",
+            ),
+        ] {
+            for (one, two) in [(FILE, other), (other, FILE)] {
+                let difference = one.difference(&two).unwrap();
+                assert_eq!(difference.what, what);
+                assert_ne!(difference.written, difference.found);
+                assert!(!one.is_same_file(&two));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_tells_no_files_apart() {
+        let unknown = Identity {
             inode: 42,
-            born: 1_700_000_000_000_000_000,
-            subvolume: [7; 16],
+            ..Identity::default()
         };
-        let unknown = Identity { born: 0, ..file };
-        for (one, other) in [(file, file), (file, unknown), (unknown, unknown)] {
+        for (one, other) in [(FILE, FILE), (FILE, unknown), (unknown, unknown)] {
             assert!(one.is_same_file(&other) && other.is_same_file(&one));
         }
-        let inode = |file| Identity { inode: 43, ..file };
-        let subvolume = |file| Identity {
-            subvolume: [0; 16],
-            ..file
+        let inode = Identity {
+            inode: 43,
+            ..unknown
         };
-        let later = Identity {
-            born: file.born + 1,
-            ..file
+        assert!(!FILE.is_same_file(&inode));
+    }
+
+    #[test]
+    fn a_difference_is_told_as_people_write_it() {
+        let other = Identity {
+            subvolume: [0x1f; 16],
+            ..FILE
         };
-        for other in [
-            later,
-            inode(file),
-            inode(unknown),
-            subvolume(file),
-            subvolume(unknown),
-        ] {
-            assert!(!file.is_same_file(&other), "{other:?}");
-            assert!(!other.is_same_file(&file), "{other:?}");
-        }
+        let difference = FILE.difference(&other).unwrap();
+        assert_eq!(difference.found, "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
+    }
+
+    #[test]
+    fn an_identity_is_weak_if_nothing_but_the_inode_is_known() {
+        let inode = Identity {
+            inode: 42,
+            subvolume: [7; 16],
+            ..Identity::default()
+        };
+        assert!(inode.is_weak());
+        assert!(!Identity { born: 1, ..inode }.is_weak());
+        assert!(
+            !Identity {
+                generation: 1,
+                ..inode
+            }
+            .is_weak()
+        );
     }
 }

@@ -23,6 +23,7 @@ pub fn survey<S: Storage>(
 ) -> Result<(Vec<Seen>, Vec<String>), MarkError> {
     let failed = |name: &str, error| MarkError::io("read", directory, name, error);
     let names = storage.names().map_err(|error| failed(".", error))?;
+    let changed = storage.changed().map_err(|error| failed(".", error))?;
     let (mut marks, mut strangers) = (Vec::new(), Vec::new());
     for name in names {
         let Some(stem) = name.strip_suffix(MARK_SUFFIX) else {
@@ -37,15 +38,29 @@ pub fn survey<S: Storage>(
             .map_err(|error| failed(&name, error))?;
         // A start may have settled it away meanwhile.
         if let Some(file) = file {
-            marks.push(seen(range, &file).map_err(|error| failed(&name, error))?);
+            marks.push(seen(range, &file, changed).map_err(|error| failed(&name, error))?);
         }
     }
     marks.sort_by_key(|seen| seen.range);
     Ok((marks, strangers))
 }
 
-/// What lies in the mark of `range`.
-pub(super) fn seen<F: File>(range: MachineRange, file: &F) -> io::Result<Seen> {
+/// What lies in the mark of `range`; its directory was last `changed` then.
+pub(super) fn seen<F: File>(
+    range: MachineRange,
+    file: &F,
+    changed: Option<i64>,
+) -> io::Result<Seen> {
+    Ok(Seen {
+        range,
+        slots: slots(file)?,
+        identity: file.identity()?,
+        changed: file.changed()?.max(changed),
+    })
+}
+
+/// Both slots of a mark or floor.
+pub(super) fn slots<F: File>(file: &F) -> io::Result<[Result<Slot, SlotError>; 2]> {
     let slots = [read_slot(file, 0)?.1, read_slot(file, 1)?.1];
     if let [Err(SlotError::Unreadable(errno)), Err(_)]
     | [Err(_), Err(SlotError::Unreadable(errno))] = slots
@@ -53,11 +68,7 @@ pub(super) fn seen<F: File>(range: MachineRange, file: &F) -> io::Result<Seen> {
         // The mark is not damaged for good as long as the device may give it back.
         return Err(errno.into());
     }
-    Ok(Seen {
-        range,
-        slots,
-        identity: file.identity()?,
-    })
+    Ok(slots)
 }
 
 /// A slot's bytes and what they say. What the device cannot give back is a bad slot: the other one

@@ -28,6 +28,7 @@ fn policy(range: &str) -> Policy {
         range: range.parse().unwrap(),
         max_ahead: M,
         furthest: Q,
+        usual: Q,
         create: true,
         require_sync: false,
         build_date: BUILT,
@@ -47,6 +48,7 @@ fn now(wall: i64) -> Now {
 fn author() -> Author {
     Author {
         layout: Layout::SONYFLAKE,
+        furthest: 0,
         holder: Holder {
             host: "here".into(),
             pid: 7,
@@ -78,6 +80,7 @@ fn start(path: &Path, policy: &Policy, now: &Now) -> Result<(u64, Record<Directo
             Verdict::Refuse(refused) => return Err(refused.into()),
             Verdict::Wait(wait) => return Err(wait.into()),
             Verdict::Open { first } => return Ok((first, claim.into_record(author())?)),
+            Verdict::Raise(floor) => claim.raise_floor(&author(), floor)?,
             Verdict::Settle(_) => {
                 let done = claim.settle(&author(), |view| settlement(view, policy, now))?;
                 fresh = done.filter(|done| done.fresh).map(|done| done.own_bound);
@@ -308,10 +311,12 @@ fn a_copy_is_refused_until_it_is_adopted() {
 
     let policy = policy("1");
     let adopt = |wall| {
-        claim(state.path(), "1").unwrap().adopt(&author(), |view| {
-            rules::adoptable(view, &policy)?;
-            Ok(rules::adopted_bound(view, &policy, &now(wall))?)
-        })
+        claim(state.path(), "1")
+            .unwrap()
+            .adopt(&author(), None, |view| {
+                rules::adoptable(view, &policy, None)?;
+                Ok(rules::adopted_bound(view, &policy, &now(wall))?)
+            })
     };
     assert!(matches!(adopt(BUILT - 1), Err(MarkError::Wait(_))));
     assert_eq!(adopt(NOW).unwrap(), tick(NOW) + Q);
@@ -327,11 +332,11 @@ fn adopting_mends_a_damaged_mark_and_nothing_else() {
     damage(state.path(), "1.mark", 0);
     damage(state.path(), "1.mark", 1);
     let view = claim(state.path(), "1").unwrap().look().unwrap();
-    assert_eq!(rules::adoptable(&view, &policy("1")), Ok(()));
+    assert_eq!(rules::adoptable(&view, &policy("1"), None), Ok(()));
     leave(state.path(), "2", tick(NOW));
     fs::rename(state.path().join("2.mark"), state.path().join("3.mark")).unwrap();
     let view = claim(state.path(), "3").unwrap().look().unwrap();
-    assert!(rules::adoptable(&view, &policy("3")).is_err());
+    assert!(rules::adoptable(&view, &policy("3"), None).is_err());
 }
 
 #[test]

@@ -3,18 +3,19 @@
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::unistd::{AccessFlags, access};
 
 use crate::clock::{Clock, SECOND, SystemClock, boot_id};
 use crate::config::environment::DEFAULT_FILE;
 use crate::config::{Config, State, Upkeep, keys};
-use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::issuer::Settings;
 use crate::mark::rules::{Invocation, Policy};
 use crate::mark::slot::{Holder, Moment};
-use crate::mark::{Author, Directory, FileSystem, is_full};
+use crate::mark::{Author, Directory, FileSystem, Witness, is_full};
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
@@ -106,6 +107,23 @@ fn suitable(
     }
 }
 
+/// Where the bounds of the state directory are kept a second time while the machine is up. The place is
+/// made only if `make` says so: what an operator makes as root, the service's user could not write.
+#[must_use]
+pub fn witness(state: &State, make: bool) -> Option<Witness<Directory>> {
+    let is_usable = |place: &&PathBuf| {
+        if make {
+            // Whether it is there now is asked next.
+            let _ = DirBuilder::new().mode(0o755).create(place);
+        }
+        access(*place, AccessFlags::W_OK).is_ok()
+    };
+    let place = state.runtime.iter().find(is_usable)?;
+    // As it is called, not where that leads to now.
+    let path = std::path::absolute(&state.dir).ok()?;
+    Some(Witness::new(Directory::new(place), &path))
+}
+
 /// Makes the directory and its parents durably: a mark in a directory that a power cut takes away
 /// would be lost.
 fn create(state: &State) -> io::Result<()> {
@@ -172,6 +190,7 @@ pub fn policy(upkeep: &Upkeep, settings: &Settings) -> Policy {
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: upkeep.state.create,
         require_sync: upkeep.clock.require_sync,
         build_date: BUILD_DATE
@@ -202,6 +221,10 @@ pub fn invocation(upkeep: &Upkeep, shard: MachineRange) -> Invocation {
         match key.name {
             "profile" => options.push(format!("--profile {value}")),
             "epoch" => variables.push(format!("{}={value}", key.variable())),
+            // A new mark's bound is computed from these.
+            "clock.max_ahead" | "state.window" | "http.deadline" => {
+                variables.push(format!("{}={value}", key.variable()));
+            }
             name if name.starts_with("layout.") => {
                 variables.push(format!("{}={value}", key.variable()));
             }
@@ -225,7 +248,7 @@ fn word(text: &str) -> String {
 
 /// This process, writing now.
 #[must_use]
-pub fn author(layout: Layout) -> Author {
+pub fn author(settings: &Settings) -> Author {
     let clock = SystemClock;
     let host = nix::unistd::gethostname().map_or_else(
         |_| "unknown".to_owned(),
@@ -233,7 +256,8 @@ pub fn author(layout: Layout) -> Author {
     );
     let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |metadata| metadata.ino());
     Author {
-        layout,
+        layout: settings.layout,
+        furthest: settings.furthest(),
         holder: Holder {
             host,
             pid: std::process::id(),
@@ -254,6 +278,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Clock as ClockSection, Environment, Flags, Sources};
+    use crate::id::layout::Layout;
 
     /// No value is a default.
     fn sample() -> Upkeep {
@@ -265,6 +290,7 @@ mod tests {
                 window: Duration::from_secs(3),
                 create: false,
                 allow_network_fs: true,
+                runtime: vec!["/run/elsewhere".into()],
             },
             clock: ClockSection {
                 max_ahead: Duration::from_secs(7),
@@ -314,6 +340,7 @@ mod tests {
             range,
             max_ahead,
             furthest,
+            usual,
             create,
             require_sync,
             build_date,
@@ -329,6 +356,7 @@ mod tests {
         // Ticks of a millisecond.
         assert_eq!(max_ahead, 7_000);
         assert_eq!(furthest, 7_000 + 3_000 + 1_000);
+        assert_eq!(usual, 5_000 + 1_000 + 250);
         assert!(!create && require_sync);
         assert!(build_date > 0 && build_date % SECOND == 0);
         assert_eq!(BUILD_DATE, (build_date / SECOND).to_string());
@@ -349,6 +377,7 @@ mod tests {
             ("SHARDFLAKE_STATE__WINDOW", "3s"),
             ("SHARDFLAKE_STATE__CREATE", "false"),
             ("SHARDFLAKE_STATE__ALLOW_NETWORK_FS", "true"),
+            ("RUNTIME_DIRECTORY", "/run/elsewhere"),
             ("SHARDFLAKE_CLOCK__MAX_AHEAD", "7s"),
             ("SHARDFLAKE_CLOCK__REQUIRE_SYNC", "true"),
             ("SHARDFLAKE_HTTP__DEADLINE", "1s"),

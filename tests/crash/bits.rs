@@ -107,6 +107,7 @@ fn policy(directory: &Path, settings: &Settings) -> Policy {
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: true,
         require_sync: false,
         build_date: 0,

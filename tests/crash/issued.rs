@@ -88,6 +88,7 @@ fn keeper(
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: false,
         require_sync: false,
         build_date: 0,
@@ -95,6 +96,7 @@ fn keeper(
     };
     let author = Author {
         layout: settings.layout,
+        furthest: 0,
         holder: Holder::default(),
         moment: Moment {
             wall: SystemClock.realtime(),

@@ -75,6 +75,7 @@ impl Home {
         std::fs::create_dir(self.state()).unwrap();
         let author = Author {
             layout,
+            furthest: 0,
             holder: Holder::default(),
             moment: Moment::default(),
         };
@@ -126,6 +127,7 @@ impl Home {
         undisturbed(&mut command)
             .args(&line[1..])
             .env("SHARD_ID", shard)
+            .env("RUNTIME_DIRECTORY", self.directory.path())
             .args(["--listen", &address.to_string(), "--state-dir"])
             .arg(self.state())
             .stdin(Stdio::null())
@@ -156,6 +158,7 @@ impl Home {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--state-dir").arg(self.state());
         undisturbed(&mut command)
+            .env("RUNTIME_DIRECTORY", self.directory.path())
             .envs(variables.iter().copied())
             .output()
             .unwrap()
@@ -290,6 +293,8 @@ pub(crate) fn undisturbed(command: &mut Command) -> &mut Command {
     ]
     .iter()
     .fold(&mut *command, |command, name| command.env_remove(name));
+    // No witness: none is left behind where this host keeps its own.
+    command.env("RUNTIME_DIRECTORY", "/nonexistent");
     std::env::vars_os()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SHARDFLAKE_"))
         .fold(command, |command, (name, _)| command.env_remove(name))

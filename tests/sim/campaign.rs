@@ -23,7 +23,6 @@ use plan::Plan;
 use world::Outcome;
 
 /// What histories came to.
-#[derive(Default)]
 struct Total {
     histories: u64,
     incarnations: u64,
@@ -42,6 +41,19 @@ struct Sum {
     /// The fewest incarnations, and the fewest kinds of fault, that a history had.
     fewest: Option<(u64, usize)>,
     failed: Option<u64>,
+}
+
+impl Default for Total {
+    fn default() -> Self {
+        Self {
+            histories: 0,
+            incarnations: 0,
+            between: 0,
+            issued: 0,
+            faults: [0; Fault::ALL.len()],
+            violations: 0,
+        }
+    }
 }
 
 impl Total {

@@ -38,6 +38,12 @@ impl SimClock {
         self.wall.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// The machine boots: both clocks begin anew, for whoever still looks at them too.
+    pub(crate) fn boot(&self, boot: i64, wall: i64) {
+        self.boot.store(boot, Ordering::Relaxed);
+        self.wall.store(wall, Ordering::Relaxed);
+    }
+
     /// Somebody sets the wall clock.
     pub(crate) fn step(&self, nanos: i64) {
         self.wall.fetch_add(nanos, Ordering::Relaxed);

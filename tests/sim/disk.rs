@@ -8,8 +8,10 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use shardflake::clock::Clock;
 use shardflake::mark::storage::{File, Identity, Storage};
 
+use crate::clock::SimClock;
 use crate::volume::Volume;
 
 /// A call on the volume.
@@ -27,6 +29,8 @@ pub(crate) enum Call {
 #[derive(Clone)]
 pub(crate) struct Disk {
     volume: Arc<Mutex<Volume>>,
+    /// Stamps what changes on the volume.
+    clock: SimClock,
     process: Arc<Process>,
 }
 
@@ -93,9 +97,10 @@ impl Process {
 }
 
 impl Disk {
-    pub(crate) fn new(volume: Volume) -> Self {
+    pub(crate) fn new(volume: Volume, clock: &SimClock) -> Self {
         Self {
             volume: Arc::new(Mutex::new(volume)),
+            clock: clock.clone(),
             process: Process::new(),
         }
     }
@@ -104,19 +109,28 @@ impl Disk {
     pub(crate) fn mount(&self, process: &Arc<Process>) -> Self {
         Self {
             volume: Arc::clone(&self.volume),
+            clock: self.clock.clone(),
             process: Arc::clone(process),
         }
     }
 
     pub(crate) fn volume(&self) -> MutexGuard<'_, Volume> {
-        self.volume.lock().unwrap()
+        let mut volume = self.volume.lock().unwrap();
+        volume.clock = self.clock.realtime();
+        volume
+    }
+
+    /// A call that changes nothing, which may fail as well.
+    fn look(&self) -> io::Result<()> {
+        self.process.call(Call::Look)?;
+        self.volume().look()
     }
 
     fn open_inode(&self, inode: u64) -> Handle {
         Handle {
             disk: self.clone(),
             inode,
-            number: self.volume().number(),
+            number: self.volume().open(inode),
         }
     }
 }
@@ -125,12 +139,12 @@ impl Storage for Disk {
     type File = Handle;
 
     fn names(&self) -> io::Result<Vec<String>> {
-        self.process.call(Call::Look)?;
+        self.look()?;
         Ok(self.volume().names())
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Handle>> {
-        self.process.call(Call::Look)?;
+        self.look()?;
         let inode = self.volume().inode(name);
         Ok(inode.map(|inode| self.open_inode(inode)))
     }
@@ -171,6 +185,15 @@ impl Storage for Disk {
         self.process.call(Call::Flush)?;
         self.volume().flush_names()
     }
+
+    fn now(&self) -> i64 {
+        self.clock.realtime()
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        self.look()?;
+        Ok(Some(self.volume().changed()))
+    }
 }
 
 impl File for Handle {
@@ -195,7 +218,7 @@ impl File for Handle {
     }
 
     fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
-        self.disk.process.call(Call::Look)?;
+        self.disk.look()?;
         let mut volume = self.disk.volume();
         Ok(volume.lock(self.inode, self.number, start..start + len))
     }
@@ -210,17 +233,20 @@ impl File for Handle {
 
     fn identity(&self) -> io::Result<Identity> {
         self.disk.process.alive()?;
-        Ok(Identity {
-            inode: self.inode,
-            born: 0,
-            subvolume: [self.disk.volume().subvolume(); 16],
-        })
+        let mut volume = self.disk.volume();
+        volume.look()?;
+        Ok(volume.identity(self.inode))
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        self.disk.process.alive()?;
+        Ok(Some(self.disk.volume().changed_of(self.inode)))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.disk.volume().unlock(self.number, None);
+        self.disk.volume().close(self.number);
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use crate::checker::Checker;
 use crate::clock::SimClock;
 use crate::disk::Disk;
-use crate::shard::{self, Shard, Start};
+use crate::shard::{Shard, Start, operator};
 use crate::volume::Volume;
 
 const NOW: i64 = 1_800_000_000 * SECOND;
@@ -113,8 +113,8 @@ impl Scene {
 
     /// One incarnation on a wall clock that is off by `clock`, until its call number `calls`.
     fn incarnation(&self, range: &str, clock: i64, calls: Option<u32>) -> (End, Self) {
-        let disk = Disk::new(self.volume.clone());
         let clocks = SimClock::new(self.boot, self.wall + clock);
+        let disk = Disk::new(self.volume.clone(), &clocks);
         let checker = Arc::new(Mutex::new(self.checker.clone()));
         let mut run = Run {
             disk: &disk,
@@ -223,11 +223,11 @@ impl Run<'_> {
     fn start(&self) -> Shard {
         let start = Start {
             disk: self.disk,
+            witness: None,
             clock: self.clock.clone(),
             boot_id: ([self.boots; 16], 0),
             settings: self.settings(),
             checker: self.checker,
-            luck: 0,
             beside: None,
         };
         Shard::start(start, self.clock.boottime())
@@ -236,9 +236,10 @@ impl Run<'_> {
     /// Runs `state adopt` in the same process, so that its calls are crash points as well.
     fn adopt(&self, refused: &Shard) -> Shard {
         let disk = self.disk.mount(&refused.process);
-        let author = shard::author(Layout::SONYFLAKE, self.clock, ([self.boots; 16], 0));
+        let boot_id = ([self.boots; 16], 0);
         // It may crash half-way; the next look tells.
-        let _ = shard::adopt(disk, &self.settings(), self.clock, &author);
+        let _ = operator(disk, None, &self.settings(), self.clock, boot_id)
+            .and_then(|mut operator| operator.adopt(None));
         let mut again = self.start();
         again.process = Arc::clone(&refused.process);
         again

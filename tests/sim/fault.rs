@@ -9,6 +9,8 @@ pub(crate) enum Fault {
     PowerCut,
     /// The machine boots again in good order, and its boot clock begins anew.
     Reboot,
+    /// Opening, listing, locking and asking what a file is fail.
+    LookFails,
     /// Reads of a mark fail.
     ReadFails,
     /// Writes fail half-way.
@@ -27,6 +29,16 @@ pub(crate) enum Fault {
     DeletedLock,
     /// A copy is moved over the mark.
     ReplacedMark,
+    /// A backup is written over a mark, which stays the file that it is.
+    Overwritten,
+    /// A mark is removed and made anew from a backup; its inode number may be used again.
+    Recreated,
+    /// A mark is moved away, and back when another one has lived, or exchanged with that.
+    MovedBack,
+    /// Somebody changes the mode of a mark or of the directory.
+    Touched,
+    /// The volume is not mounted for a life, which finds an empty directory in its place.
+    NotMounted,
     /// The volume is set back to a snapshot.
     Restored,
     /// A clone of the volume is started beside the original.
@@ -61,13 +73,18 @@ pub(crate) enum Fault {
     ContinueAhead,
     /// An operator accepts the clock as it is.
     AcceptClock,
+    /// An operator makes a mark beforehand, or lets a shard begin above an ID.
+    Init,
+    /// An operator's command dies half-way.
+    DiesHalfWay,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::Kill,
         Self::PowerCut,
         Self::Reboot,
+        Self::LookFails,
         Self::ReadFails,
         Self::WriteFails,
         Self::FlushFails,
@@ -77,6 +94,11 @@ impl Fault {
         Self::LostMark,
         Self::DeletedLock,
         Self::ReplacedMark,
+        Self::Overwritten,
+        Self::Recreated,
+        Self::MovedBack,
+        Self::Touched,
+        Self::NotMounted,
         Self::Restored,
         Self::Cloned,
         Self::RangeChange,
@@ -94,6 +116,8 @@ impl Fault {
         Self::TimeNamespace,
         Self::ContinueAhead,
         Self::AcceptClock,
+        Self::Init,
+        Self::DiesHalfWay,
     ];
 
     /// Whether it comes about whenever it is drawn, whatever runs then and lies on the volume.
@@ -108,7 +132,11 @@ impl Fault {
     pub(crate) const fn is_operation(self) -> bool {
         matches!(
             self,
-            Self::RangeChange | Self::Settings | Self::ContinueAhead | Self::AcceptClock
+            Self::RangeChange
+                | Self::Settings
+                | Self::ContinueAhead
+                | Self::AcceptClock
+                | Self::Init
         )
     }
 

@@ -95,6 +95,7 @@ pub(crate) enum Op {
     },
     /// The next so many reads, writes and flushes fail.
     Fail {
+        looks: u32,
         reads: u32,
         writes: u32,
         flushes: u32,
@@ -107,6 +108,18 @@ pub(crate) enum Op {
     LoseMark,
     DeleteLock,
     ReplaceMark,
+    /// Copies what all marks hold.
+    BackUp,
+    Overwrite,
+    Recreate,
+    MoveAway,
+    MoveBack {
+        exchange: bool,
+    },
+    Touch,
+    /// The volume is not mounted from now on, and its directory is empty; or it is mounted again.
+    Unmount,
+    Mount,
     /// Keeps a snapshot of the volume.
     Snapshot,
     /// Stops all and restores the snapshot.
@@ -115,9 +128,17 @@ pub(crate) enum Op {
     StartClone {
         range: (u32, u32),
     },
-    /// An operator adopts what was restored or damaged.
+    /// An operator adopts what was restored or damaged; the command dies at its changing call number
+    /// `calls`.
     Adopt {
         range: (u32, u32),
+        calls: Option<u32>,
+    },
+    /// An operator makes a mark, or raises one above an ID that is `above_ms` ahead of the clock.
+    Init {
+        range: (u32, u32),
+        above_ms: Option<i64>,
+        calls: Option<u32>,
     },
     /// Sets the wall clock.
     Clock {
@@ -164,6 +185,12 @@ impl Op {
             Self::LoseMark => Fault::LostMark,
             Self::DeleteLock => Fault::DeletedLock,
             Self::ReplaceMark => Fault::ReplacedMark,
+            Self::Overwrite => Fault::Overwritten,
+            Self::Recreate => Fault::Recreated,
+            Self::MoveBack { .. } => Fault::MovedBack,
+            Self::Touch => Fault::Touched,
+            Self::Mount => Fault::NotMounted,
+            Self::Init { .. } => Fault::Init,
             Self::Restore => Fault::Restored,
             Self::StartClone { .. } => Fault::Cloned,
             Self::Clock { nanos, .. } if nanos.abs() > 24 * 3600 * SECOND => Fault::ClockFar,

@@ -3,19 +3,19 @@
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use fastrand::Rng;
 use shardflake::clock::Clock;
-use shardflake::id::{Layout, MachineRange};
+use shardflake::id::MachineRange;
 use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings, accepted_until};
-use shardflake::mark::rules::{self, Invocation, Now, Policy};
+use shardflake::mark::rules::{Invocation, Now, Policy};
 use shardflake::mark::slot::{BootId, Holder, Moment};
-use shardflake::mark::{Author, Claim, MarkError};
+use shardflake::mark::{Author, Claim, MarkError, Operator, Witness};
 use tokio::task::JoinSet;
 
 use crate::checker::{Checker, Limits};
@@ -52,10 +52,10 @@ pub(crate) struct Common {
     boot_id: BootId,
     /// The furthest offset to the boot clock that the issuer may follow.
     trust: Mutex<Trust>,
-    has_issued: AtomicBool,
+    /// IDs that requests were answered with.
+    received: AtomicU64,
     durable: Mutex<(u64, Option<u64>)>,
     stopped: Stopped,
-    network: Mutex<Rng>,
 }
 
 /// Whether a process is stopped, as by SIGSTOP.
@@ -68,11 +68,11 @@ struct Stopped {
 /// Where and how a process is started.
 pub(crate) struct Start<'a> {
     pub(crate) disk: &'a Disk,
+    pub(crate) witness: Option<&'a Disk>,
     pub(crate) clock: SimClock,
     pub(crate) boot_id: BootId,
     pub(crate) settings: Settings,
     pub(crate) checker: &'a Arc<Mutex<Checker>>,
-    pub(crate) luck: u64,
     /// What may happen between its calls on the disk.
     pub(crate) beside: Option<Box<dyn Fn() + Send + Sync>>,
 }
@@ -86,6 +86,7 @@ fn policy(settings: &Settings) -> Policy {
         range: settings.machines,
         max_ahead: settings.layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: true,
         require_sync: false,
         build_date: BUILT,
@@ -94,9 +95,10 @@ fn policy(settings: &Settings) -> Policy {
 }
 
 /// Who writes marks.
-pub(crate) fn author(layout: Layout, clock: &SimClock, boot_id: BootId) -> Author {
+fn author(settings: &Settings, clock: &SimClock, boot_id: BootId) -> Author {
     Author {
-        layout,
+        layout: settings.layout,
+        furthest: settings.furthest(),
         holder: Holder::default(),
         moment: Moment {
             wall: clock.realtime(),
@@ -106,13 +108,18 @@ pub(crate) fn author(layout: Layout, clock: &SimClock, boot_id: BootId) -> Autho
     }
 }
 
-/// What `state adopt` does for the machine IDs of `settings`; the new bound.
-pub(crate) fn adopt(
+fn witness_in(disk: Disk) -> Witness<Disk> {
+    Witness::new(disk, Path::new("/state"))
+}
+
+/// An operator at the marks of the machine IDs of `settings`.
+pub(crate) fn operator(
     disk: Disk,
+    witness: Option<Disk>,
     settings: &Settings,
     clock: &SimClock,
-    author: &Author,
-) -> Result<u64, MarkError> {
+    boot_id: BootId,
+) -> Result<Operator<Disk>, MarkError> {
     let policy = policy(settings);
     let now = Now {
         wall: clock.realtime(),
@@ -120,10 +127,12 @@ pub(crate) fn adopt(
         synchronised: Some(true),
         accept_until: accepted_until(&disk).unwrap_or_default(),
     };
-    let mut claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
-    claim.adopt(author, |view| {
-        rules::adoptable(view, &policy)?;
-        Ok(rules::adopted_bound(view, &policy, &now)?)
+    let claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
+    Ok(Operator {
+        claim: claim.witnessed(witness.map(witness_in).as_ref())?,
+        policy,
+        author: author(settings, clock, boot_id),
+        now,
     })
 }
 
@@ -131,37 +140,38 @@ impl Shard {
     pub(crate) fn start(start: Start<'_>, now: i64) -> Self {
         let Start {
             disk,
+            witness,
             clock,
             boot_id,
             settings,
             checker,
-            luck,
             beside,
         } = start;
         let process = Process::new();
         let disk = disk.mount(&process);
+        let witness = witness.map(|disk| witness_in(disk.mount(&process)));
         let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
-        let author = author(settings.layout, &clock, boot_id);
+        let author = author(&settings, &clock, boot_id);
         let keeper = Keeper::new(
             Arc::clone(&issuer),
             disk.clone(),
             policy(&settings),
             author,
             boot_id,
-        );
+        )
+        .witnessed(witness);
         let common = Arc::new(Common {
             issuer,
             range: settings.machines,
             settings,
             boot_id,
             trust: Mutex::new(Trust::new(clock.offset())),
-            has_issued: AtomicBool::new(false),
+            received: AtomicU64::new(0),
             clock,
             disk,
             checker: Arc::clone(checker),
             durable: Mutex::new((u64::MAX, None)),
             stopped: Stopped::default(),
-            network: Mutex::new(Rng::with_seed(luck)),
         });
         let threads = Arc::clone(&common);
         // While the keeper is at the disk, requests go on, and other processes.
@@ -212,12 +222,15 @@ impl Shard {
             .spawn(async move { common.ask_many(count).await });
     }
 
-    /// Looks whether a request that has ended panicked.
+    /// Looks whether a request that has ended panicked, and whether what was issued has arrived.
     pub(crate) fn see_to_requests(&mut self) {
         while let Some(result) = self.tasks.try_join_next() {
             if let Err(error) = result {
                 resume_unwind(error.into_panic());
             }
+        }
+        if let Some(difference) = self.common.miscounted() {
+            self.common.checker.lock().unwrap().fail(difference);
         }
     }
 
@@ -249,22 +262,18 @@ impl Common {
     pub(crate) fn issue(&self, count: u32) -> u32 {
         let limits = self.limits();
         let mut checker = self.checker.lock().unwrap();
-        let mut network = self.network.lock().unwrap();
         for done in 0..count {
             let floor = checker.floor(self.range);
             let Some(issued) = self.issuer.try_issue() else {
                 return done;
             };
             self.check(&mut checker, issued, floor, &limits);
-            if network.u8(..8) > 0 {
-                checker.receive(issued.id);
-            }
         }
         count
     }
 
     fn check(&self, checker: &mut Checker, issued: Issued, floor: u64, limits: &Limits) {
-        self.has_issued.store(true, Ordering::Relaxed);
+        self.received.fetch_add(1, Ordering::Relaxed);
         checker.issue(issued, floor, limits);
     }
 
@@ -275,7 +284,6 @@ impl Common {
             let limits = self.limits();
             let mut checker = self.checker.lock().unwrap();
             self.check(&mut checker, issued, floor, &limits);
-            checker.receive(issued.id);
         }
     }
 
@@ -296,7 +304,6 @@ impl Common {
                     machine: machine.try_into().unwrap_or(u32::MAX),
                 };
                 self.check(&mut checker, issued, last, &limits);
-                checker.receive(id);
                 last = id;
             }
         }
@@ -322,6 +329,13 @@ impl Common {
         }
     }
 
+    /// The issuer counts an ID as issued if and only if somebody has it.
+    pub(crate) fn miscounted(&self) -> Option<String> {
+        let counted = self.issuer.stats().ids_issued.total();
+        let received = self.received.load(Ordering::Relaxed);
+        (counted != received).then(|| format!("{counted} IDs were issued, {received} received"))
+    }
+
     /// The issuer has looked at the clock: it follows no later one than this.
     pub(crate) fn looked(&self) {
         let (boot, offset) = (self.clock.boottime(), self.clock.offset());
@@ -337,7 +351,7 @@ impl Common {
             max_ahead: i64::try_from(self.settings.max_ahead.as_nanos()).unwrap_or(i64::MAX),
         };
         let mut trust = self.trust.lock().unwrap();
-        if !self.has_issued.load(Ordering::Relaxed) {
+        if self.received.load(Ordering::Relaxed) == 0 {
             trust.start(offset, self.disk.volume().offset_in(self.boot_id));
         }
         trust.see(boot, offset, &known);

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use nix::errno::Errno;
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
+use shardflake::mark::storage::Identity;
 
 use inode::Inode;
 
@@ -20,6 +21,8 @@ pub(crate) const MACHINES: u32 = 6;
 /// What is wrong with a volume at present.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Trouble {
+    /// The next so many looks fail: opening, listing, locking, asking what a file is.
+    pub(crate) looks: u32,
     /// The next so many reads of a mark fail.
     pub(crate) reads: u32,
     /// The next so many writes fail half-way.
@@ -35,6 +38,7 @@ pub(crate) struct Trouble {
 /// How often a trouble came about.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Effects {
+    pub(crate) looks: u64,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) flushes: u64,
@@ -45,7 +49,7 @@ pub(crate) struct Effects {
 impl Effects {
     /// Calls that failed.
     pub(crate) const fn failures(&self) -> u64 {
-        self.reads + self.writes + self.flushes + self.full
+        self.looks + self.reads + self.writes + self.flushes + self.full
     }
 }
 
@@ -57,9 +61,24 @@ pub(crate) struct Volume {
     durable_names: BTreeMap<String, u64>,
     pending: Vec<(String, Option<u64>)>,
     locks: Vec<Lock>,
+    /// Open files and their inodes, whose numbers are not free.
+    opened: BTreeMap<u64, u64>,
     next: u64,
     subvolume: u8,
     rng: Rng,
+    /// What the wall clock reads, which stamps changes.
+    pub(crate) clock: i64,
+    /// When a name in the directory was last changed, and what a crash would leave of that.
+    changed: i64,
+    durable_changed: i64,
+    /// The file system keeps no birth times and no generations, and uses inode numbers again.
+    is_weak: bool,
+    /// A crash takes away stamps that no flush of their own has made durable.
+    forgets_stamps: bool,
+    /// What somebody has put elsewhere, by the names that it had.
+    away: BTreeMap<String, u64>,
+    /// Copies of what marks held.
+    backup: BTreeMap<String, Vec<u8>>,
     pub(crate) trouble: Trouble,
     pub(crate) effects: Effects,
     /// Counts what could change the answer of [`Volume::certain`].
@@ -81,9 +100,17 @@ impl Volume {
             durable_names: BTreeMap::new(),
             pending: Vec::new(),
             locks: Vec::new(),
+            opened: BTreeMap::new(),
             next: 1,
             subvolume: 1,
             rng: Rng::with_seed(seed),
+            clock: 0,
+            changed: 0,
+            durable_changed: 0,
+            is_weak: seed % 4 == 1,
+            forgets_stamps: seed % 8 >= 4,
+            away: BTreeMap::new(),
+            backup: BTreeMap::new(),
             trouble: Trouble::default(),
             effects: Effects::default(),
             version: 0,
@@ -152,10 +179,18 @@ impl Volume {
         }
         self.names = self.durable_names.clone();
         self.locks.clear();
-        let named: Vec<u64> = self.names.values().copied().collect();
-        self.inodes.retain(|inode, _| named.contains(inode));
+        self.opened.clear();
+        let kept = self.names.values().chain(self.away.values());
+        let kept: Vec<u64> = kept.copied().collect();
+        self.inodes.retain(|inode, _| kept.contains(inode));
+        if self.forgets_stamps {
+            self.changed = self.durable_changed;
+        }
         for inode in self.inodes.values_mut() {
             inode.crash(choose);
+            if self.forgets_stamps {
+                inode.changed = inode.durable_changed;
+            }
         }
     }
 
@@ -178,9 +213,27 @@ impl Volume {
     /// The machine stops in good order: everything is flushed.
     pub(crate) fn unmount(&mut self) {
         self.version += 1;
-        self.inodes.values_mut().for_each(Inode::flush);
+        for inode in self.inodes.values_mut() {
+            inode.flush();
+            inode.durable_changed = inode.changed;
+        }
+        self.durable_changed = self.changed;
         self.durable_names = self.names.clone();
         self.pending.clear();
+    }
+
+    /// A start for `machines` looks at their marks: a slot that has rotted is known from now on, and
+    /// written before the other.
+    pub(crate) fn noticed(&mut self, machines: MachineRange) {
+        self.version += 1;
+        let marks = self
+            .ranges()
+            .filter(|(range, ..)| range.overlaps(&machines));
+        let marks: Vec<u64> = marks.map(|(_, _, inode)| inode).collect();
+        for mark in marks {
+            let inode = self.inodes.get_mut(&mark).expect("named");
+            inode.rotten &= inode.readable() == 0;
+        }
     }
 
     /// Turns a bit of a flushed mark, as an ageing disk does. False if there is none.
@@ -203,6 +256,7 @@ impl Volume {
     pub(crate) fn restore(&mut self, older: &Self) {
         let (locks, next) = (self.locks.clone(), self.next);
         let (trouble, effects) = (self.trouble, self.effects);
+        let clock = self.clock;
         let subvolume = self.subvolume.max(older.subvolume) + 1;
         let version = self.version + 1;
         *self = older.clone();
@@ -212,6 +266,7 @@ impl Volume {
         self.trouble = trouble;
         self.effects = effects;
         self.version = version;
+        self.clock = clock;
         // A snapshot holds what was written, whether or not it was flushed.
         for inode in self.inodes.values_mut() {
             inode.durable.clone_from(&inode.cache);
@@ -220,54 +275,186 @@ impl Volume {
         self.durable_names = self.names.clone();
         self.pending.clear();
         self.locks.clear();
+        self.opened.clear();
+    }
+
+    /// Goes on with what does not belong to the volume of which it takes the place.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        self.effects = other.effects;
+        self.trouble = other.trouble;
+        self.version = self.version.max(other.version) + 1;
+        self.next = self.next.max(other.next);
     }
 
     /// Somebody removes a file, durably. False if there is none.
     pub(crate) fn delete(&mut self, name: &str) -> bool {
-        self.version += 1;
-        let known = self.names.remove(name).is_some();
-        self.durable_names.remove(name);
-        self.pending.retain(|(changed, _)| changed != name);
+        let known = self.names.contains_key(name);
+        self.put(name, None);
         known
     }
 
     /// Somebody copies a file and moves the copy over the original. False if there is none.
     pub(crate) fn replace(&mut self, name: &str) -> bool {
-        self.version += 1;
         let Some(inode) = self.names.get(name) else {
             return false;
         };
-        let mut copy = self.inodes[inode].clone();
-        copy.durable.clone_from(&copy.cache);
-        copy.dirty.clear();
-        self.next += 1;
-        let number = self.next;
-        self.inodes.insert(number, copy);
-        self.names.insert(name.to_owned(), number);
-        self.durable_names.insert(name.to_owned(), number);
-        self.pending.retain(|(changed, _)| changed != name);
+        let content = self.inodes[inode].cache.clone();
+        let copy = self.make(content);
+        self.put(name, Some(copy));
         true
+    }
+
+    /// Somebody copies what all marks hold to elsewhere.
+    pub(crate) fn back_up(&mut self) {
+        let marks = self.marks();
+        let held = |name: String| {
+            let content = self.inodes[&self.names[&name]].cache.clone();
+            (name, content)
+        };
+        self.backup = marks.into_iter().map(held).collect();
+    }
+
+    /// The marks of which there is a copy.
+    pub(crate) fn backed_up(&self) -> Vec<String> {
+        self.backup.keys().cloned().collect()
+    }
+
+    /// The marks that were put elsewhere.
+    pub(crate) fn away(&self) -> Vec<String> {
+        self.away.keys().cloned().collect()
+    }
+
+    /// Somebody writes the backup over the file, which stays the file that it is, or makes a new one.
+    pub(crate) fn overwrite(&mut self, name: &str) {
+        self.version += 1;
+        let content = self.backup[name].clone();
+        let Some(inode) = self.names.get(name).copied() else {
+            let copy = self.make(content);
+            return self.put(name, Some(copy));
+        };
+        let inode = self.inodes.get_mut(&inode).expect("named");
+        inode.replace(content);
+        inode.changed = self.clock;
+        inode.durable_changed = self.clock;
+        self.pending.retain(|(changed, _)| changed != name);
+        self.durable_names = self.names.clone();
+    }
+
+    /// Somebody removes the file, and makes it anew from the backup.
+    pub(crate) fn recreate(&mut self, name: &str) {
+        self.put(name, None);
+        let copy = self.make(self.backup[name].clone());
+        self.put(name, Some(copy));
+    }
+
+    /// Somebody moves the file elsewhere. False if there is none.
+    pub(crate) fn move_away(&mut self, name: &str) -> bool {
+        let Some(inode) = self.names.get(name).copied() else {
+            return false;
+        };
+        self.away.insert(name.to_owned(), inode);
+        self.put(name, None);
+        self.stamp(inode);
+        true
+    }
+
+    /// Somebody moves it back, over whatever has that name now, or in exchange for it.
+    pub(crate) fn move_back(&mut self, name: &str, exchange: bool) {
+        let known = self.names.get(name).copied();
+        let inode = self.away.remove(name).expect("moved away");
+        if let (Some(known), true) = (known, exchange) {
+            self.away.insert(name.to_owned(), known);
+            self.stamp(known);
+        }
+        self.put(name, Some(inode));
+        self.stamp(inode);
+        let inode = self.inodes.get_mut(&inode).expect("kept");
+        inode.flush();
+    }
+
+    /// Somebody changes the mode of a file, or of the directory.
+    pub(crate) fn touch(&mut self, name: Option<&str>) {
+        if let Some(inode) = name.and_then(|name| self.names.get(name).copied()) {
+            return self.stamp(inode);
+        }
+        (self.changed, self.durable_changed) = (self.clock, self.clock);
+    }
+
+    /// A file that was changed just now, durably: a while passes before the power may be cut.
+    fn stamp(&mut self, inode: u64) {
+        let inode = self.inodes.get_mut(&inode).expect("kept");
+        inode.changed = self.clock;
+        inode.durable_changed = self.clock;
+    }
+
+    /// A new file with that content, flushed.
+    fn make(&mut self, content: Vec<u8>) -> u64 {
+        let mut inode = Inode {
+            changed: self.clock,
+            durable_changed: self.clock,
+            ..Inode::default()
+        };
+        inode.replace(content);
+        self.add(inode)
+    }
+
+    /// Gives a new file its number: where the file system is weak, the lowest that is free.
+    fn add(&mut self, mut inode: Inode) -> u64 {
+        let key = self.number();
+        if self.is_weak {
+            let taken = |number| {
+                let kept = self.names.values().chain(self.away.values());
+                let kept = kept.chain(self.durable_names.values());
+                let kept = kept.chain(self.opened.values());
+                kept.into_iter().any(|key| {
+                    self.inodes
+                        .get(key)
+                        .is_some_and(|inode| inode.number == number)
+                })
+            };
+            inode.number = (1..u64::MAX)
+                .find(|number| !taken(*number))
+                .expect("some are free");
+        } else {
+            inode.number = key;
+            inode.generation = u32::try_from(key).expect("few files");
+        }
+        self.inodes.insert(key, inode);
+        key
+    }
+
+    /// Somebody gives a name to a file, or takes it away, durably.
+    fn put(&mut self, name: &str, inode: Option<u64>) {
+        self.version += 1;
+        set(&mut self.names, name.to_owned(), inode);
+        set(&mut self.durable_names, name.to_owned(), inode);
+        self.pending.retain(|(changed, _)| changed != name);
+        (self.changed, self.durable_changed) = (self.clock, self.clock);
     }
 
     /// An operator leaves a file of text.
     pub(crate) fn leave(&mut self, name: &str, text: &str) {
-        self.next += 1;
-        let number = self.next;
-        let content = text.as_bytes().to_vec();
-        let inode = Inode {
-            cache: content.clone(),
-            durable: content,
-            ..Inode::default()
-        };
-        self.inodes.insert(number, inode);
-        self.names.insert(name.to_owned(), number);
-        self.durable_names.insert(name.to_owned(), number);
+        let file = self.make(text.as_bytes().to_vec());
+        self.put(name, Some(file));
     }
 
     /// A number that nothing else has.
     pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
+    }
+
+    /// Opens a file; which open file that is.
+    pub(crate) fn open(&mut self, inode: u64) -> u64 {
+        let number = self.number();
+        self.opened.insert(number, inode);
+        number
+    }
+
+    /// Closes an open file, which gives back its locks.
+    pub(crate) fn close(&mut self, owner: u64) {
+        self.opened.remove(&owner);
+        self.unlock(owner, None);
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -278,8 +465,37 @@ impl Volume {
         self.names.get(name).copied()
     }
 
-    pub(crate) const fn subvolume(&self) -> u8 {
-        self.subvolume
+    /// Which file an inode is.
+    pub(crate) fn identity(&self, inode: u64) -> Identity {
+        let Inode {
+            number, generation, ..
+        } = self.inodes[&inode];
+        Identity {
+            inode: number,
+            born: 0,
+            generation,
+            subvolume: [self.subvolume; 16],
+        }
+    }
+
+    /// When a name in the directory was last changed.
+    pub(crate) const fn changed(&self) -> i64 {
+        self.changed
+    }
+
+    /// When a file was last changed.
+    pub(crate) fn changed_of(&self, inode: u64) -> i64 {
+        self.inodes[&inode].changed
+    }
+
+    /// A call that changes nothing.
+    pub(crate) fn look(&mut self) -> io::Result<()> {
+        if self.trouble.looks > 0 {
+            self.trouble.looks -= 1;
+            self.effects.looks += 1;
+            return Err(Errno::EIO.into());
+        }
+        Ok(())
     }
 
     /// What reading finds: the page cache.
@@ -295,14 +511,15 @@ impl Volume {
 
     pub(crate) fn create(&mut self, name: &str, len: usize) -> io::Result<u64> {
         self.space()?;
-        let number = self.number();
+        self.unlink(name);
         let inode = Inode {
             cache: vec![0; len],
+            changed: self.clock,
             ..Inode::default()
         };
-        self.inodes.insert(number, inode);
-        self.name(name, Some(number));
-        Ok(number)
+        let key = self.add(inode);
+        self.name(name, Some(key));
+        Ok(key)
     }
 
     pub(crate) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -312,12 +529,14 @@ impl Volume {
         }
         let inode = self.inode(from).ok_or(ErrorKind::NotFound)?;
         self.name(to, Some(inode));
+        self.inodes.get_mut(&inode).expect("named").changed = self.clock;
         Ok(())
     }
 
     pub(crate) fn unlink(&mut self, name: &str) {
-        if self.names.contains_key(name) {
+        if let Some(inode) = self.inode(name) {
             self.name(name, None);
+            self.inodes.get_mut(&inode).expect("named").changed = self.clock;
         }
     }
 
@@ -330,8 +549,10 @@ impl Volume {
             self.effects.writes += 1;
             len = self.rng.usize(..len);
         }
+        let clock = self.clock;
         let inode = self.inodes.get_mut(&inode).expect("an open file");
         inode.put(at, &bytes[..len]);
+        inode.changed = clock;
         if fails {
             return Err(io::Error::other("injected: the write failed"));
         }
@@ -379,6 +600,7 @@ impl Volume {
         self.version += 1;
         set(&mut self.names, name.to_owned(), inode);
         self.pending.push((name.to_owned(), inode));
+        self.changed = self.clock;
     }
 
     pub(crate) fn flush_names(&mut self) -> io::Result<()> {
@@ -391,6 +613,7 @@ impl Volume {
         for (name, inode) in std::mem::take(&mut self.pending) {
             set(&mut self.durable_names, name, inode);
         }
+        self.durable_changed = self.changed;
         Ok(())
     }
 
@@ -419,6 +642,7 @@ impl Hash for Volume {
             (name, &self.inodes[inode]).hash(hasher);
         }
         (&self.durable_names, &self.pending).hash(hasher);
+        (self.changed, self.durable_changed).hash(hasher);
     }
 }
 

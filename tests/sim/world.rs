@@ -24,6 +24,9 @@ use crate::volume::Volume;
 use processes::{PLACES, Processes};
 
 const MILLI: i64 = 1_000_000;
+/// What lies between writing a mark and having it in hand; a little more than what may lie between
+/// reading the clock and writing the mark by it.
+const MOMENT: i64 = 150 * MILLI;
 /// When histories begin.
 const NOW: i64 = 1_800_000_000 * SECOND;
 /// The place of the process that is started on a clone.
@@ -68,6 +71,10 @@ struct World {
     /// The slew that has moved something and was counted.
     slewed: Option<i64>,
     volume: Disk,
+    /// What the witness keeps, gone with each boot; `None` where there is no place for one.
+    witness: Option<Disk>,
+    /// The volume, while it is not mounted, and the boot in which that came about.
+    unmounted: Option<(Volume, u8)>,
     clone: Option<Disk>,
     snapshot: Option<Volume>,
     processes: Processes,
@@ -77,13 +84,13 @@ struct World {
     latest: i64,
     last_range: (u32, u32),
     last_settings: u8,
-    /// Settings with a large M were in use: a lost mark may have been that far ahead.
-    large: bool,
+    /// An operator let a shard go on ahead of the clock, or it had settings with a large M: the floor
+    /// bounds how far a lost mark may have been ahead, not Q by the defaults.
+    has_floor: bool,
+    /// The volume was set back to before that: the floor is gone too.
+    floor_lost: bool,
     /// Machine IDs whose mark was lost and is not replaced yet.
     lost: Vec<u32>,
-    mark_lost: bool,
-    /// An operator let a shard go on ahead of the clock: no lost mark is bounded by Q then.
-    went_ahead: bool,
     incarnations: u64,
     faults: [u64; Fault::ALL.len()],
 }
@@ -126,13 +133,16 @@ fn go_through(plan: &Plan) -> Outcome {
 impl World {
     fn new(plan: &Plan) -> Self {
         let layout = layout(plan.snowflake);
+        let clock = SimClock::new(5000 * SECOND, NOW);
         Self {
             layout,
-            clock: SimClock::new(5000 * SECOND, NOW),
             boots: 1,
             ppm: 0,
             slewed: None,
-            volume: Disk::new(Volume::new(plan.seed)),
+            volume: Disk::new(Volume::new(plan.seed), &clock),
+            witness: (!plan.seed.is_multiple_of(3)).then(|| Disk::new(Volume::new(0), &clock)),
+            unmounted: None,
+            clock,
             clone: None,
             snapshot: None,
             processes: Processes::none(),
@@ -141,10 +151,9 @@ impl World {
             latest: NOW,
             last_range: (1, 1),
             last_settings: 0,
-            large: false,
+            has_floor: false,
+            floor_lost: false,
             lost: Vec::new(),
-            mark_lost: false,
-            went_ahead: false,
             incarnations: 0,
             faults: [0; Fault::ALL.len()],
         }
@@ -156,7 +165,7 @@ impl World {
 
     async fn go(&mut self, Step { op, luck }: &Step) {
         let done = match *op {
-            Op::Start(launch) => self.start(launch, *luck),
+            Op::Start(launch) => self.start(launch),
             Op::Stop { slot } => self.stop(slot).await,
             Op::Kill { slot, calls } => self.kill(slot, calls).await,
             Op::PowerCut { slot, calls } => self.cut_power(slot, calls).await,
@@ -174,10 +183,26 @@ impl World {
             }
             Op::Restore => self.restore().await,
             Op::StartClone { range } => self.start_clone(range, *luck).await,
-            Op::Adopt { range } => self.adopt(range),
+            Op::BackUp => {
+                self.volume.volume().back_up();
+                true
+            }
+            Op::Adopt { range, calls } => self.adopt(range, calls),
+            Op::Init {
+                range,
+                above_ms,
+                calls,
+            } => self.init(range, above_ms, calls),
             Op::Freeze { slot, ms } => self.freeze(slot, ms),
             Op::Fail { .. } | Op::Full(_) | Op::Lie(_) | Op::Rot => self.trouble(*op),
-            Op::LoseMark | Op::DeleteLock | Op::ReplaceMark => self.tamper(*op),
+            Op::LoseMark | Op::DeleteLock | Op::ReplaceMark | Op::Touch => self.tamper(*op),
+            Op::Overwrite | Op::Recreate | Op::MoveAway | Op::MoveBack { .. } => {
+                // Nobody is at it within a moment after a shard has written.
+                self.pass(MOMENT).await;
+                self.put_back(*op)
+            }
+            Op::Unmount => self.unmount(),
+            Op::Mount => self.mount(),
             _ => self.time(*op).await,
         };
         if let (true, Some(fault)) = (done, op.fault()) {
@@ -185,7 +210,7 @@ impl World {
         }
     }
 
-    fn start(&mut self, launch: Launch, luck: u64) -> bool {
+    fn start(&mut self, launch: Launch) -> bool {
         let Launch {
             slot, namespace, ..
         } = launch;
@@ -193,19 +218,22 @@ impl World {
             return false;
         }
         let settings = self.settings_of(launch);
+        if !self.is_owned(settings.machines) {
+            self.volume.volume().noticed(settings.machines);
+        }
         self.count_start(launch, &settings);
-        let disk = match &self.clone {
-            Some(clone) if slot == CLONE => clone,
-            _ => &self.volume,
+        let (disk, witness) = match &self.clone {
+            Some(clone) if slot == CLONE => (clone, None),
+            _ => (&self.volume, self.witness.as_ref()),
         };
         let shard = Shard::start(
             Start {
                 disk,
+                witness,
                 clock: self.clock.shifted(i64::from(namespace) * 1000 * SECOND),
                 boot_id: ([self.boots; 16], u64::from(namespace)),
                 settings,
                 checker: &self.checker,
-                luck,
                 beside: Some(self.processes.beside(slot, self.clock.clone())),
             },
             self.clock.boottime(),
@@ -242,16 +270,10 @@ impl World {
     }
 
     fn settings_of(&mut self, launch: Launch) -> Settings {
-        let mut variant = launch.settings;
-        if self.mark_lost && self.large {
-            // What was configured larger than the defaults must not be lowered together with a
-            // lost mark: the bound for a new one is computed from it.
-            variant = LARGE;
-        }
-        self.large |= variant == LARGE;
+        let variant = launch.settings;
         let mut settings = settings(variant, self.layout, launch.range);
-        if launch.ahead && !self.mark_lost {
-            self.went_ahead = true;
+        self.has_floor |= variant == LARGE || launch.ahead;
+        if launch.ahead {
             let until = self.latest + 20 * SECOND;
             settings.continue_ahead = settings.layout.tick_at(until);
         }
@@ -358,8 +380,11 @@ impl World {
     fn boot(&mut self) {
         let down = self.luck.i64(SECOND..60 * SECOND);
         let wall = self.clock.realtime() + down;
-        self.clock = SimClock::new(self.luck.i64(SECOND..20 * SECOND), wall);
+        self.clock.boot(self.luck.i64(SECOND..20 * SECOND), wall);
         self.boots = self.boots.wrapping_add(1);
+        if let Some(witness) = &self.witness {
+            *witness.volume() = Volume::new(0);
+        }
         self.noted();
     }
 

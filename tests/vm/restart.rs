@@ -97,6 +97,7 @@ fn start(directory: &Path, range: MachineRange, mut wall: i64) -> Fallible<Start
                 };
                 wall += i64::try_from(left.as_nanos())?;
             }
+            Verdict::Raise(floor) => claim.raise_floor(&author(wall), floor)?,
             Verdict::Settle(_) => {
                 let settled = claim.settle(&author(wall), |view: &View| {
                     match decide(view, &policy, &now(wall), fresh) {
@@ -129,6 +130,7 @@ fn policy(directory: &Path, range: MachineRange, wall: i64) -> Policy {
         range,
         max_ahead: layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: true,
         require_sync: false,
         // As if it had just been installed.
@@ -149,6 +151,7 @@ const fn now(wall: i64) -> Now {
 fn author(wall: i64) -> Author {
     Author {
         layout: Layout::SONYFLAKE,
+        furthest: 0,
         holder: Holder::default(),
         moment: Moment {
             wall,

@@ -47,6 +47,7 @@ impl Shard {
         };
         let author = Author {
             layout,
+            furthest: 0,
             holder: Holder::default(),
             moment: Moment::default(),
         };
@@ -69,6 +70,7 @@ impl Shard {
             range: settings.machines,
             max_ahead: layout.ticks(settings.max_ahead),
             furthest: settings.furthest(),
+            usual: Settings::usual_furthest(&settings.layout),
             create: false,
             require_sync: false,
             build_date: 0,

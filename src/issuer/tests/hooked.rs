@@ -78,6 +78,14 @@ impl Storage for Hooked {
     fn sync(&self) -> io::Result<()> {
         self.real.sync()
     }
+
+    fn now(&self) -> i64 {
+        self.real.now()
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        self.real.changed()
+    }
 }
 
 impl File for HookedFile {
@@ -106,6 +114,10 @@ impl File for HookedFile {
 
     fn identity(&self) -> io::Result<Identity> {
         self.real.identity()
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        File::changed(&self.real)
     }
 }
 

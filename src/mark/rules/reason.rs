@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::id::range::MachineRange;
 use crate::mark::slot::SlotError;
+use crate::mark::storage::Difference;
 use crate::timestamp::span;
 
 /// How an operator calls the program so that it finds the shard's state in its layout.
@@ -55,7 +56,7 @@ pub enum Refused {
     },
     /// Both slots are unreadable.
     #[error(
-        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: restore it, or if the clock was not set back since, run `{command}`"
+        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: if the clock was not set back since, run `{command}` (with `--above ID` if a larger ID is known to be in use); a backup may be put over it instead, and is taken for old"
     )]
     Damaged {
         directory: String,
@@ -66,7 +67,7 @@ pub enum Refused {
     },
     /// Written by a newer version of the program.
     #[error(
-        "{directory}/{file} has format version {version}, this program reads version 1: start the version of shardflake that wrote it, or a newer one"
+        "{directory}/{file} has format version {version}, this program reads versions 1 and 2: start the version of shardflake that wrote it, or a newer one"
     )]
     Newer {
         directory: String,
@@ -75,13 +76,22 @@ pub enum Refused {
     },
     /// The file is not the one that was written.
     #[error(
-        "{directory}/{file} is a copy or was restored: it was written as inode {written}, and is inode {found} or in another subvolume now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another machine ID; if it is to go on here, run `{command}`"
+        "{directory}/{file} is a copy or was restored: its {} was {} when it was written, and is {} now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another machine ID; if it is to go on here, run `{command}`",
+        difference.what, difference.written, difference.found
     )]
     Copied {
         directory: String,
         file: String,
-        written: u64,
-        found: u64,
+        difference: Box<Difference>,
+        command: String,
+    },
+    /// Both slots of a floor are unreadable.
+    #[error(
+        "{directory}/{file} is damaged in both slots, so it is not known how far this shard was let go ahead of the clock: run `{command}` with the largest ID that it has given out"
+    )]
+    FloorDamaged {
+        directory: String,
+        file: String,
         command: String,
     },
     /// No mark, and none may be made.
@@ -120,6 +130,18 @@ pub enum Wait {
         behind: Duration,
         limit: Duration,
         left: Duration,
+    },
+    /// Somebody had the mark in hand when the clock was ahead of where it is now.
+    #[error(
+        "the mark or its directory {directory} was changed at {touched}, which is ahead of the clock ({clock}), so it is not known what was issued up to then: IDs begin when the clock has passed that, in {}. If the clock is wrong set it right; if it is right, and was wrong when that was changed, run `{command}`",
+        span(*left)
+    )]
+    TouchedAhead {
+        directory: String,
+        clock: String,
+        touched: String,
+        left: Duration,
+        command: String,
     },
     /// The wall clock is before the layout's epoch: there is no tick for it.
     #[error(
@@ -171,6 +193,7 @@ impl Wait {
         match self {
             Self::Fresh { .. } => "fresh_mark",
             Self::Behind { .. } => "clock_behind_mark",
+            Self::TouchedAhead { .. } => "clock_behind_touch",
             Self::BeforeEpoch { .. } | Self::BeforeBuild { .. } | Self::TooLate { .. } => {
                 "clock_implausible"
             }
@@ -184,9 +207,10 @@ impl Wait {
     #[must_use]
     pub const fn left(&self) -> Option<Duration> {
         match self {
-            Self::Fresh { left, .. } | Self::Behind { left, .. } | Self::Stepped { left, .. } => {
-                Some(*left)
-            }
+            Self::Fresh { left, .. }
+            | Self::Behind { left, .. }
+            | Self::TouchedAhead { left, .. }
+            | Self::Stepped { left, .. } => Some(*left),
             _ => None,
         }
     }

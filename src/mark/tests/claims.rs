@@ -79,7 +79,7 @@ fn nothing_is_adopted_while_somebody_owns_a_part() {
     leave(state.path(), "16-31", tick(NOW));
     let mut first = claim(state.path(), "16").unwrap();
     let second = claim(state.path(), "31").unwrap();
-    let mut adopt = || first.adopt(&author(), |_| Ok(tick(NOW) + 9));
+    let mut adopt = || first.adopt(&author(), None, |_| Ok(tick(NOW) + 9));
     let held = adopt().unwrap_err().to_string();
     assert!(held.starts_with("machine ID 17-31 is in use"), "{held}");
     assert_eq!(read(state.path(), "16-31.mark")[0].bound, tick(NOW));

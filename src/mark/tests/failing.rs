@@ -109,6 +109,14 @@ impl Storage for Faulty {
         disk.meanwhile("n")?;
         self.real.sync()
     }
+
+    fn now(&self) -> i64 {
+        self.real.now()
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        self.real.changed()
+    }
 }
 
 impl Faulty {
@@ -182,6 +190,10 @@ impl File for FaultyFile {
 
     fn identity(&self) -> io::Result<Identity> {
         File::identity(&*self.real.borrow())
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        File::changed(&*self.real.borrow())
     }
 }
 
@@ -327,7 +339,9 @@ fn a_slot_that_cannot_be_read_is_written_first() {
         leave(state.path(), "1", tick(NOW));
         damage(state.path(), "1.mark", bad);
         let (mut adopting, disk) = claim(state.path());
-        adopting.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap();
+        adopting
+            .adopt(&author(), None, |_| Ok(tick(NOW) + 9))
+            .unwrap();
         assert_eq!(disk.lock().unwrap().calls, order, "adopted, slot {bad}");
 
         damage(state.path(), "1.mark", bad);

@@ -10,7 +10,7 @@ const DAY: i64 = 86_400 * SECOND;
 const OUTDATED: i64 = 7305 * DAY;
 
 fn slot(range: &str, bound: u64) -> Slot {
-    author().slot(range.parse().unwrap(), bound, Identity::default())
+    author().slot(range.parse().unwrap(), bound, Identity::default(), NOW)
 }
 
 fn seen(range: &str, bound: u64) -> Seen {
@@ -18,6 +18,7 @@ fn seen(range: &str, bound: u64) -> Seen {
         range: range.parse().unwrap(),
         slots: [Ok(slot(range, bound)), Ok(slot(range, bound))],
         identity: Identity::default(),
+        changed: None,
     }
 }
 
@@ -28,7 +29,7 @@ fn view(overlapping: &[(&str, u64)]) -> View {
         .collect();
     View {
         overlapping,
-        others: Vec::new(),
+        ..View::default()
     }
 }
 
@@ -369,7 +370,7 @@ fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
         ..seen("1-4", 7)
     };
     let newer = Seen {
-        slots: [Err(SlotError::Version(2)), Ok(slot("1-3", 7))],
+        slots: [Err(SlotError::Version(3)), Ok(slot("1-3", 7))],
         ..seen("1-3", 7)
     };
     // The copy's first slot is sound; its second bounds other IDs.
@@ -381,9 +382,9 @@ fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
     let adopted = |overlapping: &[&Seen]| {
         let view = View {
             overlapping: overlapping.iter().map(|seen| (*seen).clone()).collect(),
-            others: Vec::new(),
+            ..View::default()
         };
-        adoptable(&view, &policy("1-2"))
+        adoptable(&view, &policy("1-2"), None)
     };
     assert_eq!(adopted(&[&copied, &damaged]), Ok(()));
     let refused = adopted(&[&copied, &damaged, &misnamed]);

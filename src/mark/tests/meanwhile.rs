@@ -29,7 +29,7 @@ fn nothing_is_done_while_another_start_is_at_work() {
     assert_busy(claim(state.path(), "2"));
     assert_busy(first.look());
     assert_busy(first.settle(&author(), |_| panic!("decided beside another start")));
-    assert_busy(first.adopt(&author(), |_| panic!("adopted beside another start")));
+    assert_busy(first.adopt(&author(), None, |_| panic!("adopted beside another start")));
     other.unlock_bytes(DIRECTORY_BYTE, 1).unwrap();
     first.look().unwrap();
     assert!(claim(state.path(), "2").is_ok());
@@ -45,7 +45,7 @@ fn no_other_start_comes_in_while_one_is_at_work() {
         None
     });
     assert_eq!(settled.unwrap(), None);
-    let adopted = first.adopt(&author(), |_| {
+    let adopted = first.adopt(&author(), None, |_| {
         assert_busy(claim(state.path(), "2"));
         Ok(tick(NOW) + 9)
     });
@@ -99,7 +99,9 @@ fn an_owner_is_seen_by_its_mark_when_the_lock_file_is_gone() {
         |other: &mut Claim<_>| other.settle(&author(), |view| settlement(view, &policy, &now(NOW)));
     let held = settle(&mut other).unwrap_err().to_string();
     assert!(held.starts_with("machine ID 20-31 is in use"), "{held}");
-    let held = other.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap_err();
+    let held = other
+        .adopt(&author(), None, |_| Ok(tick(NOW) + 9))
+        .unwrap_err();
     assert!(matches!(held, MarkError::Held { .. }), "{held}");
     assert_eq!(read(state.path(), "16-31.mark")[0].bound, tick(NOW));
     drop(owner);
@@ -114,7 +116,7 @@ fn the_other_machine_ids_of_a_mark_are_locked_while_it_is_adopted() {
     let mut claim = Faulty::new(state.path())
         .take("16", Some(meanwhile))
         .unwrap();
-    claim.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap();
+    claim.adopt(&author(), None, |_| Ok(tick(NOW) + 9)).unwrap();
     assert_eq!(*had.lock().unwrap(), [false; 4]);
     assert!(lock_file(state.path()).lock_bytes(31, 1).unwrap());
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::mark::slot::SlotError;
+use crate::mark::storage::Difference;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -29,15 +30,21 @@ fn said_of_refused(refused: &Refused) -> Said {
         Refused::Newer { .. } => &[
             "/state/1.mark",
             "version 9",
-            "version 1",
+            "versions 1 and 2",
             "start the version of shardflake that wrote it",
         ],
         Refused::Copied { .. } => &[
             "/state/1.mark",
-            "inode 7",
-            "inode 8",
+            "its inode was 7",
+            "is 8 now",
             "another machine ID",
             "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state adopt --state-dir /state --shard-id 1`",
+        ],
+        Refused::FloorDamaged { .. } => &[
+            "/state/1.floor",
+            "damaged in both slots",
+            "run `SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z shardflake state adopt --above ID --state-dir /state --shard-id 1`",
+            "the largest ID",
         ],
         Refused::Missing { .. } => &[
             "machine ID 1",
@@ -48,7 +55,7 @@ fn said_of_refused(refused: &Refused) -> Said {
     }
 }
 
-fn refusals() -> [Refused; 6] {
+fn refusals() -> [Refused; 7] {
     let (directory, file) = (|| "/state".to_owned(), || "1.mark".to_owned());
     let invocation = Invocation {
         variables: vec!["SHARDFLAKE_EPOCH=2025-01-01T00:00:00Z".to_owned()],
@@ -84,9 +91,17 @@ fn refusals() -> [Refused; 6] {
         Refused::Copied {
             directory: directory(),
             file: file(),
-            written: 7,
-            found: 8,
+            difference: Box::new(Difference {
+                what: "inode",
+                written: "7".to_owned(),
+                found: "8".to_owned(),
+            }),
             command: command("state adopt"),
+        },
+        Refused::FloorDamaged {
+            directory: directory(),
+            file: "1.floor".to_owned(),
+            command: command("state adopt --above ID"),
         },
         Refused::Missing {
             directory: directory(),
@@ -107,6 +122,13 @@ fn said_of_wait(wait: &Wait) -> Said {
             "9m 55s",
             "another machine ID",
             "`shardflake serve --continue-ahead=UNTIL`",
+        ],
+        Wait::TouchedAhead { .. } => &[
+            "/state was changed at 2027-01-15T09:00:00",
+            "2027-01-15T08:00:00",
+            "1h",
+            "set it right",
+            "`shardflake state adopt --shard-id 1`",
         ],
         Wait::BeforeEpoch { .. } => &["1990-01-01", "2014-09-01", "set the clock right", "`epoch`"],
         Wait::BeforeBuild { .. } => &[
@@ -144,7 +166,7 @@ fn said_of_wait(wait: &Wait) -> Said {
     }
 }
 
-fn waits() -> [Wait; 9] {
+fn waits() -> [Wait; 10] {
     let text = |text: &str| text.to_owned();
     let seconds = Duration::from_secs;
     [
@@ -158,6 +180,13 @@ fn waits() -> [Wait; 9] {
             behind: seconds(600),
             limit: seconds(5),
             left: seconds(595),
+        },
+        Wait::TouchedAhead {
+            directory: text("/state"),
+            clock: text("2027-01-15T08:00:00.000Z"),
+            touched: text("2027-01-15T09:00:00.000Z"),
+            left: seconds(3600),
+            command: text("shardflake state adopt --shard-id 1"),
         },
         Wait::BeforeEpoch {
             clock: text("1990-01-01"),
@@ -287,7 +316,8 @@ fn every_refusal_and_wait_has_a_row_in_the_readme() {
         row(match refused {
             Refused::Layout { .. } => "bounds IDs of another layout",
             Refused::Misnamed { .. } => "under a wrong name",
-            Refused::Damaged { .. } => "is damaged in both slots",
+            Refused::Damaged { .. } => "N.mark is damaged in both slots",
+            Refused::FloorDamaged { .. } => "N.floor is damaged in both slots",
             Refused::Newer { .. } => "has format version",
             Refused::Copied { .. } => "is a copy or was restored",
             Refused::Missing { .. } => "there is no mark for machine ID",

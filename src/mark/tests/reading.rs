@@ -42,7 +42,7 @@ fn an_adoption_writes_a_slot_that_cannot_be_had() {
     leave(state.path(), "1", tick(NOW));
     let storage = Faulty::new(state.path());
     let mut claim = storage.take("1", Some(failing(&["r1"], EIO))).unwrap();
-    claim.adopt(&author(), |_| Ok(tick(NOW) + 9)).unwrap();
+    claim.adopt(&author(), None, |_| Ok(tick(NOW) + 9)).unwrap();
     let bounds = read(state.path(), "1.mark").map(|slot| slot.bound);
     assert_eq!(bounds, [tick(NOW) + 9; 2]);
 }

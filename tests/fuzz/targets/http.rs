@@ -232,6 +232,7 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
     };
     let author = Author {
         layout,
+        furthest: 0,
         holder: Holder::default(),
         moment: Moment::default(),
     };
@@ -242,6 +243,7 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
         range: settings.machines,
         max_ahead: layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: false,
         require_sync: false,
         build_date: 0,

@@ -112,7 +112,7 @@ impl Case {
 
     /// One thing that happens to the files while the shard is down.
     fn damage(&mut self, input: &mut Input<'_>) {
-        let kind = input.byte() % 9;
+        let kind = input.byte() % 10;
         let at = usize::from(input.short());
         let value = input.byte();
         let (storage, name) = (&self.storage, self.name());
@@ -134,6 +134,8 @@ impl Case {
                 self.copied = true;
                 storage.copy(&name);
             }
+            // Somebody had the mark in hand, at any time.
+            8 => storage.touch(NOW + (i64::from(value) - 128) * SECOND),
             // A start that was interrupted leaves half of a mark under its temporary name.
             _ => storage.put(&format!("{name}.new"), |_| vec![value; at % 9000]),
         }
@@ -167,6 +169,11 @@ impl Case {
                     // Past a new mark's bound the clock may be one that was not accepted that far.
                     assert!(!settled || fresh.is_some(), "written before its time");
                     return (Outcome::Waits, settled);
+                }
+                Verdict::Raise(floor) => {
+                    let raised = claim.raise_floor(&author(), floor);
+                    raised.expect("memory can be written");
+                    settled = true;
                 }
                 Verdict::Open { first } => return (Outcome::Opened { first, claim }, settled),
                 Verdict::Settle(_) => {
@@ -238,8 +245,8 @@ impl Case {
         let directory = self.policy.directory.clone();
         let mut claim = Claim::take(self.storage.clone(), directory, self.policy.range)
             .expect("the start has let go of its locks");
-        let adopted = claim.adopt(&author(), |view| {
-            rules::adoptable(view, &self.policy)?;
+        let adopted = claim.adopt(&author(), None, |view| {
+            rules::adoptable(view, &self.policy, None)?;
             Ok(rules::adopted_bound(view, &self.policy, &self.now)?)
         });
         drop(claim);
@@ -288,6 +295,8 @@ fn slot(range: MachineRange, bound: u64, identity: Identity) -> Slot {
         layout: author.layout,
         bound,
         written: author.moment,
+        clock: NOW,
+        furthest: author.furthest,
         identity,
         holder: author.holder,
     }
@@ -296,6 +305,7 @@ fn slot(range: MachineRange, bound: u64, identity: Identity) -> Slot {
 fn author() -> Author {
     Author {
         layout: LAYOUT,
+        furthest: 0,
         holder: Holder {
             host: "fuzz".to_owned(),
             ..Holder::default()
@@ -317,6 +327,7 @@ fn policy(range: MachineRange, input: &mut Input<'_>) -> Policy {
         range,
         max_ahead: MAX_AHEAD,
         furthest: FURTHEST,
+        usual: FURTHEST,
         create: choices & 1 == 0,
         require_sync: choices & 2 == 2,
         build_date: NOW - 1000 * SECOND,

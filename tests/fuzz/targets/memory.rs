@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shardflake::mark::storage::{File, Identity, Storage};
@@ -12,6 +12,8 @@ use shardflake::mark::storage::{File, Identity, Storage};
 pub struct Memory {
     files: Arc<Mutex<BTreeMap<String, Arc<Inode>>>>,
     made: Arc<AtomicU64>,
+    /// When the directory was last changed, which its clock reads too.
+    touched: Arc<AtomicI64>,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,11 @@ impl Memory {
         if let Some(inode) = held(&self.files).get(name) {
             held(&inode.identity).inode = self.number();
         }
+    }
+
+    /// The directory was last changed at that moment, which is also what its clock reads.
+    pub fn touch(&self, moment: i64) {
+        self.touched.store(moment, Ordering::Relaxed);
     }
 
     /// Every file's bytes.
@@ -134,6 +141,14 @@ impl Storage for Memory {
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
+
+    fn now(&self) -> i64 {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        Ok(Some(self.touched.load(Ordering::Relaxed)))
+    }
 }
 
 impl File for Handle {
@@ -188,6 +203,10 @@ impl File for Handle {
 
     fn identity(&self) -> io::Result<Identity> {
         Ok(*held(&self.inode.identity))
+    }
+
+    fn changed(&self) -> io::Result<Option<i64>> {
+        Ok(None)
     }
 }
 

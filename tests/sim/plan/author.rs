@@ -26,7 +26,7 @@ impl Plan {
         let mut rng = Rng::with_seed(seed);
         let mut faults = Fault::ALL.to_vec();
         rng.shuffle(&mut faults);
-        faults.truncate(rng.usize(2..=9));
+        faults.truncate(rng.usize(2..=11));
         // A lost mark tells only when IDs are ahead of the clock, as crashes leave them.
         if faults.contains(&Fault::LostMark) && !faults.contains(&Fault::Kill) {
             faults.push(Fault::Kill);
@@ -181,9 +181,61 @@ impl Author {
             self.push(Op::Pass { ms: 100 });
             self.push(Op::Issue { slot: 0, count: 5 });
         }
-        if self.rng.bool() {
-            self.push(Op::Adopt { range: self.range });
+        self.put_back();
+        if self.knows(Fault::Init) && self.one_in(3) {
+            let above_ms = self.rng.bool().then(|| self.rng.i64(-60_000..20_000));
+            let calls = self.dies();
+            self.push(Op::Init {
+                range: self.range,
+                above_ms,
+                calls,
+            });
         }
+        if self.rng.bool() {
+            let calls = self.dies();
+            self.push(Op::Adopt {
+                range: self.range,
+                calls,
+            });
+        }
+    }
+
+    /// Older marks come back in the ways that no identity tells. Such a one hides most if the one that
+    /// lived since was far ahead of the clock, as crashes leave it.
+    fn put_back(&mut self) {
+        if self.knows(Fault::MovedBack) && self.one_in(3) {
+            self.push(Op::MoveAway);
+            self.start(0);
+            let ms = if self.rng.bool() { 6600 } else { 100 };
+            self.push(Op::Pass { ms });
+            self.crash_loop();
+            let exchange = self.rng.bool();
+            self.push(Op::MoveBack { exchange });
+        }
+        if self.knows(Fault::NotMounted) && self.one_in(3) {
+            self.push(Op::Unmount);
+            self.start(0);
+            self.push(Op::Pass { ms: 6600 });
+            self.crash_loop();
+            self.push(Op::Mount);
+        }
+        for (fault, op) in [
+            (Fault::Overwritten, Op::Overwrite),
+            (Fault::Recreated, Op::Recreate),
+        ] {
+            if self.knows(fault) && self.one_in(3) {
+                if self.rng.bool() {
+                    self.crash_loop();
+                }
+                self.push(op);
+            }
+        }
+    }
+
+    /// At which call an operator's command dies, if it does.
+    fn dies(&mut self) -> Option<u32> {
+        let dies = self.knows(Fault::DiesHalfWay) && self.rng.bool();
+        dies.then(|| self.rng.u32(..16))
     }
 
     /// Starts that end soon, each above the bound of the one before.
@@ -230,7 +282,13 @@ impl Author {
             | Fault::Settings
             | Fault::TimeNamespace
             | Fault::ContinueAhead
+            | Fault::Init
+            | Fault::NotMounted
+            | Fault::MovedBack
+            | Fault::DiesHalfWay
             | Fault::LostMark => {}
+            Fault::Overwritten | Fault::Recreated => self.push(Op::BackUp),
+            Fault::Touched => self.push(Op::Touch),
             Fault::Reboot => {
                 self.push(Op::Reboot);
                 self.start(0);
@@ -245,7 +303,8 @@ impl Author {
                     self.push(Op::Pass { ms });
                 }
             }
-            Fault::ReadFails
+            Fault::LookFails
+            | Fault::ReadFails
             | Fault::WriteFails
             | Fault::FlushFails
             | Fault::DiskFull
@@ -280,11 +339,12 @@ impl Author {
                 let count = self.rng.u32(1..6);
                 let of = |kind| if fault == kind { count } else { 0 };
                 self.push(Op::Fail {
+                    looks: of(Fault::LookFails),
                     reads: of(Fault::ReadFails),
                     writes: of(Fault::WriteFails),
                     flushes: of(Fault::FlushFails),
                 });
-                if fault == Fault::ReadFails {
+                if matches!(fault, Fault::ReadFails | Fault::LookFails) {
                     // Marks are read at starts.
                     self.push(Op::Stop { slot: 0 });
                     self.start(0);

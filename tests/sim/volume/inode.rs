@@ -1,20 +1,38 @@
 //! What a file holds, in the page cache and on the disk.
 
+use std::hash::{Hash, Hasher};
+
 use fastrand::Rng;
 use shardflake::mark::slot::{SLOT_LEN, Slot};
 
 /// What a disk writes at once, in bytes.
 const SECTOR: usize = 512;
 
-#[derive(Clone, Default, Hash)]
+#[derive(Clone, Default)]
 pub(super) struct Inode {
+    /// Its number, which the next file may have once this one is gone.
+    pub(super) number: u64,
+    /// What tells it from others that had its number; 0 where the file system does not keep it.
+    pub(super) generation: u32,
+    /// When it was last changed, by the machine's wall clock, and what a crash would leave of that.
+    pub(super) changed: i64,
+    pub(super) durable_changed: i64,
     pub(super) cache: Vec<u8>,
     pub(super) durable: Vec<u8>,
     pub(super) dirty: Vec<(usize, Vec<u8>)>,
+    /// A bit has turned, and no start has seen it yet.
     pub(super) rotten: bool,
 }
 
 impl Inode {
+    /// Somebody puts other content there, durably.
+    pub(super) fn replace(&mut self, content: Vec<u8>) {
+        self.durable.clone_from(&content);
+        self.cache = content;
+        self.dirty.clear();
+        self.rotten = self.readable() < 2;
+    }
+
     /// The lowest bound that a slot may hold after a crash, if a slot is sure to be readable.
     pub(super) fn certain(&self) -> Option<u64> {
         let mut lowest = None;
@@ -57,10 +75,15 @@ impl Inode {
         for (at, bytes) in std::mem::take(&mut self.dirty) {
             write(&mut self.durable, at, &bytes);
         }
-        let slots = self.durable.chunks(SLOT_LEN);
-        if self.rotten && slots.len() == 2 {
-            self.rotten = slots.map(Slot::decode).any(|slot| slot.is_err());
+        if self.rotten {
+            self.rotten = self.readable() < 2;
         }
+    }
+
+    /// How many slots can be read.
+    pub(super) fn readable(&self) -> usize {
+        let slots = self.durable.chunks(SLOT_LEN);
+        slots.filter(|slot| Slot::decode(slot).is_ok()).count()
     }
 
     /// A flush that failed: some writes got through, some are forgotten though the cache has them.
@@ -94,6 +117,14 @@ impl Inode {
             }
         }
         self.cache.clone_from(&self.durable);
+    }
+}
+
+impl Hash for Inode {
+    /// Over what a start can see or a crash can change. What file it is its content tells.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (&self.cache, &self.durable, &self.dirty).hash(hasher);
+        (self.changed, self.durable_changed, self.rotten).hash(hasher);
     }
 }
 

@@ -35,6 +35,7 @@ impl World {
     /// Counts what was wrong with the volume and came about.
     fn count_trouble(&mut self) {
         let Effects {
+            looks,
             reads,
             writes,
             flushes,
@@ -42,6 +43,7 @@ impl World {
             lies,
         } = self.volume.volume().effects;
         for (fault, count) in [
+            (Fault::LookFails, looks),
             (Fault::ReadFails, reads),
             (Fault::WriteFails, writes),
             (Fault::FlushFails, flushes),
@@ -80,7 +82,11 @@ impl World {
         let happened = |fault: Fault| self.faults[fault.index()] > 0;
         match error {
             MarkError::Refused(Refused::Copied { .. }) => {
-                slot == CLONE || happened(Fault::Restored) || happened(Fault::ReplacedMark)
+                slot == CLONE
+                    || happened(Fault::Restored)
+                    || happened(Fault::ReplacedMark)
+                    || happened(Fault::Recreated)
+                    || happened(Fault::Overwritten)
             }
             MarkError::Refused(Refused::Damaged { .. }) => happened(Fault::BitRot),
             MarkError::Held { .. } => happened(Fault::SecondOwner),
@@ -91,6 +97,9 @@ impl World {
                 Fault::ReplacedMark,
                 Fault::Restored,
                 Fault::LostMark,
+                Fault::Recreated,
+                Fault::MovedBack,
+                Fault::NotMounted,
             ]
             .into_iter()
             .any(happened),
@@ -102,6 +111,7 @@ impl World {
 
     async fn recover(&mut self) {
         self.processes.clear();
+        self.mount();
         self.volume.volume().trouble = Trouble::default();
         self.ppm = 0;
         self.boot();
@@ -109,10 +119,10 @@ impl World {
         let back = self.latest + 30 * SECOND - self.clock.realtime();
         self.clock.step(back);
         self.noted();
-        self.went_ahead = false;
+        self.floor_lost = false;
         let range = self.last_range;
-        self.adopt(range);
-        self.start(Launch::plain(0, range), 1);
+        self.adopt(range, None);
+        self.start(Launch::plain(0, range));
         // The longest that a start may take: behind an adopted bound, then for a new mark.
         self.pass(30 * SECOND).await;
         let before = self.issued();

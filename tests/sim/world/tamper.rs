@@ -1,12 +1,15 @@
 //! What happens to the volume: failing disks, and people.
 
 use shardflake::clock::Clock;
+use shardflake::id::MachineRange;
 use shardflake::mark::slot::SLOT_LEN;
+use shardflake::mark::{MarkError, Operator};
 
-use super::{CLONE, LARGE, MILLI, World, settings};
+use super::{CLONE, MILLI, World, settings};
 use crate::disk::{Disk, Process};
+use crate::fault::Fault;
 use crate::plan::{Launch, Op};
-use crate::shard::{self, author};
+use crate::shard::operator;
 use crate::volume::Volume;
 
 impl World {
@@ -14,10 +17,12 @@ impl World {
         let mut volume = self.volume.volume();
         match op {
             Op::Fail {
+                looks,
                 reads,
                 writes,
                 flushes,
             } => {
+                volume.trouble.looks = looks;
                 volume.trouble.reads = reads;
                 volume.trouble.writes = writes;
                 volume.trouble.flushes = flushes;
@@ -43,6 +48,10 @@ impl World {
         let marks = volume.marks();
         match op {
             Op::DeleteLock => return volume.delete("lock") && !idle,
+            Op::Touch => {
+                let mark = self.luck.choice(&marks).filter(|_| self.luck.bool());
+                volume.touch(mark.map(String::as_str));
+            }
             Op::ReplaceMark => {
                 let Some(mark) = self.luck.choice(&marks) else {
                     return false;
@@ -53,13 +62,86 @@ impl World {
                 if marks.is_empty() || !idle || !inside {
                     return false;
                 }
-                self.lost.extend(volume.known());
+                let known = volume.known();
+                let all = self.luck.bool();
+                // Perhaps some marks only.
                 for mark in &marks {
-                    volume.delete(mark);
+                    if all || self.luck.bool() {
+                        volume.delete(mark);
+                    }
                 }
-                self.mark_lost = true;
+                let lost = known.into_iter().filter(|machine| !volume.knows(*machine));
+                self.lost.extend(lost);
             }
         }
+        true
+    }
+
+    /// Somebody puts an older mark in the place of the present one, or takes it away to do that later.
+    /// Nobody uses the mark meanwhile; other shards of the directory may run.
+    pub(super) fn put_back(&mut self, op: Op) -> bool {
+        if !self.not_set_back() {
+            return false;
+        }
+        let candidates = match op {
+            Op::MoveAway => self.volume.volume().marks(),
+            Op::MoveBack { .. } => self.volume.volume().away(),
+            _ => self.volume.volume().backed_up(),
+        };
+        let Some(mark) = self.luck.choice(candidates) else {
+            return false;
+        };
+        let range: MachineRange = mark
+            .strip_suffix(".mark")
+            .and_then(|stem| stem.parse().ok())
+            .expect("the name of a mark");
+        if self.is_owned(range) {
+            return false;
+        }
+        let mut volume = self.volume.volume();
+        match op {
+            Op::MoveAway => {
+                let known = volume.known();
+                volume.move_away(&mark);
+                let lost = known.into_iter().filter(|machine| !volume.knows(*machine));
+                self.lost.extend(lost);
+            }
+            Op::MoveBack { exchange } => volume.move_back(&mark, exchange),
+            Op::Recreate => volume.recreate(&mark),
+            _ => volume.overwrite(&mark),
+        }
+        true
+    }
+
+    /// The volume is not mounted, and nobody notices: what lies under it is an empty directory. Where
+    /// nothing witnesses the bounds, or the machine boots before it is mounted again, what was issued
+    /// meanwhile is outside the promise.
+    pub(super) fn unmount(&mut self) -> bool {
+        let alone = self.processes.is_idle() && self.unmounted.is_none();
+        if !alone || self.witness.is_none() || !self.not_set_back() {
+            return false;
+        }
+        self.lost.extend(self.volume.volume().known());
+        let mut volume = self.volume.volume();
+        let mut under = Volume::new(0);
+        under.effects = volume.effects;
+        let hidden = std::mem::replace(&mut *volume, under);
+        drop(volume);
+        self.unmounted = Some((hidden, self.boots));
+        true
+    }
+
+    pub(super) fn mount(&mut self) -> bool {
+        let boots = self.boots;
+        if !self.processes.is_idle() {
+            return false;
+        }
+        let Some((mut volume, _)) = self.unmounted.take_if(|(_, boot)| *boot == boots) else {
+            return false;
+        };
+        let mut under = self.volume.volume();
+        volume.take_over(&under);
+        *under = volume;
         true
     }
 
@@ -73,7 +155,7 @@ impl World {
 
     /// Whether a mark that is lost now is covered by the promise.
     pub(super) fn not_set_back(&self) -> bool {
-        self.clock.realtime() >= self.latest && !self.went_ahead
+        self.clock.realtime() >= self.latest && !self.floor_lost
     }
 
     pub(super) async fn restore(&mut self) -> bool {
@@ -85,12 +167,12 @@ impl World {
         known.retain(|machine| !snapshot.knows(*machine));
         if !known.is_empty() {
             // The snapshot is from before these machine IDs: their mark is lost.
-            if !self.not_set_back() {
+            if !self.not_set_back() || self.has_floor {
                 return false;
             }
             self.lost.append(&mut known);
-            self.mark_lost = true;
         }
+        self.floor_lost |= self.has_floor;
         self.volume.volume().restore(&snapshot);
         true
     }
@@ -110,8 +192,8 @@ impl World {
             // Two hosts with one number: that is what leases are for.
             return false;
         }
-        self.clone = Some(Disk::new(copy));
-        self.start(Launch::plain(CLONE, range), luck);
+        self.clone = Some(Disk::new(copy, &self.clock));
+        self.start(Launch::plain(CLONE, range));
         self.pass(30 * MILLI).await;
         if self.issue(CLONE, 1).await {
             self.fail("a clone was not refused".into());
@@ -120,15 +202,55 @@ impl World {
         true
     }
 
-    /// An operator runs `state adopt`, with nobody using the marks.
-    pub(super) fn adopt(&mut self, range: (u32, u32)) -> bool {
-        if !self.processes.is_idle() || !self.not_set_back() {
+    /// An operator runs `state adopt`, which may die half-way.
+    pub(super) fn adopt(&mut self, range: (u32, u32), calls: Option<u32>) -> bool {
+        if !self.not_set_back() {
             return false;
         }
-        let variant = if self.large { LARGE } else { 0 };
-        let settings = settings(variant, self.layout, range);
-        let disk = self.volume.mount(&Process::new());
-        let author = author(settings.layout, &self.clock, ([self.boots; 16], 0));
-        shard::adopt(disk, &settings, &self.clock, &author).is_ok()
+        self.operate(range, calls, |mut operator| operator.adopt(None).map(drop))
+    }
+
+    /// An operator runs `state init`, with `--above` perhaps.
+    pub(super) fn init(
+        &mut self,
+        range: (u32, u32),
+        above_ms: Option<i64>,
+        calls: Option<u32>,
+    ) -> bool {
+        let above = above_ms.map(|ms| self.clock.realtime() + ms * MILLI);
+        let above = above.and_then(|moment| self.layout.tick_at(moment));
+        self.has_floor |= above.is_some();
+        self.operate(range, calls, |mut operator| {
+            operator.init()?;
+            match above {
+                Some(tick) => operator.raise(tick).map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// What an operator configures is the default, whatever shards had.
+    fn operate(
+        &mut self,
+        range: (u32, u32),
+        calls: Option<u32>,
+        work: impl FnOnce(Operator<Disk>) -> Result<(), MarkError>,
+    ) -> bool {
+        let settings = settings(0, self.layout, range);
+        let process = Process::new();
+        if let Some(calls) = calls {
+            process.end_after(calls);
+        }
+        let disk = self.volume.mount(&process);
+        let witness = self.witness.as_ref().map(|disk| disk.mount(&process));
+        if !self.is_owned(settings.machines) {
+            self.volume.volume().noticed(settings.machines);
+        }
+        let operator = operator(disk, witness, &settings, &self.clock, ([self.boots; 16], 0));
+        let done = operator.and_then(work).is_ok();
+        if process.ended() {
+            self.count(Fault::DiesHalfWay);
+        }
+        done
     }
 }

@@ -94,8 +94,11 @@ impl World {
                 return;
             }
             let mut next = end;
-            self.processes
-                .each(|shard| next = next.min(shard.thaw.unwrap_or(shard.due)));
+            self.processes.each(|shard| {
+                if !shard.process.ended() {
+                    next = next.min(shard.thaw.unwrap_or(shard.due));
+                }
+            });
             let next = next.clamp(now + 1, end);
             // Timers count by another clock than the one that is slewed.
             let skew = (next - now) / 1_000_000 * self.ppm;

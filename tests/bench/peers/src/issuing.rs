@@ -62,6 +62,7 @@ fn keeper<C: Clock + Clone>(
         range: settings.machines,
         max_ahead: layout.ticks(settings.max_ahead),
         furthest: settings.furthest(),
+        usual: Settings::usual_furthest(&settings.layout),
         create: true,
         require_sync: false,
         build_date: clock.realtime(),
@@ -69,6 +70,7 @@ fn keeper<C: Clock + Clone>(
     };
     let author = Author {
         layout,
+        furthest: 0,
         holder: Holder::default(),
         moment: Moment {
             wall: clock.realtime(),
