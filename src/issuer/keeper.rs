@@ -231,6 +231,12 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             rules::Verdict::Open { first } => {
                 self.warn_of_mark(&view, first);
                 let record = claim.into_record(self.author.clone())?;
+                if record.bound() >= first {
+                    // A slot that could not be read before can be now: what it says is not known to be
+                    // durable, and the rules have not seen it.
+                    self.stage = Stage::Locking;
+                    return Ok(Next::Park(LOCK_RETRY));
+                }
                 self.stage = Stage::Opening { record, first };
                 Ok(Next::Park(Duration::ZERO))
             }

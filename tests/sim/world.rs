@@ -75,6 +75,8 @@ struct World {
     witness: Option<Disk>,
     /// The volume, while it is not mounted, and the boot in which that came about.
     unmounted: Option<(Volume, u8)>,
+    /// Bounds of a life that only the witness knows of, until a mark tells as much: machine ID, bound.
+    hidden: Vec<(u32, u64)>,
     clone: Option<Disk>,
     snapshot: Option<Volume>,
     processes: Processes,
@@ -142,6 +144,7 @@ impl World {
             volume: Disk::new(Volume::new(plan.seed), &clock),
             witness: (!plan.seed.is_multiple_of(3)).then(|| Disk::new(Volume::new(0), &clock)),
             unmounted: None,
+            hidden: Vec::new(),
             clock,
             clone: None,
             snapshot: None,
@@ -378,7 +381,11 @@ impl World {
     }
 
     fn boot(&mut self) {
-        let down = self.luck.i64(SECOND..60 * SECOND);
+        let mut down = self.luck.i64(SECOND..60 * SECOND);
+        if self.is_hidden() {
+            // What the witness alone knew is forgotten now: longer than any bound was ahead.
+            down += 30 * SECOND;
+        }
         let wall = self.clock.realtime() + down;
         self.clock.boot(self.luck.i64(SECOND..20 * SECOND), wall);
         self.boots = self.boots.wrapping_add(1);

@@ -10,7 +10,7 @@ use crate::disk::{Disk, Process};
 use crate::fault::Fault;
 use crate::plan::{Launch, Op};
 use crate::shard::operator;
-use crate::volume::Volume;
+use crate::volume::{MACHINES, Volume};
 
 impl World {
     pub(super) fn trouble(&mut self, op: Op) -> bool {
@@ -140,9 +140,20 @@ impl World {
             return false;
         };
         let mut under = self.volume.volume();
+        let bound = |machine: u32| Some((machine, under.certain(machine..=machine)?));
+        self.hidden = (0..MACHINES).filter_map(bound).collect();
         volume.take_over(&under);
         *under = volume;
         true
+    }
+
+    /// Whether the witness alone knows of what was issued while the volume was not mounted.
+    pub(super) fn is_hidden(&mut self) -> bool {
+        let volume = self.volume.volume();
+        let told =
+            |(machine, bound): &(u32, u64)| volume.certain(*machine..=*machine) < Some(*bound);
+        self.hidden.retain(told);
+        !self.hidden.is_empty()
     }
 
     /// Whether a mark is lost and not made anew yet.
@@ -150,7 +161,9 @@ impl World {
         let volume = self.volume.volume();
         self.lost
             .retain(|machine| volume.certain(*machine..=*machine).is_none());
-        !self.lost.is_empty()
+        let is_lost = !self.lost.is_empty();
+        drop(volume);
+        is_lost || self.is_hidden()
     }
 
     /// Whether a mark that is lost now is covered by the promise.
