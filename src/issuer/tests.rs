@@ -15,6 +15,7 @@ mod races;
 mod rate;
 mod starts;
 mod steps;
+mod touched;
 
 use std::fs;
 use std::path::Path;

@@ -389,3 +389,4 @@ mod meanwhile;
 mod messages;
 mod ranges;
 mod reading;
+mod touched;

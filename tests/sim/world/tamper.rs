@@ -215,9 +215,12 @@ impl World {
         true
     }
 
-    /// An operator runs `state adopt`, which may die half-way.
+    /// An operator runs `state adopt`, which may die half-way. Whoever runs has to be stopped before; its
+    /// locks say so, unless the files that it has locked were taken away from under it.
     pub(super) fn adopt(&mut self, range: (u32, u32), calls: Option<u32>) -> bool {
-        if !self.not_set_back() {
+        let machines = MachineRange::new(range.0, range.1).expect("a range of the plan");
+        let lost_its_lock = self.faults[Fault::DeletedLock.index()] > 0;
+        if !self.not_set_back() || (lost_its_lock && self.is_owned(machines)) {
             return false;
         }
         self.operate(range, calls, |mut operator| operator.adopt(None).map(drop))

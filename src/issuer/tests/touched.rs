@@ -1,0 +1,56 @@
+//! Starts over marks that somebody had in hand.
+
+use super::*;
+use crate::mark::storage::Storage;
+use crate::timestamp::nanos;
+
+/// A shard by the kernel's clock, which stamps files, `nanos` from now.
+fn shard_at(state: &Path, nanos: i64) -> Shard {
+    let storage = Directory::new(state);
+    let wall = storage.now() + nanos;
+    let policy = Policy {
+        build_date: wall - 1000 * SECOND,
+        ..policy(state, &settings())
+    };
+    // Of another boot each: what a clock was before does not count.
+    let boot_id = ([u8::from(nanos > 0); 16], 0);
+    shard_under(policy, boot_id, storage, &TestClock::at(wall), settings())
+}
+
+/// A mark of shard 1 that was written when the kernel's clock was a day ago, for all that it says.
+fn leave_old(state: &Path) {
+    let mut shard = shard_at(state, -24 * 3600 * SECOND);
+    shard.settle();
+    assert!(shard.stop().is_ok());
+    let path = state.join("1.mark");
+    let mut bytes = fs::read(&path).unwrap();
+    for at in [0, SLOT_LEN] {
+        let mut slot = Slot::decode(&bytes[at..]).unwrap();
+        slot.clock -= 60 * SECOND;
+        bytes[at..at + SLOT_LEN].copy_from_slice(&slot.encode()[..]);
+    }
+    // In place: it stays the file that it is, with a new stamp.
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_issues_nothing_leaves_the_bound_that_it_began_above() {
+    let state = tempfile::tempdir().unwrap();
+    leave_old(state.path());
+    let stamp = Directory::new(state.path()).now();
+    let mut shard = shard_at(state.path(), 10 * SECOND);
+    shard.settle();
+    let told = shard.told();
+    let [.., Event::MarkTouched { first, .. }, Event::Opened(opened)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(first, opened);
+    let hidden = shard
+        .issuer
+        .layout()
+        .tick_at(stamp + nanos(Duration::from_secs(6)));
+    assert!(first > hidden.unwrap());
+    assert!(shard.stop().is_ok());
+    assert_eq!(bounds(state.path()), [first - 1, first - 1]);
+}
