@@ -1,6 +1,6 @@
 //! What must hold of everything that was received.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -24,12 +24,23 @@ impl Ledger {
         for id in ids {
             let (_, machine) = fields(*id);
             let before = self.highest.get(&machine).copied().unwrap_or(0);
-            assert!(*id > before, "{id} came in a later life than {before}");
+            assert!(
+                *id > before,
+                "{id} came in a later life than {before}; {} of {} came twice",
+                self.known(ids),
+                ids.len()
+            );
             let now = highest.entry(machine).or_default();
             *now = (*now).max(*id);
         }
         self.highest = highest;
         self.ids.extend(ids);
+    }
+
+    /// How many of them came before.
+    fn known(&self, ids: &[u64]) -> usize {
+        let known: BTreeSet<_> = self.ids.iter().collect();
+        ids.iter().filter(|id| known.contains(id)).count()
     }
 
     /// The largest ID of any machine ID in `shard`: whatever the shard gives is to be larger.

@@ -26,7 +26,7 @@ const WAYS: [(&str, Copying); 5] = [
 
 /// A copy is refused until it is adopted, and then goes on above all that was issued.
 pub(crate) fn copies(setting: &Setting) -> Outcome {
-    let Some(top) = &setting.btrfs else {
+    let Some(top) = setting.top("btrfs") else {
         return no_file_system();
     };
     for (number, (name, way)) in WAYS.into_iter().enumerate() {

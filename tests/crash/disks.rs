@@ -20,7 +20,7 @@ const TICKS: u64 = 300;
 
 /// BTRFS without a quota.
 pub(crate) fn full_btrfs(setting: &Setting) -> Outcome {
-    match &setting.btrfs {
+    match setting.top("btrfs") {
         Some(top) => Outcome::Passed(full(top)),
         None => no_file_system(),
     }
@@ -28,7 +28,7 @@ pub(crate) fn full_btrfs(setting: &Setting) -> Outcome {
 
 /// ext4.
 pub(crate) fn full_ext4(setting: &Setting) -> Outcome {
-    match &setting.ext4 {
+    match setting.top("ext4") {
         Some(top) => Outcome::Passed(full(top)),
         None => no_file_system(),
     }
@@ -44,7 +44,7 @@ pub(crate) fn no_file_system() -> Outcome {
 /// There is no room for the state directory itself: whoever restarts the server may try again. Only
 /// ext4 is that full; BTRFS keeps some room for names.
 pub(crate) fn no_room(setting: &Setting) -> Outcome {
-    let Some(top) = &setting.ext4 else {
+    let Some(top) = setting.top("ext4") else {
         return no_file_system();
     };
     let home = Home::under(top);
@@ -180,7 +180,7 @@ impl Filler {
 
 /// BTRFS with a limit on the subvolume.
 pub(crate) fn used_up_quota(setting: &Setting) -> Outcome {
-    let Some(top) = &setting.btrfs else {
+    let Some(top) = setting.top("btrfs") else {
         return no_file_system();
     };
     let volume = top.join("limited");

@@ -14,8 +14,11 @@ mod faketime;
 mod faults;
 mod issued;
 mod kill;
+mod lives;
 mod load;
 mod moments;
+mod places;
+mod restores;
 mod served;
 #[allow(dead_code, reason = "tests/it uses the rest")]
 #[path = "../it/server.rs"]
@@ -34,7 +37,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 23] = [
+const CASES: [(&str, Case); 24] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -56,6 +59,7 @@ const CASES: [(&str, Case); 23] = [
     ("bits", bits::every_bit_and_length),
     ("damage", bits::damaged_starts),
     ("copies", copies::copies),
+    ("restores", restores::restores),
     ("namespaces", clocks::namespaces),
     ("jumps", clocks::jumps),
 ];

@@ -1,11 +1,12 @@
 //! What a run is told, and what a case tells.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::CASES;
+use crate::places::{KINDS, Place};
 
 const USAGE: &str =
-    "usage: crash [--campaign] [--trials N] [--seed N] [--btrfs DIR] [--ext4 DIR] [CASE…]";
+    "usage: crash [--campaign] [--trials N] [--seed N] [--on KIND=DIR]… [CASE…], KIND one of";
 /// Kills of a run that is not told how many.
 const TRIALS: u64 = 60;
 const CAMPAIGN_TRIALS: u64 = 2000;
@@ -25,9 +26,8 @@ pub(crate) struct Setting {
     pub(crate) campaign: bool,
     pub(crate) seed: u64,
     trials: Option<u64>,
-    /// Directories at the top of small file systems that may be filled.
-    pub(crate) btrfs: Option<PathBuf>,
-    pub(crate) ext4: Option<PathBuf>,
+    /// Small file systems that may be filled.
+    places: Vec<Place>,
     cases: Vec<String>,
 }
 
@@ -39,20 +39,39 @@ impl Setting {
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| USAGE.to_owned());
+            let mut value = || words.next().ok_or_else(usage);
             match *word {
                 "--campaign" => setting.campaign = true,
                 "--trials" => setting.trials = Some(number(value()?)?),
                 "--seed" => setting.seed = number(value()?)?,
-                "--btrfs" => setting.btrfs = Some(value()?.into()),
-                "--ext4" => setting.ext4 = Some(value()?.into()),
+                "--on" => setting
+                    .places
+                    .push(Place::parse(value()?).ok_or_else(usage)?),
                 case if CASES.iter().any(|(name, _)| *name == case) => {
                     setting.cases.push(case.to_owned());
                 }
-                other => return Err(format!("there is no case {other}\n{USAGE}\n{}", names())),
+                other => {
+                    return Err(format!(
+                        "there is no case {other}\n{}\n{}",
+                        usage(),
+                        names()
+                    ));
+                }
             }
         }
         Ok(setting)
+    }
+
+    /// The top of the file system of this kind, where one is mounted.
+    pub(crate) fn top(&self, kind: &str) -> Option<&Path> {
+        let place = self.places.iter().find(|place| place.kind == kind)?;
+        Some(&place.top)
+    }
+
+    /// Every file system that is mounted, in the order of [`KINDS`].
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let of = |kind| self.places.iter().find(|place| place.kind == kind);
+        KINDS.into_iter().filter_map(of).cloned().collect()
     }
 
     /// Whether the case `name` is to run.
@@ -72,7 +91,11 @@ impl Setting {
 }
 
 fn number(word: &str) -> Result<u64, String> {
-    word.parse().map_err(|_| USAGE.to_owned())
+    word.parse().map_err(|_| usage())
+}
+
+fn usage() -> String {
+    format!("{USAGE} {}", KINDS.join(" "))
 }
 
 fn names() -> String {
