@@ -140,19 +140,19 @@ fn refused_for(server: &Server, code: &str, advice: &str) -> &'static str {
 }
 
 /// Takes all of the space.
-struct Filler {
+pub(crate) struct Filler {
     folder: PathBuf,
 }
 
 impl Filler {
-    fn new(top: &Path) -> Self {
+    pub(crate) fn new(top: &Path) -> Self {
         let folder = top.join("filler");
         fs::create_dir(&folder).unwrap();
         Self { folder }
     }
 
     /// Until neither a byte nor a name fits; what a flush sets free is taken as well.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         // Where the number of files is limited, all but one are used up first.
         let names = (0..2000).map(|number| self.folder.join(format!("empty-{number}")));
         let last = names.take_while(|name| File::create(name).is_ok()).last();
@@ -172,7 +172,7 @@ impl Filler {
         }
     }
 
-    fn remove(&self) {
+    pub(crate) fn remove(&self) {
         fs::remove_dir_all(&self.folder).unwrap();
         nix::unistd::sync();
     }

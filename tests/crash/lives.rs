@@ -1,7 +1,7 @@
 //! A shard that lives again and again on one file system, and everything that it gave.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -249,14 +249,48 @@ impl Running {
         Some(client.get("/health").ok()?.status)
     }
 
-    /// IDs that are asked for at once: each above the one before.
-    pub(crate) fn ids(&self, count: u64) -> Vec<u64> {
-        let target = format!("/ids/{count}?format=text");
-        let reply = Client::new(self.address).unwrap().get(&target).unwrap();
-        assert_eq!(reply.status, 200, "{reply:?}");
-        let ids: Vec<u64> = reply.body.lines().map(|id| id.parse().unwrap()).collect();
-        assert_eq!(ids.len() as u64, count);
+    /// So many IDs, in as many replies as it takes: one that comes to a tick too far ahead of the clock is
+    /// refused or broken off.
+    pub(crate) fn ids(&self, count: usize) -> Vec<u64> {
+        let begin = Instant::now();
+        let mut ids = self.reply(count);
+        while ids.len() < count {
+            assert!(
+                begin.elapsed() < PATIENCE,
+                "{} IDs: {}",
+                ids.len(),
+                self.log()
+            );
+            thread::park_timeout(Duration::from_millis(10));
+            ids.extend(self.reply(count - ids.len()));
+        }
         ids
+    }
+
+    /// The IDs of one reply, also of one that is broken off.
+    fn reply(&self, count: usize) -> Vec<u64> {
+        let request = format!(
+            "GET /ids/{count}?format=binary HTTP/1.1\r\nhost: crash\r\nconnection: close\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        // Whatever ends it, what came is there.
+        let _ = stream.read_to_end(&mut bytes);
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = bytes.split_at(end.map_or(0, |end| end + 4));
+        if !head.starts_with(b"HTTP/1.1 200") {
+            let text = String::from_utf8_lossy(&bytes);
+            // One that is broken off early has no head.
+            assert!(
+                text.is_empty() || text.starts_with("HTTP/1.1 503"),
+                "{text}"
+            );
+            return Vec::new();
+        }
+        let (ids, _) = body.as_chunks();
+        ids.iter().map(|id| u64::from_be_bytes(*id)).collect()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -12,6 +12,7 @@ mod failing;
 #[path = "../it/faketime.rs"]
 mod faketime;
 mod faults;
+mod harmless;
 mod issued;
 mod kill;
 mod lives;
@@ -37,7 +38,7 @@ use setting::{Outcome, Setting};
 type Case = fn(&Setting) -> Outcome;
 
 /// Every case, in the order in which they run.
-const CASES: [(&str, Case); 24] = [
+const CASES: [(&str, Case); 25] = [
     ("kill", kill::servers),
     ("issued", issued::received_is_a_part_of_issued),
     ("one-failure", faults::one_failure),
@@ -60,6 +61,7 @@ const CASES: [(&str, Case); 24] = [
     ("damage", bits::damaged_starts),
     ("copies", copies::copies),
     ("restores", restores::restores),
+    ("harmless", harmless::harmless),
     ("namespaces", clocks::namespaces),
     ("jumps", clocks::jumps),
 ];

@@ -365,15 +365,14 @@ fn exchanged(lives: &mut Lives) {
 fn beside_another(lives: &mut Lives) {
     let (command, address) = lives.home.beside("2");
     let mut other = Server::start(command, address);
+    other.await_serving();
+    lives.live();
     lives.shell(COPY);
     lives.run_ahead();
     lives.shell("cp old state/1.mark");
-    other.await_serving();
     let before = other.id();
     lives.go_on();
     assert!(other.id() > before);
-    lives.run_ahead();
-    lives.shell("cp old state/1.mark");
     other.kill();
 }
 
