@@ -282,7 +282,9 @@ const PROGRAMS: &[Program] = &[
 /// Whatever comes back, and however: it is called a copy, or IDs go on above all that were given.
 pub(crate) fn restores(setting: &Setting) -> Outcome {
     let mut tries = Vec::new();
-    for place in setting.places() {
+    let rounds = if setting.campaign { 3 } else { 1 };
+    let places = setting.places();
+    for place in places.iter().cycle().take(rounds * places.len()) {
         let mut add = |name, kinds: &[_], run| {
             if kinds.contains(&place.kind) {
                 let place = place.clone();
