@@ -32,6 +32,9 @@ pub struct Claim<S: Storage> {
     /// Marks that share a machine ID with the range; the range's bytes are locked in each, because
     /// somebody may delete the lock file.
     files: BTreeMap<MachineRange, S::File>,
+    /// When a mark or the directory was last changed, as it stood after this claim had written the mark:
+    /// that is not somebody else's doing.
+    own: Vec<(MachineRange, i64)>,
     watching: Option<Watching<S>>,
 }
 
@@ -51,6 +54,7 @@ impl<S: Storage> Claim<S> {
             range,
             lock,
             files: BTreeMap::new(),
+            own: Vec::new(),
             watching: None,
         };
         claim.alone(|claim| {
@@ -144,9 +148,8 @@ impl<S: Storage> Claim<S> {
             };
             claim.carry_out(author, &settlement)?;
             claim.open_overlapping()?;
-            // Names that were given after a slow write would look like somebody else's.
             let written: Vec<_> = claim.files.keys().copied().collect();
-            claim.renew(author, &written)?;
+            claim.own_up(&written)?;
             Ok(Some(settlement))
         })
     }
@@ -334,9 +337,12 @@ impl<S: Storage> Claim<S> {
 
     fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
         let changed = self.storage.changed();
-        changed
+        let mut seen = changed
             .and_then(|changed| seen(range, file, changed))
-            .map_err(|error| self.io("read", &mark_name(range), error))
+            .map_err(|error| self.io("read", &mark_name(range), error))?;
+        let is_own = |changed: &i64| self.own.contains(&(range, *changed));
+        seen.changed = seen.changed.filter(|changed| !is_own(changed));
+        Ok(seen)
     }
 
     /// The open marks that nobody else has touched.
@@ -354,16 +360,13 @@ impl<S: Storage> Claim<S> {
         Ok(clean)
     }
 
-    /// Writes those of the open marks anew, with their own bound, that would now look touched.
-    pub(super) fn renew(&self, author: &Author, ranges: &[MachineRange]) -> Result<(), MarkError> {
-        for (range, file) in self
-            .files
-            .iter()
-            .filter(|(range, _)| ranges.contains(range))
-        {
-            let seen = self.seen(*range, file)?;
-            if let (Some(bound), Some(_)) = (seen.bound(), seen.touched()) {
-                self.write_whole(author, *range, file, bound)?;
+    /// Takes the last change of the open marks of `ranges`, and of the directory, for this claim's own:
+    /// it has written them, and files beside them.
+    pub(super) fn own_up(&mut self, ranges: &[MachineRange]) -> Result<(), MarkError> {
+        for range in ranges {
+            if let Some(file) = self.files.get(range) {
+                let changed = self.seen(*range, file)?.changed;
+                self.own.extend(changed.map(|changed| (*range, changed)));
             }
         }
         Ok(())

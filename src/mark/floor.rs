@@ -62,11 +62,10 @@ impl<S: Storage> Claim<S> {
     pub fn raise_floor(&mut self, author: &Author, floor: Floor) -> Result<(), MarkError> {
         self.alone(|claim| {
             claim.open_overlapping()?;
-            // Making a file touches the directory: marks that nobody else has touched are written
-            // anew, so that this is not taken for somebody else's doing.
+            // Making a file touches the directory. What touched a mark before is not forgotten by it.
             let clean = claim.untouched()?;
             claim.write_floor(author, claim.range(), floor)?;
-            claim.renew(author, &clean)
+            claim.own_up(&clean)
         })
     }
 

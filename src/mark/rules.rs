@@ -193,7 +193,13 @@ impl Seen {
             .valid()
             .reduce(|one, other| if other.is_later_than(one) { other } else { one })?;
         let own = newest.clock.saturating_add(nanos(STALL));
-        self.changed.filter(|changed| *changed > own)
+        // Some file systems stamp whole seconds: within the second, which was later cannot be told.
+        let second = nanos(SLACK);
+        let latest = |changed: i64| match changed % second {
+            0 => changed.saturating_add(second - 1),
+            _ => changed,
+        };
+        self.changed.map(latest).filter(|changed| *changed > own)
     }
 
     /// The readable slots.

@@ -50,39 +50,33 @@ impl Identity {
     /// wrote, and a sandbox may forbid to ask.
     #[must_use]
     pub fn difference(&self, found: &Self) -> Option<Difference> {
-        let rows = [
-            (
-                "inode",
-                true,
-                self.inode.to_string(),
-                found.inode.to_string(),
-            ),
-            (
-                "birth time",
-                self.born != 0 && found.born != 0,
-                moment(self.born),
-                moment(found.born),
-            ),
-            (
-                "generation",
-                self.generation != 0 && found.generation != 0,
-                self.generation.to_string(),
-                found.generation.to_string(),
-            ),
-            (
-                "BTRFS subvolume",
-                self.subvolume != [0; 16] && found.subvolume != [0; 16],
-                uuid(self.subvolume),
-                uuid(found.subvolume),
-            ),
-        ];
-        rows.into_iter()
-            .find(|(_, is_known, written, other)| *is_known && written != other)
-            .map(|(what, _, written, found)| Difference {
+        let tell = |what, written: String, found: String| {
+            Some(Difference {
                 what,
                 written,
                 found,
             })
+        };
+        let differ = |one: i64, other: i64| one != other && one != 0 && other != 0;
+        if self.inode != found.inode {
+            return tell("inode", self.inode.to_string(), found.inode.to_string());
+        }
+        if differ(self.born, found.born) {
+            return tell("birth time", moment(self.born), moment(found.born));
+        }
+        if differ(self.generation.into(), found.generation.into()) {
+            let [one, other] = [self, found].map(|file| file.generation.to_string());
+            return tell("generation", one, other);
+        }
+        let [one, other] = [self, found].map(|file| u128::from_be_bytes(file.subvolume));
+        if one != other && one != 0 && other != 0 {
+            return tell(
+                "BTRFS subvolume",
+                format!("{one:032x}"),
+                format!("{other:032x}"),
+            );
+        }
+        None
     }
 
     /// Whether a copy could pass for this file: an inode number is used again as soon as it is free.
@@ -95,13 +89,6 @@ impl Identity {
 /// A moment to read, and to the nanosecond.
 fn moment(nanos: i64) -> String {
     format!("{} ({nanos} ns)", rfc3339_nanos(nanos))
-}
-
-/// A UUID as people write it.
-fn uuid(bytes: [u8; 16]) -> String {
-    let digits = bytes.map(|byte| format!("{byte:02x}")).concat();
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
-    parts.map(|part| &digits[part]).join("-")
 }
 
 /// One state directory.
@@ -235,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_told_as_people_write_it() {
+    fn a_difference_is_told_in_digits() {
         let other = Identity {
             subvolume: [0x1f; 16],
             ..FILE
         };
         let difference = FILE.difference(&other).unwrap();
-        assert_eq!(difference.found, "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
+        assert_eq!(difference.found, "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f");
     }
 
     #[test]

@@ -120,8 +120,7 @@ pub fn witness(state: &State, make: bool) -> Option<Witness<Directory>> {
     };
     let place = state.runtime.iter().find(is_usable)?;
     // As it is called, not where that leads to now.
-    let path = std::path::absolute(&state.dir).ok()?;
-    Some(Witness::new(Directory::new(place), &path))
+    Some(Witness::new(Directory::new(place), &state.dir))
 }
 
 /// Makes the directory and its parents durably: a mark in a directory that a power cut takes away

@@ -7,6 +7,8 @@ use crate::mark::rules::{Floor, Seen, adopted_bound, floor_name};
 use crate::mark::storage::Storage;
 use crate::timestamp::nanos;
 
+/// No whole second: such stamps are of file systems that keep no finer ones.
+const NOW: i64 = super::NOW + SECOND / 200;
 /// What may lie between reading the clock and writing a slot by it.
 const STALL: i64 = SECOND / 10;
 
@@ -72,6 +74,23 @@ fn what_a_touch_costs_is_over_some_seconds_after_it() {
     assert!(matches!(at(2250), Verdict::Wait(Wait::Behind { .. })));
     let first = above(NOW + SECOND);
     assert_eq!(at(2260), Verdict::Open { first });
+}
+
+#[test]
+fn a_stamp_of_whole_seconds_is_taken_for_the_end_of_its_second() {
+    let second = super::NOW + 7 * SECOND;
+    let verdict = |written| {
+        let mut view = touched(tick(NOW) - 5, second);
+        for slot in &mut view.overlapping[0].slots {
+            slot.as_mut().unwrap().clock = written;
+        }
+        decided(&view, NOW + 100 * SECOND)
+    };
+    // Written late in that second, it cannot be told from what was changed after it.
+    let first = above(second + SECOND - 1);
+    assert_eq!(verdict(second + SECOND / 2), Verdict::Open { first });
+    let first = tick(NOW) - 4;
+    assert_eq!(verdict(second + SECOND - STALL), Verdict::Open { first });
 }
 
 #[test]
@@ -348,8 +367,8 @@ fn the_files_that_a_start_makes_are_not_taken_for_somebody_elses() {
         furthest: 0,
     };
     claim.raise_floor(&author(), floor).unwrap();
-    drop(claim);
-    assert_eq!(first(state.path()), bound + 1);
+    let view = claim.look().unwrap();
+    assert_eq!(view.bound(&policy("1")), Some(bound));
 }
 
 #[test]

@@ -42,7 +42,10 @@ struct Case {
 
 /// How a start ended.
 enum Outcome {
-    Opened { first: u64, claim: Claim<Memory> },
+    Opened {
+        first: u64,
+        claim: Box<Claim<Memory>>,
+    },
     Refused,
     Waits,
 }
@@ -68,7 +71,7 @@ pub fn run(input: &[u8]) {
     match outcome {
         Outcome::Opened { first, claim } => {
             case.check_first(first);
-            raise(claim, first);
+            raise(*claim, first);
         }
         Outcome::Refused => case.adopt(),
         Outcome::Waits => {}
@@ -175,7 +178,10 @@ impl Case {
                     raised.expect("memory can be written");
                     settled = true;
                 }
-                Verdict::Open { first } => return (Outcome::Opened { first, claim }, settled),
+                Verdict::Open { first } => {
+                    let claim = Box::new(claim);
+                    return (Outcome::Opened { first, claim }, settled);
+                }
                 Verdict::Settle(_) => {
                     let done = claim.settle(&author(), |view| self.settlement(view, &now, fresh));
                     let done = done

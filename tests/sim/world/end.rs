@@ -88,7 +88,12 @@ impl World {
                     || happened(Fault::Recreated)
                     || happened(Fault::Overwritten)
             }
-            MarkError::Refused(Refused::Damaged { .. }) => happened(Fault::BitRot),
+            // Two starts that each hold another lock file may give one name to what the other is about to
+            // write; if that fails, there is no slot to read.
+            MarkError::Refused(Refused::Damaged { .. }) => {
+                let both_make_it = happened(Fault::DeletedLock) && happened(Fault::SecondOwner);
+                happened(Fault::BitRot) || both_make_it
+            }
             MarkError::Held { .. } => happened(Fault::SecondOwner),
             // Its patience may have passed while the machine slept.
             MarkError::Busy { .. } => self.processes.between() > 0,
