@@ -16,6 +16,7 @@ mod rate;
 mod starts;
 mod steps;
 mod touched;
+mod wakes;
 
 use std::fs;
 use std::path::Path;

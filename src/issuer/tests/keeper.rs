@@ -12,7 +12,7 @@ impl Shard {
     }
 
     /// Lets time pass, without the keeper, until `left` ticks lie between the clock and the bound.
-    async fn leave_window(&self, left: u64) {
+    pub(super) async fn leave_window(&self, left: u64) {
         let ticks = self.issuer.bound.get() - left - self.wall_tick();
         advance(self.issuer.span(ticks)).await;
     }
