@@ -17,6 +17,7 @@ mod published;
 mod refusal;
 mod reserve;
 mod settings;
+mod source;
 pub mod stats;
 mod time;
 
@@ -38,6 +39,7 @@ use published::Published;
 pub use refusal::Refusal;
 use reserve::Delay;
 pub use settings::Settings;
+use source::Source;
 use stats::Stats;
 
 use crate::clock::{Clock, Follower, Pace, SystemClock, Verdict};
@@ -173,15 +175,22 @@ impl<C: Clock> Issuer<C> {
     #[must_use]
     #[inline]
     pub fn try_issue_at(&self, boot: i64) -> Option<Issued> {
-        let now = self.wall_tick(boot);
-        let bound = self.bound.get();
-        // A tick of the wall clock or before it: it has begun, and nothing is ahead.
-        let id = self.generator.take(now, bound.min(now))?;
-        if bound - now < self.half_window {
+        let (id, left) = self.source().take(boot)?;
+        if left < self.half_window {
             self.want_window();
         }
         self.stats.ids_issued.add(1);
         Some(self.generator.issued(id))
+    }
+
+    #[inline]
+    fn source(&self) -> Source<'_> {
+        Source {
+            generator: &self.generator,
+            bound: &self.bound,
+            offset: &self.offset,
+            by_tick: self.by_tick,
+        }
     }
 
     /// Issues an ID, sleeping until its tick begins, at most as long as the deadline.

@@ -38,14 +38,14 @@ impl<C: Clock> Issuer<C> {
         if self.too_far_ahead(next, now) {
             return Err(Delay::Refused(self.clock_ahead(next, now)));
         }
-        let bound = self.bound.get();
-        if bound.saturating_sub(now.max(next)) < self.half_window {
-            self.want_window();
-        }
         let horizon = self
             .begun(boot + nanos(patience))
             .min(self.furthest_issue(now));
-        match self.generator.reserve(now, wanted, bound.min(horizon)) {
+        let (reserved, bound) = self.source().reserve(now, wanted, horizon);
+        if bound.saturating_sub(now.max(next)) < self.half_window {
+            self.want_window();
+        }
+        match reserved {
             Ok(reservation) => {
                 self.count_exhaustion(&reservation, now);
                 Ok(reservation)

@@ -16,13 +16,13 @@ impl<C: Clock> Issuer<C> {
     /// The wall clock that is followed, in nanoseconds since the epoch.
     #[inline]
     pub(super) fn wall(&self, boot: i64) -> i64 {
-        boot + self.offset.load(Ordering::Acquire)
+        self.source().wall(boot)
     }
 
     /// The tick at `logical` nanoseconds since the epoch; the first one before it.
     #[inline]
     pub(super) fn tick(&self, logical: i64) -> u64 {
-        self.by_tick.quotient(u64::try_from(logical).unwrap_or(0))
+        self.source().tick(logical)
     }
 
     /// The beginning of `tick` in nanoseconds since the epoch.
