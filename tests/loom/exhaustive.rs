@@ -155,6 +155,20 @@ fn rollover() {
 }
 
 #[test]
+fn clock() {
+    explore("clock", SMALL, models::clock);
+}
+
+#[test]
+fn clock_under_more_requests() {
+    let size = Size {
+        requests: 2,
+        ..SMALL
+    };
+    explore_within(Some(2), "clock", size, models::clock);
+}
+
+#[test]
 fn pace() {
     explore("pace", SMALL, models::pace);
 }

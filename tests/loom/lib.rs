@@ -29,4 +29,7 @@ pub mod pace;
 #[path = "../../src/issuer/published.rs"]
 mod published;
 
+#[path = "../../src/issuer/source.rs"]
+mod source;
+
 pub mod models;

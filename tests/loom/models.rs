@@ -11,13 +11,15 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::checker::thread::{self, JoinHandle};
+use crate::id::divisor::Divisor;
 use crate::id::generator::{Blocked, Generator, Reservation};
 use crate::id::layout::{Bits, Layout, Order};
 use crate::id::range::MachineRange;
 use crate::pace::Pace;
 use crate::published::Published;
+use crate::source::Source;
 
 /// How much happens in one run.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +28,7 @@ pub struct Size {
     pub requesters: u64,
     /// How often each of them asks.
     pub requests: u64,
-    /// How many IDs each asks for at a time; 0 is one, by the shorter way in every other request.
+    /// How many IDs each asks for at a time; 0 is one, by the shorter way if that leads to one.
     pub wanted: u32,
     /// How often the keeper raises the bound.
     pub rises: u64,
@@ -36,11 +38,16 @@ pub struct Size {
 const FIRST: u64 = 8;
 /// IDs of a tick: one bit of sequence, one machine ID.
 const CAPACITY: u64 = 2;
+/// Nanoseconds.
+const TICK: i64 = 1_000_000;
 
 /// What the threads of a model share.
 struct Shard {
     generator: Generator,
     published: Published,
+    /// Where the wall clock is when the boot clock begins.
+    offset: AtomicI64,
+    by_tick: Divisor,
     /// What is on the disk.
     durable: AtomicU64,
 }
@@ -60,6 +67,8 @@ impl Shard {
         Arc::new(Self {
             generator: Generator::new(layout, machine),
             published: Published::nothing(),
+            offset: AtomicI64::new(0),
+            by_tick: Divisor::new(layout.tick_nanos()),
             durable: AtomicU64::new(FIRST - 1),
         })
     }
@@ -78,27 +87,31 @@ impl Shard {
         self.published.raise(bound);
     }
 
-    /// As a request does: the bound is read before the generator is asked.
+    /// The path of a request.
+    fn source(&self) -> Source<'_> {
+        Source {
+            generator: &self.generator,
+            bound: &self.published,
+            offset: &self.offset,
+            by_tick: self.by_tick,
+        }
+    }
+
+    /// Takes IDs, of ticks to come too.
     fn reserve(&self, now: u64, wanted: u32) -> Result<Reservation, Blocked> {
         let wanted = NonZeroU32::new(wanted).expect("a request is for something");
-        let bound = self.published.get();
-        let reservation = self.generator.reserve(now, wanted, bound)?;
+        let (reserved, bound) = self.source().reserve(now, wanted, u64::MAX);
+        let reservation = reserved?;
         assert!(reservation.last_tick() <= bound, "beyond the bound");
         Ok(reservation)
     }
 
-    /// One request of a requester; `turn` counts its requests.
-    fn ask(&self, turn: u64, now: u64, wanted: u32) -> Option<Got> {
-        if wanted == 0 && turn.is_multiple_of(2) {
-            let bound = self.published.get();
-            let id = self.generator.take(now, bound)?;
-            let issued = self.generator.issued(id);
-            assert!(issued.tick <= bound, "beyond the bound");
-            return Some(Got {
-                ids: vec![issued.id],
-                first_tick: issued.tick,
-                last_tick: issued.tick,
-            });
+    /// One request when the wall clock is at tick `now`.
+    fn ask(&self, now: u64, wanted: u32) -> Option<Got> {
+        if wanted == 0
+            && let Some(got) = self.take(now)
+        {
+            return Some(got);
         }
         let reservation = self.reserve(now, wanted.max(1)).ok()?;
         Some(Got {
@@ -107,6 +120,23 @@ impl Shard {
             last_tick: reservation.last_tick(),
         })
     }
+
+    fn take(&self, now: u64) -> Option<Got> {
+        let (id, left) = self.source().take(boot(now))?;
+        let tick = self.generator.issued(id).tick;
+        assert!(tick <= now, "{id} before its tick");
+        assert!(now + left <= self.published.get(), "{left} are not left");
+        Some(Got {
+            ids: vec![id],
+            first_tick: tick,
+            last_tick: tick,
+        })
+    }
+}
+
+/// The boot time at which tick `now` begins, unless the clock has been set.
+fn boot(now: u64) -> i64 {
+    i64::try_from(now).expect("a handful") * TICK
 }
 
 /// What a request got.
@@ -139,7 +169,7 @@ pub fn close(size: Size) {
                 for request in 0..size.requests {
                     // Time moves for some of them.
                     let now = FIRST + (number & request & 1);
-                    if let Some(more) = shard.ask(number + request, now, size.wanted) {
+                    if let Some(more) = shard.ask(now, size.wanted) {
                         got.extend(more.ids);
                         last_tick = more.last_tick;
                     }
@@ -151,7 +181,7 @@ pub fn close(size: Size) {
         .collect();
     let closed = shard.generator.close().expect("it was open");
     assert_eq!(shard.reserve(FIRST, 1).err(), Some(Blocked::Closed));
-    assert_eq!(shard.generator.take(FIRST, FIRST + 3), None);
+    assert!(shard.take(FIRST).is_none());
     assert!(!shard.generator.open(FIRST + 9));
     let mut all = Vec::new();
     for (got, last_tick) in joined(requesters) {
@@ -172,13 +202,13 @@ pub fn order(size: Size) {
     let shard = Shard::open(FIRST + 3);
     let returned = Arc::new(AtomicU64::new(0));
     let requesters = (0..size.requesters)
-        .map(|number| {
+        .map(|_| {
             let (shard, returned) = (Arc::clone(&shard), Arc::clone(&returned));
             thread::spawn(move || {
-                for request in 0..size.requests {
+                for _ in 0..size.requests {
                     // One requester tells the other, so this is what orders them.
                     let before = returned.load(Ordering::Acquire);
-                    if let Some(got) = shard.ask(number + request, FIRST, size.wanted) {
+                    if let Some(got) = shard.ask(FIRST, size.wanted) {
                         assert!(got.ids[0] > before, "not after {before}");
                         let last = got.ids[got.ids.len() - 1];
                         returned.fetch_max(last, Ordering::AcqRel);
@@ -202,11 +232,13 @@ pub fn extend(size: Size) {
         })
     };
     let mut threads = vec![keeper];
-    for number in 0..size.requesters {
+    for _ in 0..size.requesters {
         let shard = Arc::clone(&shard);
         threads.push(thread::spawn(move || {
             for request in 0..size.requests {
-                if let Some(got) = shard.ask(number + request, 0, size.wanted) {
+                // Single IDs are of a tick that has begun, so time moves for them.
+                let now = if size.wanted == 0 { FIRST + request } else { 0 };
+                if let Some(got) = shard.ask(now, size.wanted) {
                     let durable = shard.durable.load(Ordering::Relaxed);
                     let tick = got.last_tick;
                     assert!(tick <= durable, "{tick} is issued, {durable} is durable");
@@ -251,12 +283,12 @@ pub fn open(size: Size) {
         })
     };
     let requesters = (0..size.requesters)
-        .map(|number| {
+        .map(|_| {
             let shard = Arc::clone(&shard);
             thread::spawn(move || {
                 let mut last_tick = None;
                 for request in 0..size.requests {
-                    let Some(got) = shard.ask(number + request, 0, size.wanted) else {
+                    let Some(got) = shard.ask(FIRST - 1 + request, size.wanted) else {
                         continue;
                     };
                     let first = got.first_tick;
@@ -306,6 +338,41 @@ pub fn rollover(size: Size) {
         .take(usize::try_from(asked.min(there)).expect("a handful"))
         .collect();
     assert_eq!(all, expected);
+}
+
+/// The wall clock is set forward, and back, under requests that wait for nothing: no ID comes twice,
+/// each thread's rise, and none is of a tick that no clock has shown.
+pub fn clock(size: Size) {
+    let shard = Shard::open(FIRST + 3);
+    let setting = {
+        let shard = Arc::clone(&shard);
+        thread::spawn(move || {
+            shard.offset.store(TICK, Ordering::Relaxed);
+            shard.offset.store(0, Ordering::Relaxed);
+            Vec::new()
+        })
+    };
+    let mut threads = vec![setting];
+    for _ in 0..size.requesters {
+        let shard = Arc::clone(&shard);
+        threads.push(thread::spawn(move || {
+            let mut got = Vec::new();
+            for _ in 0..size.requests {
+                if let Some((id, _)) = shard.source().take(boot(FIRST)) {
+                    let tick = shard.generator.issued(id).tick;
+                    assert!((FIRST..=FIRST + 1).contains(&tick), "{tick} has not begun");
+                    got.push(id);
+                }
+            }
+            assert!(got.is_sorted_by(|a, b| a < b), "out of order: {got:?}");
+            got
+        }));
+    }
+    let mut all: Vec<u64> = joined(threads).into_iter().flatten().collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count, "an ID came twice");
 }
 
 /// The line of logical time is raised by several at once, then capped by several at once: it is

@@ -62,6 +62,11 @@ fn rollover() {
 }
 
 #[test]
+fn clock() {
+    sample(LARGE, models::clock);
+}
+
+#[test]
 fn pace() {
     sample(LARGE, models::pace);
     sample(LARGE, models::pace_set_back);
