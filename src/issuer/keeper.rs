@@ -326,8 +326,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// the page cache only.
     fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
         let issuer = Arc::clone(&self.issuer);
-        // More than the mark says, where somebody had it in hand.
-        let read = record.bound().max(first - 1);
+        let read = record.bound();
         let boot = issuer.clock.boottime();
         let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
         if let Err(error) = self.raise(&mut record, target) {
