@@ -438,6 +438,11 @@ impl Volume {
         self.put(name, Some(file));
     }
 
+    /// Whether inode numbers alone tell files apart.
+    pub(crate) const fn is_weak(&self) -> bool {
+        self.is_weak
+    }
+
     /// A number that nothing else has.
     pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;

@@ -52,6 +52,9 @@ impl World {
                 let mark = self.luck.choice(&marks).filter(|_| self.luck.bool());
                 volume.touch(mark.map(String::as_str));
             }
+            // Where a copy may have the number of the original, only stamps tell of it, and these do
+            // not while the clock stands behind: outside the promise.
+            Op::ReplaceMark if volume.is_weak() && !inside => return false,
             Op::ReplaceMark => {
                 let Some(mark) = self.luck.choice(&marks) else {
                     return false;
