@@ -49,6 +49,9 @@ impl<S: Storage> Claim<S> {
             }
             for slot in readable {
                 view.floor = view.floor.max(Floor::of(slot));
+                if self.range().without(range).next().is_none() {
+                    view.covering = view.covering.max(Floor::of(slot));
+                }
                 view.floors.push((range, slot.layout));
             }
         }

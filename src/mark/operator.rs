@@ -62,8 +62,8 @@ impl<S: Storage> Operator<S> {
     /// As [`Claim::settle`]; what was durable stays.
     pub fn raise(mut self, tick: u64) -> Result<(u64, bool), MarkError> {
         let view = self.claim.look()?;
-        let floor = view.floor.max(Floor { tick, furthest: 0 });
-        if floor != view.floor {
+        let floor = view.covering.max(Floor { tick, furthest: 0 });
+        if floor != view.covering {
             self.claim.raise_floor(&self.author, floor)?;
         }
         // Whatever is written, a mark that somebody had in hand does not look so afterwards.

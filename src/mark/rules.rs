@@ -51,6 +51,9 @@ pub struct View {
     pub witnessed: Vec<(Layout, u64)>,
     /// How far IDs may have been issued beyond what a lost mark is taken to have allowed.
     pub floor: Floor,
+    /// What floors say of that for every machine ID of the shard: one that is about some of them is lost
+    /// to the others once their marks part.
+    pub covering: Floor,
     /// The machine IDs of floors of which nothing can be read.
     pub damaged_floors: Vec<MachineRange>,
     /// The layouts of floors, each with the machine IDs that its name tells.
@@ -379,7 +382,7 @@ fn raise(view: &View, bound: Option<u64>, floor: Floor) -> Verdict {
 
 /// The floor that has to be durable before this start goes on at `tick`, if it is not yet.
 fn due(view: &View, policy: &Policy, tick: u64) -> Option<Floor> {
-    let known = view.floor;
+    let known = view.covering;
     let told = policy.continue_ahead.filter(|until| *until > tick);
     let wanted = Floor {
         tick: told.unwrap_or(0),

@@ -178,7 +178,7 @@ fn what_goes_beyond_the_usual_is_written_down_before_a_start_and_once() {
     };
     let mut view = touched(tick(NOW) - 5, NOW);
     assert_eq!(decide(&view, &told, &now(NOW), None), Verdict::Raise(floor));
-    view.floor = floor;
+    (view.floor, view.covering) = (floor, floor);
     let first = tick(NOW) - 4;
     let open = Verdict::Open { first };
     assert_eq!(decide(&view, &told, &now(NOW), None), open);
@@ -187,7 +187,7 @@ fn what_goes_beyond_the_usual_is_written_down_before_a_start_and_once() {
         continue_ahead: Some(tick(NOW)),
         ..policy("1")
     };
-    view.floor = Floor::default();
+    (view.floor, view.covering) = (Floor::default(), Floor::default());
     assert_eq!(decide(&view, &past, &now(NOW), None), open);
     // The floor of this start must not be taken for what a touched mark may hide.
     let view = touched(tick(NOW) - 5, NOW + SECOND);
@@ -221,6 +221,26 @@ fn a_floor_outlives_its_mark() {
         settlement(view, &policy("0-3"), &now(NOW))
     });
     assert_eq!(made.unwrap().unwrap().own_bound, until);
+}
+
+#[test]
+fn a_floor_of_a_part_does_not_stand_for_the_rest() {
+    let state = tempfile::tempdir().unwrap();
+    let above = tick(NOW) + 900;
+    operator(state.path(), "1").raise_or_make(above);
+    // Of the wider shard machine ID 2 has no floor yet.
+    operator(state.path(), "0-3").raise_or_make(above);
+    fs::remove_file(state.path().join("0-3.mark")).unwrap();
+    let mut claim = claim(state.path(), "2").unwrap();
+    let made = claim.settle(&author(), |view| settlement(view, &policy("2"), &now(NOW)));
+    assert_eq!(made.unwrap().unwrap().own_bound, above);
+}
+
+impl Operator<Directory> {
+    fn raise_or_make(mut self, tick: u64) {
+        self.init().unwrap();
+        self.raise(tick).unwrap();
+    }
 }
 
 fn operator(path: &Path, range: &str) -> Operator<Directory> {
