@@ -229,7 +229,9 @@ fn a_floor_of_a_part_does_not_stand_for_the_rest() {
     let above = tick(NOW) + 900;
     operator(state.path(), "1").raise_or_make(above);
     // Of the wider shard machine ID 2 has no floor yet.
-    operator(state.path(), "0-3").raise_or_make(above);
+    let mut wider = operator(state.path(), "0-3");
+    wider.now = now(NOW + 5 * SECOND);
+    wider.raise_or_make(above);
     fs::remove_file(state.path().join("0-3.mark")).unwrap();
     let mut claim = claim(state.path(), "2").unwrap();
     let made = claim.settle(&author(), |view| settlement(view, &policy("2"), &now(NOW)));

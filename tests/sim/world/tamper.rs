@@ -121,7 +121,8 @@ impl World {
     /// meanwhile is outside the promise.
     pub(super) fn unmount(&mut self) -> bool {
         let alone = self.processes.is_idle() && self.unmounted.is_none();
-        if !alone || self.witness.is_none() || !self.not_set_back() {
+        // What a floor bounds is lost with the floor.
+        if !alone || self.witness.is_none() || self.has_floor || !self.not_set_back() {
             return false;
         }
         self.lost.extend(self.volume.volume().known());
