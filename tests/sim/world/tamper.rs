@@ -179,6 +179,10 @@ impl World {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
         };
+        if self.has_floor && self.mark_is_lost() {
+            // Mark and floor both lost.
+            return false;
+        }
         self.stop_all().await;
         let mut known = self.volume.volume().known();
         known.retain(|machine| !snapshot.knows(*machine));
