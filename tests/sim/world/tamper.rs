@@ -44,10 +44,15 @@ impl World {
     pub(super) fn tamper(&mut self, op: Op) -> bool {
         let idle = self.processes.is_idle();
         let inside = self.not_set_back();
+        let put_back = [Fault::Overwritten, Fault::Recreated, Fault::MovedBack]
+            .into_iter()
+            .any(|fault| self.faults[fault.index()] > 0);
         let mut volume = self.volume.volume();
         let marks = volume.marks();
         match op {
             Op::DeleteLock => return volume.delete("lock") && !idle,
+            // A stamp by a clock that stands behind takes the place of one that told of an older mark.
+            Op::Touch if !inside && put_back => return false,
             Op::Touch => {
                 let mark = self.luck.choice(&marks).filter(|_| self.luck.bool());
                 volume.touch(mark.map(String::as_str));
