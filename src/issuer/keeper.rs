@@ -226,10 +226,16 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Starting { claim, fresh };
                 Ok(Next::Park(round))
             }
-            rules::Verdict::Settle(_) => self.settle(claim, fresh),
+            rules::Verdict::Settle(settlement) => {
+                self.warn_of_touch(&view, settlement.own_bound + 1);
+                self.settle(claim, fresh)
+            }
             rules::Verdict::Raise(floor) => self.raise_floor(claim, fresh, floor),
             rules::Verdict::Open { first } => {
-                self.warn_of_mark(&view, first);
+                self.warn_of_touch(&view, first);
+                if view.overlapping.iter().any(|seen| seen.identity.is_weak()) {
+                    self.issuer.tell(&Event::MarkWeak);
+                }
                 let record = claim.into_record(self.author.clone())?;
                 if record.bound() >= first {
                     // A slot that could not be read before can be now: what it says is not known to be
@@ -261,17 +267,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// Tells of marks that somebody had in hand, and of those that could be put back unseen.
-    fn warn_of_mark(&self, view: &View, first: u64) {
+    /// Tells of marks that somebody had in hand, if that costs anything.
+    fn warn_of_touch(&self, view: &View, first: u64) {
         let marks = &view.overlapping;
         let touched = marks.iter().filter_map(Seen::touched).max();
         let read = marks.iter().filter_map(Seen::bound).max();
         // Most of what is touched costs nothing, such as another shard's first start.
         if let Some(touched) = touched.filter(|_| read.is_some_and(|read| first > read + 1)) {
             self.issuer.tell(&Event::MarkTouched { touched, first });
-        }
-        if marks.iter().any(|seen| seen.identity.is_weak()) {
-            self.issuer.tell(&Event::MarkWeak);
         }
     }
 
@@ -291,11 +294,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Some(settlement)
         });
         match settled {
-            Ok(None) => {}
             Ok(Some(settlement)) if settlement.fresh => {
                 self.issuer.tell(&Event::MarkCreated(settlement.own_bound));
             }
-            Ok(Some(_)) => self.issuer.tell(&Event::MarksSettled),
+            Ok(Some(settlement)) if settlement.regroups() => {
+                self.issuer.tell(&Event::MarksSettled);
+            }
+            Ok(Some(_) | None) => {}
             // Two starts may each need a part of one mark, and hold the other's: neither has written
             // anything, and whoever lets go lets the other one settle.
             Err(error @ MarkError::Held { .. }) => {

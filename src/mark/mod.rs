@@ -19,6 +19,7 @@ pub mod slot;
 pub mod storage;
 mod survey;
 mod witness;
+mod write;
 
 use std::io;
 

@@ -49,7 +49,10 @@ impl<S: Storage> Operator<S> {
                             _ => None,
                         }
                     })?;
-                    created = done.map(|done| done.own_bound);
+                    // One that is there may be settled too: joined with others, or raised.
+                    if !is_there {
+                        created = done.map(|done| done.own_bound);
+                    }
                 }
             }
         }

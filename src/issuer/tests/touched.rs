@@ -6,15 +6,25 @@ use crate::timestamp::nanos;
 
 /// A shard by the kernel's clock, which stamps files, `nanos` from now.
 fn shard_at(state: &Path, nanos: i64) -> Shard {
+    shard_told(state, nanos, None)
+}
+
+/// The same, let go on ahead of the clock for so many ticks.
+fn shard_told(state: &Path, nanos: i64, ahead: Option<u64>) -> Shard {
     let storage = Directory::new(state);
     let wall = storage.now() + nanos;
+    let now = settings().layout.tick_at(wall).unwrap();
+    let settings = Settings {
+        continue_ahead: ahead.map(|ahead| now + ahead),
+        ..settings()
+    };
     let policy = Policy {
         build_date: wall - 1000 * SECOND,
-        ..policy(state, &settings())
+        ..policy(state, &settings)
     };
     // Of another boot each: what a clock was before does not count.
     let boot_id = ([u8::from(nanos > 0); 16], 0);
-    shard_under(policy, boot_id, storage, &TestClock::at(wall), settings())
+    shard_under(policy, boot_id, storage, &TestClock::at(wall), settings)
 }
 
 /// A mark of shard 1 that was written when the kernel's clock was a day ago, for all that it says.
@@ -53,4 +63,20 @@ async fn a_run_that_issues_nothing_leaves_the_bound_that_it_began_above() {
     assert!(first > hidden.unwrap());
     assert!(shard.stop().is_ok());
     assert_eq!(bounds(state.path()), [first - 1, first - 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_touch_is_told_of_where_a_floor_is_raised_after_it() {
+    let state = tempfile::tempdir().unwrap();
+    leave_old(state.path());
+    let mut shard = shard_told(state.path(), 10 * SECOND, Some(360_000));
+    shard.settle();
+    // The mark is raised before the floor: that splits and joins nothing.
+    let told = shard.told();
+    assert!(
+        matches!(told[..], [.., Event::MarkTouched { .. }, Event::Opened(_)]),
+        "{told:?}"
+    );
+    assert!(!told.contains(&Event::MarksSettled), "{told:?}");
+    assert!(state.path().join("1.floor").exists());
 }

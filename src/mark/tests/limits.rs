@@ -68,14 +68,14 @@ fn what_may_be_made_up_is_started_with_and_one_tick_more_is_waited_for() {
             left: Duration::from_millis(left),
         })
     };
-    let clock = "2027-01-15T08:00:00.000Z";
+    let clock = "2067-01-15T08:00:00.000Z";
     assert_eq!(
         of_bound(first, &now(NOW)),
-        behind(clock, "2027-01-15T08:00:05.000Z", 5010, 10)
+        behind(clock, "2067-01-15T08:00:05.000Z", 5010, 10)
     );
     assert_eq!(
         of_bound(present + 60_000, &now(NOW)),
-        behind(clock, "2027-01-15T08:10:00.000Z", 600_010, 595_010)
+        behind(clock, "2067-01-15T08:10:00.000Z", 600_010, 595_010)
     );
 }
 
@@ -111,9 +111,9 @@ fn a_mark_of_more_than_a_year_ago_is_doubted() {
     assert_eq!(
         of_bound(first - 2, &now(NOW)),
         Verdict::Wait(Wait::TooLate {
-            clock: "2027-01-15T08:00:00.000Z".into(),
+            clock: "2067-01-15T08:00:00.000Z".into(),
             limit: "365 days",
-            what: "the mark (2026-01-15T07:59:59.990Z)".into(),
+            what: "the mark (2066-01-15T07:59:59.990Z)".into(),
         })
     );
 }
@@ -127,16 +127,16 @@ fn without_a_mark_the_clock_is_doubted_before_the_build_and_twenty_years_after()
     assert_eq!(
         of_no_mark(&now(BUILT - 1)),
         Verdict::Wait(Wait::BeforeBuild {
-            clock: "2026-09-21T14:13:19.999Z".into(),
-            built: "2026-09-21T14:13:20.000Z".into(),
+            clock: "2066-09-21T14:13:19.999Z".into(),
+            built: "2066-09-21T14:13:20.000Z".into(),
         })
     );
     assert_eq!(
         of_no_mark(&now(BUILT + OUTDATED + 1)),
         Verdict::Wait(Wait::TooLate {
-            clock: "2046-09-21T14:13:20.000Z".into(),
+            clock: "2086-09-21T14:13:20.000Z".into(),
             limit: "20 years",
-            what: "when this program was built (2026-09-21T14:13:20.000Z)".into(),
+            what: "when this program was built (2066-09-21T14:13:20.000Z)".into(),
         })
     );
 }

@@ -57,7 +57,7 @@ fn overlapping_ranges_exclude_each_other_and_the_refusal_names_the_holder() {
         .unwrap_err()
         .to_string();
     assert!(
-        text.contains("host here, pid 7 in namespace 1, started 2027-01-15T08:00:00"),
+        text.contains("host here, pid 7 in namespace 1, started 2067-01-15T08:00:00"),
         "{text}"
     );
     assert!(claim(state.path(), "32").is_ok());

@@ -316,11 +316,19 @@ fn real() -> i64 {
     Directory::new("/").now()
 }
 
+/// The rules for shard 1 by that clock.
+fn built_lately() -> Policy {
+    Policy {
+        build_date: real() - 3600 * SECOND,
+        ..policy("1")
+    }
+}
+
 /// A mark of shard 1 with a bound a minute ago, by the kernel's clock.
 fn left_a_minute_ago(path: &Path) -> u64 {
     let bound = tick(real() - 60 * SECOND);
     let at = now(real() - 60 * SECOND);
-    let (_, record) = start(path, &policy("1"), &at).unwrap();
+    let (_, record) = start(path, &built_lately(), &at).unwrap();
     record.finish(bound, Moment::default()).unwrap();
     bound
 }
@@ -328,7 +336,7 @@ fn left_a_minute_ago(path: &Path) -> u64 {
 /// The first tick of a start as late as costs it no wait.
 fn first(path: &Path) -> u64 {
     let at = now(real() + 10 * SECOND);
-    start(path, &policy("1"), &at).unwrap().0
+    start(path, &built_lately(), &at).unwrap().0
 }
 
 #[test]
@@ -376,6 +384,22 @@ fn writing_a_touched_mark_takes_what_it_may_hide_into_account() {
     let (raised, _) = operator(state.path(), "1").raise(bound + 1).unwrap();
     assert!(raised >= above(before - SECOND / 10) - 1);
     assert_eq!(first(state.path()), raised + 1);
+}
+
+#[test]
+fn a_mark_that_is_raised_on_the_way_was_not_made() {
+    let state = tempfile::tempdir().unwrap();
+    left_a_minute_ago(state.path());
+    wait_past(read(state.path(), "1.mark")[1].clock);
+    fs::write(state.path().join("something"), "").unwrap();
+    let mut operator = operator(state.path(), "1");
+    operator.policy = Policy {
+        furthest: Q + 100,
+        ..built_lately()
+    };
+    operator.now = now(real() + 10 * SECOND);
+    assert_eq!(operator.init().unwrap(), None);
+    assert_eq!(marks(state.path()), ["1.floor", "1.mark", "something"]);
 }
 
 #[test]
