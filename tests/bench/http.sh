@@ -80,7 +80,7 @@ http() {
   row "user instructions per /id, against bare hyper" "$(calc "$ours / $theirs" 3)" "<= 1.05"
   ours=$(slope allocations start_ours "$port")
   theirs=$(slope allocations start_bare "$bare_port")
-  row "allocations per /generate" "$ours" "<= $((theirs + 1))"
+  row "allocations per /generate" "$ours" "<= $(calc "$theirs + 1" 0)"
   row "user instructions per /generate, Unix socket" "$(slope instructions start_ours "$unix")" "-"
   row "system calls per request, kept alive" "$(traced kept "$port")" "1 receive, 1 send"
   row "  the same, Unix socket" "$(traced kept "$unix")" "1 receive, 1 send"
