@@ -93,8 +93,7 @@ main() {
   [[ $start == false ]] || step_count=9
   step "configuration" configure
   step "prerequisites" check_prerequisites
-  mkdir -p "$(cache_dir)"
-  scratch=$(mktemp -d -p "$(cache_dir)" build.XXXXXXXX)
+  scratch_folder scratch build
   temporary=${conf[CONTAINER_NAME]}-build
   step "storage pool $pool" make_pool
   step "volume $marks" make_marks

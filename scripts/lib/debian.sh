@@ -31,8 +31,7 @@ bootstrap_debian() {
   [[ -n $mirror ]] || { apt-get update -qq && mirror=$(debian_mirror); } || true
   [[ -n $mirror ]] || return 3
   proxy=$(apt-config dump --format '%v' Acquire::http::Proxy)
-  mkdir -p "$(cache_dir)"
-  tree_part=$(mktemp -d -p "$(cache_dir)" debian.XXXXXXXX)
+  scratch_folder tree_part debian
   # In a mount namespace of its own, so that no mount of debootstrap's can be left over.
   if ! http_proxy=${proxy:-${http_proxy:-}} unshare --mount --propagation private \
     debootstrap --variant=minbase --include="$debian_packages" \

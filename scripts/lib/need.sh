@@ -7,6 +7,29 @@ cache_dir() {
   printf '%s/shardflake\n' "${XDG_CACHE_HOME:-${HOME:?}/.cache}"
 }
 
+# scratch_folder VARIABLE KIND: sets the variable to a new folder in the cache, locked until this process
+# and all that it starts are gone. Folders of the kind that nobody locks go: a killed run left them.
+scratch_folder() {
+  local -n made=$1
+  local kind=$2 cache all own left
+  cache=$(cache_dir)
+  mkdir -p "$cache"
+  # One at a time, so that nobody takes away what is made here and not locked yet.
+  exec {all}<"$cache"
+  flock "$all"
+  for left in "$cache/$kind".????????; do
+    [[ -d $left ]] || continue
+    exec {own}<"$left"
+    ! flock --nonblock "$own" || rm -rf --one-file-system "$left"
+    exec {own}<&-
+  done
+  made=$(mktemp -d -p "$cache" "$kind.XXXXXXXX")
+  # Never closed: the lock goes with the last process that has it.
+  exec {own}<"$made"
+  flock "$own"
+  exec {all}<&-
+}
+
 # need_packages PACKAGE…: Debian packages, installed when missing and when run as root.
 need_packages() {
   local package missing=()

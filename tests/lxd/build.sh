@@ -22,14 +22,19 @@ dry_run_changes_nothing() {
 }
 
 failed_build_leaves_nothing() {
-  local said
+  local said cache left
+  cache=$HOME/.cache/shardflake
+  # As a killed build leaves it.
+  left=$cache/build.leftover
+  mkdir -p "$left"
   echo "no package" >"$scratch/broken.deb"
   if said=$(scripts/startDefault.sh --package "$scratch/broken.deb" 2>&1); then fail "went on: $said"; fi
   grep -qF 'dpkg' <<<"$said" || fail "does not say why: $said"
   grep -qF 'the next run goes on from there' <<<"$said" || fail "$said"
   ! lxc config show shardflake-build >/dev/null 2>&1 || fail "$(lxc list)"
   ! lxc image show shardflake-v1 >/dev/null 2>&1 || fail "$(lxc image list)"
-  [[ -z $(find "$HOME/.cache/shardflake" -maxdepth 1 -name 'build.*') ]] || fail "files are left over"
+  left=$(find "$cache" -maxdepth 1 -name 'build.*')
+  [[ -z $left ]] || fail "files are left over: $left"
 }
 
 build_from_nothing() {
