@@ -236,6 +236,11 @@ fn standing(text: &mut Text, issuer: &SystemIssuer) {
             health.clock_ahead,
         ),
         (
+            "clock_doubted_seconds",
+            "How far the wall clock was set forward without being followed yet.",
+            health.clock_doubted,
+        ),
+        (
             "window_remaining_seconds",
             "How far ahead of use the durable bound is.",
             health.window_remaining,

@@ -9,7 +9,8 @@ use crate::timestamp::nanos;
 const NOISE: i64 = SECOND / 1000;
 /// A step forward up to this is believed at once.
 const SMALL: i64 = SECOND;
-/// A step forward up to this is believed once it has stood for a while; a larger one needs an operator.
+/// A step forward up to this is believed once it has stood for a while; a larger one has to be
+/// vouched for, by the kernel or by an operator.
 const LARGE: i64 = 24 * 3600 * SECOND;
 /// How long an offset must stand at least before it is trusted.
 const SETTLING: Duration = Duration::from_secs(30);
@@ -61,11 +62,21 @@ pub enum Verdict {
         /// How long it still has to stand.
         left: Duration,
     },
-    /// It was set forward by more than a day: an operator has to accept that.
+    /// It was set forward by more than a day, and nobody vouches for it.
     Alarm {
         /// How far it is ahead of the offset in use.
         step: Duration,
     },
+}
+
+/// What speaks for the wall clock as it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Assurance {
+    /// An operator's word that it is right up to then, in nanoseconds since 1970.
+    pub accept_until: Option<i64>,
+    /// Whether the kernel says that it is synchronised. Setting the clock by hand ends that, and
+    /// time synchronisation restores it.
+    pub synchronised: bool,
 }
 
 impl Follower {
@@ -93,13 +104,13 @@ impl Follower {
         self.accepted
     }
 
-    /// Takes in that at boot time `boot` the wall clock stood at `boot + observed`. An operator
-    /// may have accepted any wall clock up to `accept_until` (nanoseconds since 1970).
+    /// Takes in that at boot time `boot` the wall clock stood at `boot + observed`, and what speaks
+    /// for that.
     pub fn observe(
         &mut self,
         boot: i64,
         observed: i64,
-        accept_until: Option<i64>,
+        assurance: Assurance,
     ) -> (Verdict, Option<Step>) {
         if boot - self.since >= nanos(SETTLING) {
             self.settled = self.accepted;
@@ -113,12 +124,14 @@ impl Follower {
             self.follow(boot, observed);
             return (Verdict::Followed, Some(Step::Back(duration(step))));
         }
-        let told = accept_until.is_some_and(|until| boot + observed <= until);
+        let told = assurance
+            .accept_until
+            .is_some_and(|until| boot + observed <= until);
         if told || observed - self.settled <= SMALL {
             self.follow(boot, observed);
             return (Verdict::Followed, Some(Step::Forward(duration(step))));
         }
-        self.doubt(boot, observed, step)
+        self.doubt(boot, observed, step, assurance.synchronised)
     }
 
     /// Follows a wall clock that stands at `boot + observed` at once, though no further than to the
@@ -135,23 +148,31 @@ impl Follower {
         Some(Step::Forward(duration(step)))
     }
 
-    fn doubt(&mut self, boot: i64, observed: i64, step: i64) -> (Verdict, Option<Step>) {
+    fn doubt(
+        &mut self,
+        boot: i64,
+        observed: i64,
+        step: i64,
+        synchronised: bool,
+    ) -> (Verdict, Option<Step>) {
         let known = self
             .pending
             .filter(|pending| (observed - pending.offset).abs() < SMALL);
-        let since = known.map_or(boot, |pending| pending.since);
-        if known.is_none() {
-            self.pending = Some(Pending {
-                offset: observed,
-                since,
-            });
-        }
+        // What nobody vouches for does not begin to stand.
+        let stands = step <= LARGE || synchronised;
+        let since = known
+            .filter(|_| stands)
+            .map_or(boot, |pending| pending.since);
+        self.pending = Some(Pending {
+            offset: known.map_or(observed, |pending| pending.offset),
+            since,
+        });
         let news = known.is_none().then(|| Step::Doubted(duration(step)));
-        if step > LARGE {
+        if !stands {
             let step = duration(step);
             return (Verdict::Alarm { step }, news);
         }
-        let left = since + nanos(SETTLING).max(step / 100) - boot;
+        let left = since + nanos(SETTLING).max(step.min(LARGE) / 100) - boot;
         if left <= 0 {
             self.follow(boot, observed);
             return (Verdict::Followed, Some(Step::Forward(duration(step))));
@@ -180,6 +201,14 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 24 * 3600 * SECOND;
+    const NOTHING: Assurance = Assurance {
+        accept_until: None,
+        synchronised: false,
+    };
+    const SYNCHRONISED: Assurance = Assurance {
+        accept_until: None,
+        synchronised: true,
+    };
 
     fn at_zero() -> Follower {
         Follower::new(0, 0)
@@ -193,12 +222,12 @@ mod tests {
     fn noise_is_not_a_step() {
         let mut follower = at_zero();
         assert_eq!(
-            follower.observe(SECOND, NOISE - 1, None),
+            follower.observe(SECOND, NOISE - 1, NOTHING),
             (Verdict::Followed, None)
         );
         assert_eq!(follower.offset(), 0);
         assert_eq!(
-            follower.observe(SECOND, NOISE, None).1,
+            follower.observe(SECOND, NOISE, NOTHING).1,
             Some(Step::Forward(Duration::from_millis(1)))
         );
     }
@@ -206,7 +235,7 @@ mod tests {
     #[test]
     fn back_is_followed_at_once() {
         let mut follower = at_zero();
-        let (verdict, step) = follower.observe(SECOND, -3 * DAY, None);
+        let (verdict, step) = follower.observe(SECOND, -3 * DAY, NOTHING);
         assert_eq!(
             (verdict, step),
             (Verdict::Followed, Some(Step::Back(secs(3 * 86_400))))
@@ -217,12 +246,12 @@ mod tests {
     #[test]
     fn a_second_forward_is_followed_at_once_and_more_is_not() {
         let mut follower = at_zero();
-        let (_, step) = follower.observe(SECOND, SECOND, None);
+        let (_, step) = follower.observe(SECOND, SECOND, NOTHING);
         assert_eq!(step, Some(Step::Forward(secs(1))));
         assert_eq!(follower.offset(), SECOND);
 
         let mut follower = at_zero();
-        let (verdict, step) = follower.observe(SECOND, SECOND + 1, None);
+        let (verdict, step) = follower.observe(SECOND, SECOND + 1, NOTHING);
         assert!(matches!(verdict, Verdict::Pending { .. }));
         assert!(matches!(step, Some(Step::Doubted(_))));
         assert_eq!(follower.offset(), 0);
@@ -234,7 +263,7 @@ mod tests {
         let mut boot = 0;
         for k in 1..20 {
             boot += SECOND;
-            follower.observe(boot, k * 9 * SECOND / 10, None);
+            follower.observe(boot, k * 9 * SECOND / 10, NOTHING);
         }
         assert!(follower.offset() <= SECOND, "{}", follower.offset());
     }
@@ -244,16 +273,16 @@ mod tests {
         let mut follower = at_zero();
         let hour = 3600 * SECOND;
         assert_eq!(
-            follower.observe(0, hour, None).0,
+            follower.observe(0, hour, NOTHING).0,
             Verdict::Pending {
                 step: secs(3600),
                 left: secs(36)
             }
         );
         // Told once, not at every look.
-        assert_eq!(follower.observe(35 * SECOND, hour, None).1, None);
+        assert_eq!(follower.observe(35 * SECOND, hour, NOTHING).1, None);
         assert_eq!(follower.offset(), 0);
-        let (verdict, step) = follower.observe(36 * SECOND, hour, None);
+        let (verdict, step) = follower.observe(36 * SECOND, hour, NOTHING);
         assert_eq!(
             (verdict, step),
             (Verdict::Followed, Some(Step::Forward(secs(3600))))
@@ -263,13 +292,13 @@ mod tests {
     #[test]
     fn a_step_that_does_not_stand_starts_over() {
         let mut follower = at_zero();
-        follower.observe(0, 600 * SECOND, None);
-        follower.observe(20 * SECOND, 0, None);
-        follower.observe(21 * SECOND, 600 * SECOND, None);
-        let (verdict, _) = follower.observe(45 * SECOND, 600 * SECOND, None);
+        follower.observe(0, 600 * SECOND, NOTHING);
+        follower.observe(20 * SECOND, 0, NOTHING);
+        follower.observe(21 * SECOND, 600 * SECOND, NOTHING);
+        let (verdict, _) = follower.observe(45 * SECOND, 600 * SECOND, NOTHING);
         assert!(matches!(verdict, Verdict::Pending { .. }));
-        follower.observe(46 * SECOND, 700 * SECOND, None);
-        let (verdict, _) = follower.observe(60 * SECOND, 700 * SECOND, None);
+        follower.observe(46 * SECOND, 700 * SECOND, NOTHING);
+        let (verdict, _) = follower.observe(60 * SECOND, 700 * SECOND, NOTHING);
         assert!(matches!(verdict, Verdict::Pending { .. }));
         assert_eq!(follower.offset(), 0);
     }
@@ -283,8 +312,8 @@ mod tests {
             (-SECOND, 30),
         ] {
             let mut follower = at_zero();
-            follower.observe(0, 600 * SECOND, None);
-            let (verdict, news) = follower.observe(20 * SECOND, 600 * SECOND + moved, None);
+            follower.observe(0, 600 * SECOND, NOTHING);
+            let (verdict, news) = follower.observe(20 * SECOND, 600 * SECOND + moved, NOTHING);
             assert!(
                 matches!(verdict, Verdict::Pending { left: found, .. } if found == secs(left)),
                 "{moved}: {verdict:?}"
@@ -298,14 +327,14 @@ mod tests {
         let mut follower = at_zero();
         for second in 0..100 {
             let observed = 600 * SECOND + second * (SECOND * 9 / 10);
-            follower.observe(second * SECOND, observed, None);
+            follower.observe(second * SECOND, observed, NOTHING);
         }
         assert_eq!(follower.offset(), 0);
     }
 
     #[test]
     fn a_day_is_the_most_that_time_alone_makes_believed() {
-        let (verdict, _) = at_zero().observe(0, DAY, None);
+        let (verdict, _) = at_zero().observe(0, DAY, NOTHING);
         assert_eq!(
             verdict,
             Verdict::Pending {
@@ -313,47 +342,93 @@ mod tests {
                 left: secs(864)
             }
         );
-        let (verdict, _) = at_zero().observe(0, DAY + 1, None);
+        let (verdict, _) = at_zero().observe(0, DAY + 1, NOTHING);
         assert!(matches!(verdict, Verdict::Alarm { .. }), "{verdict:?}");
     }
 
     #[test]
-    fn more_than_a_day_waits_for_an_operator() {
+    fn more_than_a_day_that_nobody_vouches_for_waits_for_an_operator() {
         let mut follower = at_zero();
         let step = DAY + SECOND;
         for boot in [0, 1000 * SECOND, 100 * DAY] {
-            let (verdict, _) = follower.observe(boot, step, None);
+            let (verdict, _) = follower.observe(boot, step, NOTHING);
             assert_eq!(verdict, Verdict::Alarm { step: secs(86_401) });
         }
         let boot = 100 * DAY;
-        let (verdict, _) = follower.observe(boot, step, Some(boot + step - 1));
+        let accepted = |until| Assurance {
+            accept_until: Some(until),
+            ..NOTHING
+        };
+        let (verdict, _) = follower.observe(boot, step, accepted(boot + step - 1));
         assert!(matches!(verdict, Verdict::Alarm { .. }));
-        let (verdict, _) = follower.observe(boot, step, Some(boot + step));
+        let (verdict, _) = follower.observe(boot, step, accepted(boot + step));
         assert_eq!(verdict, Verdict::Followed);
         assert_eq!(follower.offset(), step);
     }
 
     #[test]
+    fn more_than_a_day_is_followed_once_it_has_stood_synchronised() {
+        // However far, it stands for as long as a day has to.
+        for step in [DAY + SECOND, 14 * DAY, 1000 * DAY] {
+            let mut follower = at_zero();
+            for boot in [0, 5000 * SECOND] {
+                let (verdict, _) = follower.observe(boot, step, NOTHING);
+                assert!(matches!(verdict, Verdict::Alarm { .. }));
+            }
+            // The kernel says so from some time after the last look at which it did not.
+            let begin = 5000 * SECOND;
+            let (verdict, news) = follower.observe(begin + SECOND, step, SYNCHRONISED);
+            let (left, step_told) = (secs(863), duration(step));
+            let pending = |left| Verdict::Pending {
+                step: step_told,
+                left,
+            };
+            assert_eq!((verdict, news), (pending(left), None));
+            // It was synchronised by mistake, and begins anew.
+            follower.observe(begin + 2 * SECOND, step, NOTHING);
+            let begin = begin + 2 * SECOND;
+            let (verdict, _) = follower.observe(begin + 863 * SECOND, step, SYNCHRONISED);
+            assert_eq!(verdict, pending(secs(1)));
+            assert_eq!(follower.offset(), 0);
+            let (verdict, news) = follower.observe(begin + 864 * SECOND, step, SYNCHRONISED);
+            let followed = Some(Step::Forward(step_told));
+            assert_eq!((verdict, news), (Verdict::Followed, followed));
+            assert_eq!(follower.offset(), step);
+        }
+    }
+
+    #[test]
+    fn up_to_a_day_stands_whether_it_is_synchronised_or_not() {
+        let mut follower = at_zero();
+        for (second, assurance) in [(0, SYNCHRONISED), (10, NOTHING), (20, SYNCHRONISED)] {
+            let (verdict, _) = follower.observe(second * SECOND, 600 * SECOND, assurance);
+            assert!(matches!(verdict, Verdict::Pending { .. }));
+        }
+        let (verdict, _) = follower.observe(30 * SECOND, 600 * SECOND, NOTHING);
+        assert_eq!(verdict, Verdict::Followed);
+    }
+
+    #[test]
     fn a_clock_that_returns_from_a_step_back_is_believed_at_once() {
         let mut follower = at_zero();
-        follower.observe(60 * SECOND, -500 * SECOND, None);
-        let (verdict, step) = follower.observe(70 * SECOND, 0, None);
+        follower.observe(60 * SECOND, -500 * SECOND, NOTHING);
+        let (verdict, step) = follower.observe(70 * SECOND, 0, NOTHING);
         assert_eq!(
             (verdict, step),
             (Verdict::Followed, Some(Step::Forward(secs(500))))
         );
         // But not once the earlier time has become the trusted one.
-        follower.observe(80 * SECOND, -500 * SECOND, None);
-        follower.observe(110 * SECOND, -500 * SECOND, None);
-        let (verdict, _) = follower.observe(111 * SECOND, 0, None);
+        follower.observe(80 * SECOND, -500 * SECOND, NOTHING);
+        follower.observe(110 * SECOND, -500 * SECOND, NOTHING);
+        let (verdict, _) = follower.observe(111 * SECOND, 0, NOTHING);
         assert!(matches!(verdict, Verdict::Pending { .. }));
     }
 
     #[test]
     fn a_clock_that_returns_late_is_followed_to_where_numbers_are_gone_and_judged_from_there() {
         let mut follower = at_zero();
-        follower.observe(60 * SECOND, -3 * DAY, None);
-        follower.observe(100 * SECOND, -3 * DAY, None);
+        follower.observe(60 * SECOND, -3 * DAY, NOTHING);
+        follower.observe(100 * SECOND, -3 * DAY, NOTHING);
         // It was 60 s past the epoch when it was set back, and the generator stands there.
         let (boot, used) = (100 * SECOND, 60 * SECOND);
         let caught = follower.catch_up(boot, 0, used);
@@ -361,11 +436,11 @@ mod tests {
         assert_eq!(follower.offset(), used - boot);
         // No further, however often it is asked.
         assert_eq!(follower.catch_up(boot, 0, used), None);
-        let (verdict, step) = follower.observe(boot, 0, None);
+        let (verdict, step) = follower.observe(boot, 0, NOTHING);
         let (rest, left) = (secs(40), secs(30));
         assert_eq!(verdict, Verdict::Pending { step: rest, left });
         assert_eq!(step, Some(Step::Doubted(rest)));
-        let (verdict, _) = follower.observe(boot + 30 * SECOND, 0, None);
+        let (verdict, _) = follower.observe(boot + 30 * SECOND, 0, NOTHING);
         assert_eq!((verdict, follower.offset()), (Verdict::Followed, 0));
     }
 

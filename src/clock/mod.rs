@@ -8,7 +8,7 @@ mod pace;
 mod system;
 mod watch;
 
-pub use follower::{Follower, Step, Verdict};
+pub use follower::{Assurance, Follower, Step, Verdict};
 pub use pace::Pace;
 pub use system::{SystemClock, boot_id};
 pub use watch::StepWatch;

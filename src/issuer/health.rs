@@ -18,6 +18,8 @@ pub struct Health {
     pub warning: Option<String>,
     /// How far the generator is ahead of the wall clock.
     pub clock_ahead: Duration,
+    /// How far the wall clock was set forward without being followed yet.
+    pub clock_doubted: Duration,
     /// The kernel's word on whether the clock is synchronised, where it may be asked.
     pub clock_synchronised: Option<bool>,
     /// How far ahead of use the durable bound is.
@@ -45,13 +47,17 @@ impl<C: Clock> Issuer<C> {
         };
         let doubt = match cold.verdict {
             Verdict::Followed => None,
-            Verdict::Pending { step, left } => Some(Wait::Stepped { step, left }.to_string()),
-            Verdict::Alarm { step } => Some(Wait::SteppedFar { step }.to_string()),
+            Verdict::Pending { step, left } => Some((step, Wait::Stepped { step, left })),
+            Verdict::Alarm { step } => Some((step, Wait::SteppedFar { step })),
         };
         Health {
             state,
             refusal,
-            warning: cold.mark_error.clone().or(doubt),
+            clock_doubted: doubt.as_ref().map_or(Duration::ZERO, |(step, _)| *step),
+            warning: cold
+                .mark_error
+                .clone()
+                .or_else(|| Some(doubt?.1.to_string())),
             clock_ahead: self.span(next.map_or(0, |next| next.saturating_sub(now))),
             clock_synchronised: self.clock.synchronised(),
             window_remaining: self.span(bound.saturating_sub(used)),

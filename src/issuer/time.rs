@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Event, Issuer};
-use crate::clock::{Clock, Step, Verdict};
+use crate::clock::{Assurance, Clock, Step, Verdict};
 
 impl<C: Clock> Issuer<C> {
     /// The tick of the wall clock that is followed.
@@ -72,7 +72,10 @@ impl<C: Clock> Issuer<C> {
     pub fn observe_clock(&self) {
         let mut cold = self.cold();
         // A word that is not read anew may have been taken back.
-        let accept = cold.accept_until.take();
+        let assurance = Assurance {
+            accept_until: cold.accept_until.take(),
+            synchronised: self.clock.synchronised() == Some(true),
+        };
         let Some(follower) = cold.follower.as_mut() else {
             return;
         };
@@ -83,7 +86,7 @@ impl<C: Clock> Issuer<C> {
             .and_then(|used| follower.catch_up(boot, observed, used));
         let (verdict, step) = match caught {
             Some(_) => (Verdict::Followed, caught),
-            None => follower.observe(boot, observed, accept),
+            None => follower.observe(boot, observed, assurance),
         };
         let offset = follower.offset();
         let known = std::mem::replace(&mut cold.verdict, verdict) != Verdict::Followed;

@@ -326,6 +326,7 @@ fn passed(
 ) -> Result<u64, Wait> {
     let layout = &policy.layout;
     let tick = plausible(view.read(), policy, now)?;
+    beyond_doubt(view, policy, now)?;
     in_the_past(view, policy, now)?;
     let Some(bound) = bound else {
         return Ok(tick);
@@ -434,7 +435,17 @@ fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Resu
         }
         _ => {}
     }
-    match now.doubted {
+    Ok(())
+}
+
+/// Whether nothing here depends on where the wall clock really stands. While a step forward is doubted
+/// the clock lags, and a shard that knows its bound issues by it, as one that runs does. What was lost
+/// may have been issued by the clock as it is, and a touch is later than one that lags.
+fn beyond_doubt(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let touched = view.overlapping.iter().filter_map(Seen::touched);
+    let depends = missing(view, policy.range).is_some()
+        || touched.max().is_some_and(|touched| touched > now.wall);
+    match now.doubted.filter(|_| depends) {
         Some((step, Some(left))) => Err(Wait::Stepped { step, left }),
         Some((step, None)) => Err(Wait::SteppedFar { step }),
         None => Ok(()),

@@ -239,6 +239,7 @@ mod tests {
             refusal: None,
             warning: Some("the clock was set forward".to_owned()),
             clock_ahead: Duration::from_secs(2),
+            clock_doubted: Duration::ZERO,
             clock_synchronised: Some(true),
             window_remaining: Duration::from_secs(1),
             time_field_remaining: Duration::from_secs(1),

@@ -1,7 +1,7 @@
 //! The clocks of a simulated machine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use shardflake::clock::Clock;
 
@@ -10,6 +10,8 @@ use shardflake::clock::Clock;
 pub(crate) struct SimClock {
     boot: Arc<AtomicI64>,
     wall: Arc<AtomicI64>,
+    /// Whether the kernel says so.
+    synchronised: Arc<AtomicBool>,
     /// What a time namespace adds to the boot clock.
     shift: i64,
 }
@@ -20,6 +22,7 @@ impl SimClock {
         Self {
             boot: Arc::new(AtomicI64::new(boot)),
             wall: Arc::new(AtomicI64::new(wall)),
+            synchronised: Arc::new(AtomicBool::new(true)),
             shift: 0,
         }
     }
@@ -44,9 +47,10 @@ impl SimClock {
         self.wall.store(wall, Ordering::Relaxed);
     }
 
-    /// Somebody sets the wall clock.
-    pub(crate) fn step(&self, nanos: i64) {
+    /// Somebody sets the wall clock; the kernel says then whether that was time synchronisation.
+    pub(crate) fn step(&self, nanos: i64, synchronised: bool) {
         self.wall.fetch_add(nanos, Ordering::Relaxed);
+        self.synchronised.store(synchronised, Ordering::Relaxed);
     }
 }
 
@@ -60,6 +64,6 @@ impl Clock for SimClock {
     }
 
     fn synchronised(&self) -> Option<bool> {
-        Some(true)
+        Some(self.synchronised.load(Ordering::Relaxed))
     }
 }

@@ -188,7 +188,7 @@ impl Run<'_> {
                 Err(Err(MarkError::Refused(refused))) if self.is_adopted(&refused) => {
                     // Adopting needs a clock that was not set back since.
                     let behind = self.latest - self.clock.realtime();
-                    self.clock.step(behind.max(0));
+                    self.clock.step(behind.max(0), true);
                     shard = self.adopt(&shard);
                 }
                 Err(Ok(())) => return Ok(End::Ended),

@@ -124,7 +124,7 @@ pub(crate) fn operator(
     let now = Now {
         wall: clock.realtime(),
         doubted: None,
-        synchronised: Some(true),
+        synchronised: clock.synchronised(),
         accept_until: accepted_until(&disk).unwrap_or_default(),
     };
     let claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
@@ -165,7 +165,7 @@ impl Shard {
             range: settings.machines,
             settings,
             boot_id,
-            trust: Mutex::new(Trust::new(clock.offset())),
+            trust: Mutex::new(Trust::new()),
             received: AtomicU64::new(0),
             clock,
             disk,
@@ -347,12 +347,14 @@ impl Common {
         };
         let known = Known {
             accepted: accepted_until(&self.disk).unwrap_or_default(),
+            synchronised: self.clock.synchronised() == Some(true),
             gone: self.durable().and_then(end),
             max_ahead: i64::try_from(self.settings.max_ahead.as_nanos()).unwrap_or(i64::MAX),
         };
         let mut trust = self.trust.lock().unwrap();
         if self.received.load(Ordering::Relaxed) == 0 {
-            trust.start(offset, self.disk.volume().offset_in(self.boot_id));
+            let marked = self.disk.volume().offset_in(self.boot_id, boot, self.range);
+            trust.start(boot, offset, marked, &known);
         }
         trust.see(boot, offset, &known);
     }

@@ -6,7 +6,8 @@ use shardflake::clock::SECOND;
 
 /// A step forward up to this is believed at once.
 const SMALL: i64 = SECOND;
-/// No larger one is believed without an operator.
+/// A larger one is believed if the kernel says meanwhile that the clock is synchronised, or an operator
+/// says so.
 const LARGE: i64 = 24 * 3600 * SECOND;
 /// How long a step forward must stand at least, and how long an offset is in use before it is
 /// where steps are measured from.
@@ -14,8 +15,8 @@ const SETTLING: i64 = 30 * SECOND;
 
 /// What a process may believe of the wall clock; all offsets are to the boot clock.
 pub(crate) struct Trust {
-    /// What the wall clock has been, and from when on.
-    seen: Vec<(i64, i64)>,
+    /// What the wall clock has been.
+    seen: Vec<Seen>,
     /// What was believed, and from when on, not long ago.
     believed: Vec<(i64, i64)>,
     /// The latest that steps forward may be measured from.
@@ -25,12 +26,23 @@ pub(crate) struct Trust {
     accepted: i64,
     /// The wall time up to which numbers may be gone: where the highest bound ends.
     gone: i64,
+    /// Whether a start goes by what the marks tell, as the clock is further on.
+    lags: bool,
+}
+
+/// The wall clock from some boot time on.
+struct Seen {
+    since: i64,
+    offset: i64,
+    synchronised: bool,
 }
 
 /// What may be believed beside what the clock itself shows.
 pub(crate) struct Known {
     /// The wall clock that an operator accepts.
     pub(crate) accepted: Option<i64>,
+    /// What the kernel says.
+    pub(crate) synchronised: bool,
     /// Where the durable bound ends, in wall time.
     pub(crate) gone: Option<i64>,
     /// M: IDs further ahead of the clock than this are not issued.
@@ -38,14 +50,16 @@ pub(crate) struct Known {
 }
 
 impl Trust {
-    pub(crate) const fn new(offset: i64) -> Self {
+    /// Nothing, before the first look of a start.
+    pub(crate) const fn new() -> Self {
         Self {
             seen: Vec::new(),
             believed: Vec::new(),
-            settled: offset,
-            offset,
+            settled: i64::MIN,
+            offset: i64::MIN,
             accepted: 0,
             gone: 0,
+            lags: false,
         }
     }
 
@@ -54,11 +68,27 @@ impl Trust {
         self.offset
     }
 
-    /// A start that has issued nothing may take the clock as it is, and measure steps from what the
-    /// marks tell of this boot.
-    pub(crate) fn start(&mut self, offset: i64, marked: Option<i64>) {
-        self.settled = self.settled.max(offset).max(marked.unwrap_or(offset));
-        self.offset = offset;
+    /// A start that has issued nothing measures steps from what the marks tell of this boot, or from
+    /// where the highest bound ends if that is later. If they tell nothing it may take the clock as it is.
+    pub(crate) fn start(&mut self, boot: i64, offset: i64, marked: Option<i64>, known: &Known) {
+        let used = known.gone.map_or(i64::MIN, |gone| offset.min(gone - boot));
+        match marked.map(|marked| marked.max(used)) {
+            Some(marked) if offset - marked > SMALL => {
+                self.settled = self.settled.max(marked);
+                // What has stood meanwhile stays believed.
+                self.offset = if self.lags {
+                    self.offset.max(marked)
+                } else {
+                    marked
+                };
+                self.lags = true;
+            }
+            marked => {
+                self.settled = self.settled.max(offset).max(marked.unwrap_or(offset));
+                self.offset = offset;
+                self.lags = false;
+            }
+        }
     }
 
     /// At boot time `boot` the wall clock is seen at `offset` to it.
@@ -71,11 +101,18 @@ impl Trust {
         self.settled = settled
             .map(|(_, offset)| offset)
             .fold(self.settled, i64::max);
-        if self.seen.last().is_none_or(|(_, last)| *last != offset) {
-            self.seen.push((boot, offset));
+        let synchronised = known.synchronised;
+        let is_known = |last: &Seen| (last.offset, last.synchronised) == (offset, synchronised);
+        if !self.seen.last().is_some_and(is_known) {
+            self.seen.push(Seen {
+                since: boot,
+                offset,
+                synchronised,
+            });
         }
-        let step = offset - self.offset;
-        let stood = step <= LARGE && boot - self.stands_since(offset) >= SETTLING.max(step / 100);
+        let step = offset.saturating_sub(self.offset);
+        let since = self.stands_since(offset, step > LARGE);
+        let stood = boot.saturating_sub(since) >= SETTLING.max(step.min(LARGE) / 100);
         let told = boot + offset <= self.accepted;
         if stood || told || offset <= self.settled + SMALL {
             if self.offset != offset {
@@ -94,12 +131,11 @@ impl Trust {
 
     /// Since when the wall clock has been near `offset`. One that moves by a second has not stood;
     /// two that have each moved by less may be nearly two apart.
-    fn stands_since(&self, offset: i64) -> i64 {
-        let near = self
-            .seen
-            .iter()
-            .rev()
-            .take_while(|(_, seen)| (offset - seen).abs() < 2 * SECOND);
-        near.last().map_or(i64::MAX, |(since, _)| *since)
+    fn stands_since(&self, offset: i64, synchronised: bool) -> i64 {
+        let stands = |seen: &&Seen| {
+            (offset - seen.offset).abs() < 2 * SECOND && (seen.synchronised || !synchronised)
+        };
+        let near = self.seen.iter().rev().take_while(stands);
+        near.last().map_or(i64::MAX, |seen| seen.since)
     }
 }

@@ -152,13 +152,24 @@ impl Volume {
     }
 
     /// The latest offset of the wall clock to the boot clock that the marks tell of a boot.
-    pub(crate) fn offset_in(&self, boot_id: BootId) -> Option<i64> {
+    pub(crate) fn offset_in(
+        &self,
+        boot_id: BootId,
+        boot: i64,
+        machines: MachineRange,
+    ) -> Option<i64> {
         let marks = self.ranges();
-        let slots = marks.flat_map(|(_, _, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
-        slots
-            .filter_map(|slot| Some(Slot::decode(slot).ok()?.written))
-            .filter(|written| written.boot_id == boot_id)
-            .map(|written| written.wall - written.boot)
+        let own = marks.filter(|(range, _, _)| range.overlaps(&machines));
+        let slots = own.flat_map(|(_, _, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
+        let written = slots.filter_map(|slot| Some(Slot::decode(slot).ok()?.written));
+        // None if one does not tell of it: the others may not be readable for a while.
+        written
+            .map(|written| {
+                let tells = written.boot_id == boot_id && written.boot <= boot;
+                tells.then(|| written.wall - written.boot)
+            })
+            .collect::<Option<Vec<_>>>()?
+            .into_iter()
             .max()
     }
 

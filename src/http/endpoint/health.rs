@@ -26,6 +26,8 @@ struct Standing<'a> {
 #[derive(Serialize)]
 struct Clock {
     ahead_seconds: f64,
+    /// By how much it was set forward without being followed yet.
+    doubted_seconds: f64,
     /// Null where the kernel may not be asked.
     synchronised: Option<bool>,
 }
@@ -82,6 +84,7 @@ fn standing(health: &Health) -> Standing<'_> {
         code: health.refusal.as_ref().map(Refusal::code),
         clock: Clock {
             ahead_seconds: health.clock_ahead.as_secs_f64(),
+            doubted_seconds: health.clock_doubted.as_secs_f64(),
             synchronised: health.clock_synchronised,
         },
         window_remaining_seconds: health.window_remaining.as_secs_f64(),

@@ -226,7 +226,7 @@ fn a_refusing_shard_says_why_and_until_when() {
 }
 
 /// All metrics, without their prefix.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "ids_issued_total",
     "sequence_exhausted_total",
     "issue_wait_seconds",
@@ -238,6 +238,7 @@ const FAMILIES: [&str; 14] = [
     "http_connections",
     "refused_total",
     "clock_ahead_seconds",
+    "clock_doubted_seconds",
     "window_remaining_seconds",
     "time_field_remaining_seconds",
     "build_info",

@@ -170,7 +170,7 @@ pub enum Wait {
     Stepped { step: Duration, left: Duration },
     /// The wall clock was set forward by more than a day since the mark was written.
     #[error(
-        "the clock was set forward by {}, more than a day: set it right, or run `shardflake state accept-clock --until TIME`",
+        "the clock was set forward by {}, more than a day, and is not synchronised: set it right, start time synchronisation (it is followed when it has stood for 15 minutes then), or run `shardflake state accept-clock --until TIME`",
         span(*step)
     )]
     SteppedFar { step: Duration },

@@ -197,11 +197,11 @@ fn a_doubted_or_unsynchronised_clock_is_told_as_it_is() {
     };
     let bound = tick(NOW);
     assert_eq!(
-        of_bound(bound, &stepped(Some(left))),
+        of_no_mark(&stepped(Some(left))),
         Verdict::Wait(Wait::Stepped { step, left })
     );
     assert_eq!(
-        of_bound(bound, &stepped(None)),
+        of_no_mark(&stepped(None)),
         Verdict::Wait(Wait::SteppedFar { step })
     );
     let strict = Policy {
@@ -339,16 +339,43 @@ fn an_adopted_bound_is_above_all_that_is_known_and_all_that_is_not() {
 fn what_an_operator_said_of_the_clock_does_not_cover_one_that_lags() {
     let step = Duration::from_secs(3600);
     for left in [None, Some(Duration::from_secs(36))] {
-        let doubted = Now {
+        let word = |wall| Now {
             doubted: Some((step, left)),
-            ..accepted(NOW + 10 * SECOND)
+            accept_until: Some(wall + 10 * SECOND),
+            ..now(wall)
         };
         let expected = match left {
             Some(left) => Wait::Stepped { step, left },
             None => Wait::SteppedFar { step },
         };
-        assert_eq!(of_no_mark(&doubted), Verdict::Wait(expected.clone()));
-        assert_eq!(of_bound(tick(NOW), &doubted), Verdict::Wait(expected));
+        assert_eq!(of_no_mark(&word(NOW)), Verdict::Wait(expected));
+        let late = of_bound(tick(NOW), &word(NOW + 366 * DAY));
+        assert!(
+            matches!(late, Verdict::Wait(Wait::TooLate { .. })),
+            "{late:?}"
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_lags_is_enough_where_nothing_was_touched_since() {
+    let (step, left) = (Duration::from_secs(3600), Duration::from_secs(36));
+    let bound = tick(NOW);
+    for touched in [NOW - 1, NOW + 1, NOW + 3599 * SECOND + 1] {
+        let mut view = view(&[("1", bound)]);
+        // Written an hour ago, and changed by somebody since.
+        let seen = &mut view.overlapping[0];
+        seen.changed = Some(touched);
+        for slot in seen.slots.iter_mut().flatten() {
+            slot.clock = NOW - 3600 * SECOND;
+        }
+        let doubted = Now {
+            doubted: Some((step, Some(left))),
+            ..now(NOW)
+        };
+        let verdict = decide(&view, &policy("1"), &doubted, None);
+        let waits = verdict == Verdict::Wait(Wait::Stepped { step, left });
+        assert_eq!(waits, touched > NOW, "{touched}: {verdict:?}");
     }
 }
 

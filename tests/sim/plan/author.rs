@@ -367,6 +367,12 @@ impl Author {
                 let sign = if self.rng.bool() { 1 } else { -1 };
                 let nanos = sign * (self.rng.i64(1..=40) * 24 * 3600 + 1) * SECOND;
                 self.push(Op::Clock { nanos, seen });
+                if self.rng.u8(..4) == 0 {
+                    // As long as the largest step has to stand.
+                    let ms = self.rng.i64(850_000..880_000);
+                    self.push(Op::Pass { ms: 300 });
+                    self.push(Op::Suspend { ms });
+                }
                 if self.rng.bool() {
                     self.push(Op::Pass { ms: 300 });
                     self.push(Op::Issue { slot: 0, count: 9 });

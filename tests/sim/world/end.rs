@@ -122,7 +122,7 @@ impl World {
         self.boot();
         // The latest time that was, or was let be.
         let back = self.latest + 30 * SECOND - self.clock.realtime();
-        self.clock.step(back);
+        self.clock.step(back, true);
         self.noted();
         self.floor_lost = false;
         let range = self.last_range;

@@ -67,7 +67,8 @@ impl World {
             // A lost mark together with a clock set back is outside the promise.
             return false;
         }
-        self.clock.step(nanos);
+        let synchronised = self.luck.bool();
+        self.clock.step(nanos, synchronised);
         self.noted();
         if seen {
             self.processes.each(|shard| {
