@@ -142,12 +142,12 @@ fn id_generator(text: &mut Text, issuer: &SystemIssuer) {
     text.counter(
         "ids_generated_total",
         "Total IDs generated",
-        &stats.ids_issued,
+        stats.ids_issued.total(),
     );
     text.counter(
         "sequence_exhausted_total",
         "Times sequence was exhausted within a millisecond",
-        &stats.sequence_exhausted,
+        stats.sequence_exhausted.total(),
     );
     let help = "Worker ID of this instance";
     text.family("worker_id", Kind::Gauge, help);
@@ -157,11 +157,15 @@ fn id_generator(text: &mut Text, issuer: &SystemIssuer) {
 
 fn issued(text: &mut Text, issuer: &SystemIssuer) {
     let stats = issuer.stats();
-    text.counter("ids_issued_total", "IDs handed out.", &stats.ids_issued);
+    text.counter(
+        "ids_issued_total",
+        "IDs handed out.",
+        stats.ids_issued.total(),
+    );
     text.counter(
         "sequence_exhausted_total",
         "Ticks of which IDs were taken before they began, as the one before was used up.",
-        &stats.sequence_exhausted,
+        stats.sequence_exhausted.total(),
     );
     text.family(
         "issue_wait_seconds",
@@ -178,7 +182,7 @@ fn issued(text: &mut Text, issuer: &SystemIssuer) {
     text.counter(
         "mark_failures_total",
         "Writes or flushes of the high-water mark that failed.",
-        &stats.mark_failures,
+        stats.mark_failures.total(),
     );
     text.family(
         "clock_steps_total",
@@ -311,9 +315,9 @@ impl Text {
         self.put(format_args!("{after} {value}\n"));
     }
 
-    fn counter(&mut self, name: &'static str, help: &str, counter: &Counter) {
+    fn counter(&mut self, name: &'static str, help: &str, total: u64) {
         self.family(name, Kind::Counter, help);
-        self.sample("", &[], counter.total());
+        self.sample("", &[], total);
     }
 
     /// The samples of a histogram with at most one label. Its count is its last bucket, so that

@@ -378,11 +378,8 @@ mod tests {
             // The kernel says so from some time after the last look at which it did not.
             let begin = 5000 * SECOND;
             let (verdict, news) = follower.observe(begin + SECOND, step, SYNCHRONISED);
-            let (left, step_told) = (secs(863), duration(step));
-            let pending = |left| Verdict::Pending {
-                step: step_told,
-                left,
-            };
+            let (left, told) = (secs(863), duration(step));
+            let pending = |left| Verdict::Pending { step: told, left };
             assert_eq!((verdict, news), (pending(left), None));
             // It was synchronised by mistake, and begins anew.
             follower.observe(begin + 2 * SECOND, step, NOTHING);
@@ -391,8 +388,8 @@ mod tests {
             assert_eq!(verdict, pending(secs(1)));
             assert_eq!(follower.offset(), 0);
             let (verdict, news) = follower.observe(begin + 864 * SECOND, step, SYNCHRONISED);
-            let followed = Some(Step::Forward(step_told));
-            assert_eq!((verdict, news), (Verdict::Followed, followed));
+            let forward = Some(Step::Forward(told));
+            assert_eq!((verdict, news), (Verdict::Followed, forward));
             assert_eq!(follower.offset(), step);
         }
     }

@@ -2,12 +2,18 @@
 //!
 //! The word is `tick << k | ordinal`. The ordinal counts the IDs of one tick, over the sequence and
 //! over all machine IDs that this shard owns, in the layout's own order; so a larger word is a
-//! larger ID, and a compare-and-swap that moves the word on has issued everything between.
+//! larger ID, and whoever moves the word on has taken everything between.
+//!
+//! Of a tick that is the present one, an ID is taken by adding one to the word. Whether it is one is
+//! seen afterwards: what turns out to lie beyond the end of the tick, or in another one, is left
+//! unused, and never handed out. Everything else is a compare-and-swap.
 
 mod space;
 
 use std::num::NonZeroU32;
 use std::ops::Range;
+
+use crossbeam_utils::CachePadded;
 
 use space::{Position, Space};
 
@@ -15,15 +21,23 @@ use super::layout::Layout;
 use super::range::MachineRange;
 use crate::atomic::{AtomicU64, Ordering};
 
-/// The word after [`Generator::close`]. No tick reaches it: words take 63 bits.
-const CLOSED: u64 = u64::MAX;
-/// The word before [`Generator::open`].
-const UNOPENED: u64 = u64::MAX - 1;
+/// The word before [`Generator::open`]. No tick reaches it: words take 63 bits, and the end of the time
+/// field is the 64th.
+const UNOPENED: u64 = 0b110 << 61;
+/// The word after [`Generator::close`], and for ever above it: additions that come late do not lead
+/// out of there.
+const CLOSED: u64 = 0b111 << 61;
+/// No tick: the word is not in the one that it was.
+const NONE: u64 = u64::MAX;
 
 /// Hands out every ID of a shard once, in strictly increasing order.
 #[derive(Debug)]
 pub struct Generator {
-    word: AtomicU64,
+    /// Padded: what is beside it would be fetched anew after each write to it.
+    word: CachePadded<AtomicU64>,
+    /// The tick that the word is in, if single IDs may be taken of it by adding one: a hint, which
+    /// saves reading the word, that all threads write. A wrong one costs IDs, and repeats none.
+    hint: AtomicU64,
     space: Space,
 }
 
@@ -90,7 +104,8 @@ impl Generator {
     #[must_use]
     pub fn new(layout: Layout, machines: MachineRange) -> Self {
         Self {
-            word: AtomicU64::new(UNOPENED),
+            word: CachePadded::new(AtomicU64::new(UNOPENED)),
+            hint: AtomicU64::new(NONE),
             space: Space::new(layout, machines),
         }
     }
@@ -111,7 +126,8 @@ impl Generator {
     /// `None` if the generator was not open.
     ///
     /// The swap is the whole of it: a request that read the word before has to fail its
-    /// compare-and-swap, and a request that succeeded before is covered by the returned tick.
+    /// compare-and-swap, one that adds to it gets a word that is no ID, and a request that succeeded
+    /// before is covered by the returned tick.
     pub fn close(&self) -> Option<u64> {
         let word = self.word.swap(CLOSED, Ordering::AcqRel);
         self.position(word).map(last_tick)
@@ -159,12 +175,15 @@ impl Generator {
             }
             let left = space.left(from, ceiling.min(last));
             let count = u32::try_from(left).map_or(wanted.get(), |left| left.min(wanted.get()));
-            let next = space.word(space.after(from, count));
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            let next = space.after(from, count);
+            match self.word.compare_exchange_weak(
+                word,
+                space.word(next),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => {
+                    self.tell(if next.tick == now { now } else { NONE });
                     return Ok(Reservation {
                         space: *space,
                         from,
@@ -181,33 +200,35 @@ impl Generator {
     #[must_use]
     #[inline]
     pub fn take(&self, now: u64, ceiling: u64) -> Option<u64> {
+        // The rule: somebody has taken an ID of this tick already, and it is not known to be used up.
+        if self.hint.load(Ordering::Relaxed) != now || now > ceiling {
+            return self.take_otherwise(now, ceiling);
+        }
         let space = &self.space;
-        let word = self.word.load(Ordering::Acquire);
-        // The rule: the tick has begun already, and is not used up. A generator that is not open
-        // stands beyond the time field.
-        if space.tick(word) != now || now > ceiling || now > space.last_tick {
-            return self.take_otherwise(now, ceiling);
+        let word = self.word.fetch_add(1, Ordering::AcqRel);
+        // A generator that is not open stands beyond all ticks.
+        if space.tick(word) == now && space.is_within(word) {
+            return Some(space.id_of(word));
         }
-        let next = word + 1;
-        if space.is_beyond(next) {
-            return self.take_otherwise(now, ceiling);
-        }
-        match self
-            .word
-            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire)
-        {
-            Ok(_) => Some(space.id_of(word)),
-            // Somebody was faster.
-            Err(_) => self.take_otherwise(now, ceiling),
-        }
+        self.tell(NONE);
+        self.take_otherwise(now, ceiling)
     }
 
-    /// The exceptions: the first and the last ID of a tick, a race, a clock that was set back.
+    /// The exceptions: the first ID of a tick and what follows the last one, a clock that was set
+    /// back.
     #[cold]
     #[inline(never)]
     fn take_otherwise(&self, now: u64, ceiling: u64) -> Option<u64> {
         let reservation = self.reserve(now, NonZeroU32::MIN, ceiling).ok()?;
         Some(reservation.first().id)
+    }
+
+    /// Notes the tick that the word is in. All threads read the hint for every ID, so that it is
+    /// written only where it changes.
+    fn tell(&self, tick: u64) {
+        if self.hint.load(Ordering::Relaxed) != tick {
+            self.hint.store(tick, Ordering::Relaxed);
+        }
     }
 
     /// What one of this generator's IDs says.

@@ -60,7 +60,7 @@ fn order_of_single_ids() {
         wanted: SINGLE,
         ..SMALL
     };
-    explore("order", size, models::order);
+    explore_within(Some(3), "order", size, models::order);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn order() {
         requests: 2,
         ..SMALL
     };
-    explore("order", size, models::order);
+    explore_within(Some(3), "order", size, models::order);
 }
 
 #[test]

@@ -69,11 +69,17 @@ impl Space {
     }
 
     /// The place that `word` names, whatever it was before the generator opened or after it closed.
+    /// Beyond the last ID of a tick that is the first one of the next, however far.
     #[inline]
     pub(super) const fn position(&self, word: u64) -> Position {
+        let tick = self.tick(word);
+        if self.is_within(word) {
+            let ordinal = word & self.ordinals;
+            return Position { tick, ordinal };
+        }
         Position {
-            tick: self.tick(word),
-            ordinal: word & self.ordinals,
+            tick: tick + 1,
+            ordinal: 0,
         }
     }
 
@@ -88,10 +94,10 @@ impl Space {
         word >> self.below_tick
     }
 
-    /// Whether the ordinal of `word` is one more than the tick's last.
+    /// Whether the ordinal of `word` is one of the tick's.
     #[inline]
-    pub(super) const fn is_beyond(&self, word: u64) -> bool {
-        word & self.ordinals == self.capacity
+    pub(super) const fn is_within(&self, word: u64) -> bool {
+        word & self.ordinals < self.capacity
     }
 
     /// How many IDs there are from `from` to the end of tick `last`.

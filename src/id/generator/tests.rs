@@ -3,6 +3,8 @@
 use super::*;
 use std::collections::BTreeSet;
 
+use crate::id::layout::{Bits, Order};
+
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 fn generator(layout: Layout, range: &str) -> Generator {
@@ -326,6 +328,61 @@ proptest::proptest! {
         one.close();
         proptest::prop_assert_eq!(one.take(start, u64::MAX), None);
     }
+}
+
+/// As a thread may leave it that was held up for a while.
+#[test]
+fn a_stale_hint_costs_an_id_and_gives_none() {
+    let generator = generator(Layout::SONYFLAKE, "1");
+    generator.open(5);
+    let first = generator.take(6, 6).unwrap();
+    generator.hint.store(5, Ordering::Relaxed);
+    assert_eq!(generator.take(5, 5), None);
+    // One that nobody has is between the two.
+    assert_eq!(generator.take(6, 6), Some(first + (2 << 16)));
+    // In a tick that is not used up, an ID of it is as good.
+    generator.hint.store(5, Ordering::Relaxed);
+    assert_eq!(generator.take(5, 6), Some(first + (4 << 16)));
+}
+
+#[test]
+fn nothing_leads_out_of_the_closing() {
+    let generator = generator(Layout::SONYFLAKE, "1");
+    generator.open(5);
+    assert!(generator.take(5, 5).is_some());
+    assert_eq!(generator.close(), Some(5));
+    for _ in 0..3 {
+        // What adds to the word late, as it has seen the hint before.
+        generator.hint.store(5, Ordering::Relaxed);
+        assert_eq!(generator.take(5, 5), None);
+        assert_eq!(generator.tick(), None);
+    }
+    assert!(!generator.open(5));
+    assert_eq!(generator.close(), None);
+}
+
+/// Additions beyond the end of the tick lead into the next one, where all machine IDs are one shard's.
+#[test]
+fn what_is_added_beyond_a_tick_that_fills_the_word_is_no_id() {
+    let bits = Bits {
+        order: Order::MachineSequence,
+        time: 48,
+        sequence: 1,
+        machine: 14,
+        datacenter: 0,
+    };
+    let layout = Layout::new(bits, 1, 0).unwrap();
+    let generator = generator(layout, "0-16383");
+    generator.open(5);
+    for ordinal in 0..1 << 15 {
+        assert_eq!(generator.take(5, 5), Some(5 << 15 | ordinal));
+    }
+    generator.hint.store(5, Ordering::Relaxed);
+    assert_eq!(generator.take(5, 5), None);
+    assert_eq!(generator.tick(), Some(6));
+    // The first one of it is the one that was added.
+    assert_eq!(generator.take(6, 6), Some(6 << 15 | 1));
+    assert_eq!(generator.last_tick(), Some(6));
 }
 
 #[test]
