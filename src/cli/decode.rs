@@ -38,7 +38,9 @@ pub(super) fn run(
         first: true,
         exit: Exit::Ok,
     };
-    printer.begin(streams.out)?;
+    if arguments.json.json {
+        write!(streams.out, "[")?;
+    }
     for text in &arguments.ids {
         if text != "-" {
             printer.print(text, streams.out, streams.err)?;
@@ -68,13 +70,6 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    fn begin(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.arguments.json.json {
-            return write!(out, "[");
-        }
-        self.table.heading(out)
-    }
-
     fn end(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.arguments.json.json {
             writeln!(out, "]")?;
@@ -91,7 +86,13 @@ impl Printer<'_> {
                 // The comma of the next one, so that a reader of lines need not wait for that.
                 writeln!(out, "{comma}{object}")
             }
-            Ok(decoded) => self.table.row(out, &cells(decoded)),
+            Ok(decoded) => {
+                // Not before there is something to stand below it.
+                if std::mem::take(&mut self.first) {
+                    self.table.heading(out)?;
+                }
+                self.table.row(out, &cells(decoded))
+            }
             Err(problem) => {
                 self.exit = Exit::Usage;
                 // What was decoded so far belongs before its complaint.

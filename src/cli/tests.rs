@@ -124,6 +124,15 @@ fn decode_answers_each_line_before_it_reads_the_next() {
 }
 
 #[test]
+fn decode_prints_no_heading_without_a_row() {
+    let answer = ask(&["decode", "x", "y"]);
+    assert_eq!((answer.code, answer.out.as_str()), (64, ""));
+    let answer = ask(&["decode", "x", "1", "2"]);
+    assert_eq!(answer.out.lines().count(), 3, "{}", answer.out);
+    assert_eq!(answer.out.matches("DATETIME").count(), 1);
+}
+
+#[test]
 fn decode_reports_bad_ids_and_goes_on() {
     let answer = ask(&["decode", "x", "-5", "9223372036854775808", "--json", "1"]);
     let decoded: serde_json::Value = serde_json::from_str(&answer.out).unwrap();

@@ -25,11 +25,28 @@ pub struct Text {
 
 /// Why a text is not an ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an ID; send {form}, at most {max}")]
-pub struct DecodeError {
-    text: String,
-    form: &'static str,
-    max: Text,
+#[non_exhaustive]
+pub enum DecodeError {
+    /// It is not of the digits that the encoding has.
+    #[error("{text:?} is not an ID; send {form}, at most {max}")]
+    NotDigits {
+        /// The beginning of what was sent.
+        text: String,
+        /// What the digits are called.
+        form: &'static str,
+        /// The largest ID.
+        max: Text,
+    },
+    /// Its digits make a number that is too large.
+    #[error("{text:?} takes {bits} bits, and an ID takes 63; send at most {max}")]
+    TooLarge {
+        /// What was sent.
+        text: String,
+        /// How many bits the number takes.
+        bits: u32,
+        /// The largest ID.
+        max: Text,
+    },
 }
 
 const MAX_ID: u64 = i64::MAX as u64;
@@ -67,23 +84,30 @@ impl Encoding {
     /// zeros too; base32 takes I and L for 1 and O for 0, as Crockford has it.
     ///
     /// # Errors
-    /// [`DecodeError`] if a character is not a digit, or the value is above 2^63 − 1.
+    /// [`DecodeError`] if a character is not a digit, there are more of them than the largest ID has, or
+    /// the value is above 2^63 − 1.
     pub fn decode(self, text: &str) -> Result<u64, DecodeError> {
+        // The longest decimal is one digit longer than the largest ID: it is likely of 64 bits, without a
+        // sign.
         let (base, width) = match self {
-            Self::Decimal => (10, 19),
+            Self::Decimal => (10, 20),
             Self::Hex => (16, 16),
             Self::Base32 => (32, 13),
         };
+        let max = self.encode(MAX_ID);
         if text.is_empty() || text.len() > width {
-            return Err(self.refuse(text));
+            return Err(self.refuse(text, max));
         }
-        text.bytes()
-            .try_fold(0u64, |value, byte| {
-                let digit = self.digit(byte)?;
-                value.checked_mul(base)?.checked_add(digit)
-            })
-            .filter(|id| *id <= MAX_ID)
-            .ok_or_else(|| self.refuse(text))
+        let value = text.bytes().try_fold(0u128, |value, byte| {
+            Some(value * base + u128::from(self.digit(byte)?))
+        });
+        let value = value.ok_or_else(|| self.refuse(text, max))?;
+        let id = u64::try_from(value).ok().filter(|id| *id <= MAX_ID);
+        id.ok_or_else(|| DecodeError::TooLarge {
+            text: text.to_owned(),
+            bits: u128::BITS - value.leading_zeros(),
+            max,
+        })
     }
 
     fn digit(self, byte: u8) -> Option<u64> {
@@ -105,8 +129,8 @@ impl Encoding {
         }
     }
 
-    fn refuse(self, text: &str) -> DecodeError {
-        DecodeError {
+    fn refuse(self, text: &str, max: Text) -> DecodeError {
+        DecodeError::NotDigits {
             // Long enough to recognise what was sent, short enough for a log line.
             text: text.chars().take(40).collect(),
             form: match self {
@@ -114,7 +138,7 @@ impl Encoding {
                 Self::Hex => "hexadecimal digits",
                 Self::Base32 => "Crockford base32 digits",
             },
-            max: self.encode(MAX_ID),
+            max,
         }
     }
 }
@@ -237,6 +261,17 @@ mod tests {
         ] {
             let error = Encoding::Decimal.decode(text).unwrap_err().to_string();
             assert!(error.contains("at most 9223372036854775807"), "{error}");
+        }
+        // What has all its digits, and too many bits, is told so.
+        for (encoding, text, bits) in [
+            (Encoding::Decimal, "9223372036854775808", 64),
+            (Encoding::Decimal, "18446744073709551616", 65),
+            (Encoding::Hex, "8000000000000000", 64),
+            (Encoding::Base32, "8000000000000", 64),
+            (Encoding::Base32, "ZZZZZZZZZZZZZ", 65),
+        ] {
+            let error = encoding.decode(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("takes {bits} bits")), "{error}");
         }
         assert!(Encoding::Hex.decode("8000000000000000").is_err());
         assert!(Encoding::Hex.decode("g").is_err());

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::MarkError;
 use super::record::{Author, Record};
 use super::rules::{Floor, Other, Seen, Settlement, View, mark_name};
 use super::slot::{MARK_LEN, Slot};
 use super::storage::{File, Storage};
 use super::survey::{MARK_SUFFIX, range_of, seen};
 use super::witness::{Watching, Witness};
+use super::{LOCKING, MarkError};
 use crate::id::range::MachineRange;
 
 /// The lock file: one byte for each machine ID, and one for the directory.
@@ -101,7 +101,7 @@ impl<S: Storage> Claim<S> {
         work: impl FnOnce(&mut Self) -> Result<T, MarkError>,
     ) -> Result<T, MarkError> {
         let locked = self.lock.lock_bytes(DIRECTORY_BYTE, 1);
-        if !locked.map_err(|error| self.io("lock", LOCK, error))? {
+        if !locked.map_err(|error| self.io(LOCKING, LOCK, error))? {
             return Err(self.busy());
         }
         let result = work(self);
@@ -253,7 +253,7 @@ impl<S: Storage> Claim<S> {
         range: MachineRange,
     ) -> Result<bool, MarkError> {
         file.lock_bytes(u64::from(range.first()), u64::from(range.count()))
-            .map_err(|error| self.io("lock", name, error))
+            .map_err(|error| self.io(LOCKING, name, error))
     }
 
     /// Opens and locks the marks that overlap the range, and those that overlap one of these.

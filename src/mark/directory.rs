@@ -224,7 +224,8 @@ impl File for fs::File {
     fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
         match set_lock(self, libc::F_WRLCK, start, len) {
             Ok(()) => Ok(true),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            // EACCES is not that somebody holds it: a security module refuses locks.
+            Err(Errno::EAGAIN) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -71,7 +71,7 @@ pub enum MarkError {
     )]
     Replaced { path: String },
     /// The file system failed.
-    #[error("cannot {action} {path}: {source}{}", remedy(source))]
+    #[error("cannot {action} {path}: {source}{}", remedy(action, source))]
     Io {
         action: &'static str,
         path: String,
@@ -119,6 +119,9 @@ impl MarkError {
     }
 }
 
+/// What was tried when a lock was refused other than because somebody holds it.
+const LOCKING: &str = "lock";
+
 /// Whether that is for want of room.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
@@ -140,8 +143,12 @@ fn has_too_many_files(error: &io::Error) -> bool {
     matches!(number, Some(Errno::EMFILE | Errno::ENFILE))
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+fn remedy(action: &str, error: &io::Error) -> &'static str {
     match error.kind() {
+        // The file is open already, for reading and writing.
+        _ if action == LOCKING && !is_short(error) => {
+            ": no lock is to be had there; use a local file system that has byte-range locks (F_OFD_SETLK), or let the service take them (seccomp, AppArmor, SELinux)"
+        }
         // What lies under the name is not what the disk has to answer for.
         _ if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
             ": put the file itself in the place of the symbolic link, which is not followed"

@@ -1,8 +1,22 @@
 //! Every refusal and wait says what was seen, what the limit is, and what to do about it.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+
+use nix::errno::Errno;
 
 use super::*;
+
+#[test]
+fn a_lock_that_is_refused_is_neither_the_devices_fault_nor_that_of_permissions() {
+    for errno in [Errno::EACCES, Errno::EPERM, Errno::ENOLCK, Errno::EINVAL] {
+        let error = io::Error::from(errno);
+        let error = MarkError::io(super::super::LOCKING, "/state", "lock", error).to_string();
+        assert!(error.contains("cannot lock /state/lock"), "{error}");
+        assert!(error.contains("F_OFD_SETLK"), "{error}");
+        assert!(!error.contains("permission on the directory"), "{error}");
+        assert!(!error.contains("kernel log"), "{error}");
+    }
+}
 use crate::mark::slot::SlotError;
 use crate::mark::storage::Difference;
 
