@@ -192,8 +192,8 @@ pub enum ValueError {
     /// Neither true nor false.
     #[error("{0} is neither true nor false; write one of the two")]
     Boolean(String),
-    /// Not an RFC 3339 time in UTC.
-    #[error("{0} is not a time from 1970 on; write RFC 3339 in UTC, such as 2025-01-01T00:00:00Z")]
+    /// Not an RFC 3339 time.
+    #[error("{0} is not a time from 1970 on; write RFC 3339, such as 2025-01-01T00:00:00Z")]
     Time(String),
     /// An epoch with a part below the millisecond, or too late.
     #[error(

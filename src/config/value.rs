@@ -119,7 +119,7 @@ pub(super) fn text(kind: &ValueKind) -> Read<&str> {
     }
 }
 
-/// Reads an RFC 3339 time in UTC, such as `2025-01-01T00:00:00.250Z`.
+/// Reads an RFC 3339 time, such as `2025-01-01T00:00:00.250Z`.
 ///
 /// # Errors
 /// [`ValueError::Time`] if it is none, or lies before 1970.
@@ -367,13 +367,16 @@ mod tests {
     }
 
     #[test]
-    fn epochs_are_utc_in_whole_milliseconds() {
-        assert_eq!(epoch(&"2014-09-01T00:00:00Z".into()), Ok(1_409_529_600_000));
+    fn epochs_are_whole_milliseconds() {
+        for text in ["2014-09-01T00:00:00Z", "2014-09-01T02:00:00+02:00"] {
+            assert_eq!(epoch(&text_value(text)), Ok(1_409_529_600_000));
+        }
         assert_eq!(epoch(&"1970-01-01T00:00:00.001Z".into()), Ok(1));
         for text in [
             "",
             "2014-09-01",
-            "2014-09-01T00:00:00+02:00",
+            "2014-09-01T00:00:00+0200",
+            "1970-01-01T00:00:00+02:00",
             "1969-12-31T23:59:59Z",
             "1409529600",
         ] {

@@ -8,6 +8,7 @@ mod faults;
 mod layers;
 mod life;
 mod migration;
+mod moments;
 mod paths;
 mod profiles;
 mod refusals;

@@ -45,14 +45,18 @@ fn unknown(key: &str) -> QueryError {
     }
 }
 
-/// Clients may write a colon as `%3A`. Times before 1970 are none that can be read.
+/// Clients may write a colon as `%3A`, and a space before the time as `+`, which before an offset stands
+/// for itself. Times before 1970 are none that can be read.
 fn time(app: &App, key: &'static str, text: &str) -> Result<SystemTime, QueryError> {
-    let text = percent_decode_str(text).decode_utf8_lossy();
+    let spaced = text.split_at_checked("2025-01-01".len());
+    let spaced =
+        spaced.and_then(|(date, time)| Some(format!("{date} {}", time.strip_prefix('+')?)));
+    let text = percent_decode_str(spaced.as_deref().unwrap_or(text)).decode_utf8_lossy();
     rfc3339(&text).map_err(|_| QueryError::Value {
         key,
         value: shorten(&text),
         known: format!(
-            "RFC 3339 in UTC, from the epoch, {}, on",
+            "RFC 3339, from the epoch, {}, on",
             show_time(app.issuer().layout().epoch_ms())
         ),
     })

@@ -276,10 +276,23 @@ fn a_span_has_bounds() {
         r#"{"smallest":"547205677056000000","largest":"547205677072777215"}"#
     );
     assert_eq!(whole.header("cache-control"), None);
+    // The same span as others write it; the last two as forms do.
+    for query in [
+        "from=2025-01-01T01:00:00%2B01:00&to=2025-01-01t00:00:00.01z",
+        "from=2025-01-01T01:00:00+01:00&to=2024-12-31T19:00:00.01-05:00",
+        "from=2025-01-01%2000:00:00-00:00&to=2025-01-01T00:00:00.010%2B00:00",
+        "from=2025-01-01+00%3A00%3A00%2B00%3A00&to=2025-01-01+00%3A00%3A00.01%2B00",
+        "from=2025-01-01+00:00:00+00&to=2025-01-01+00:00:00.01Z",
+    ] {
+        let reply = server.get(&format!("/bounds?{query}"));
+        assert_eq!(reply.text(), whole.text(), "{query}");
+    }
     for (query, told) in [
         ("", "from is missing"),
         ("?from=2025-01-01T00:00:00Z", "to is missing"),
         ("?from=2025&to=2026", "RFC 3339"),
+        ("?from=%C3%A9xxxx+%F0%9F&to=2026", "RFC 3339"),
+        ("?from=2025-01-01T00:00:00+&to=2026", "RFC 3339"),
         (
             "?from=2025-01-01T00:00:00Z&from=2025-01-01T00:00:00Z",
             "more than once",
