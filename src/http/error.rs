@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hyper::header::{ACCEPT, HeaderMap};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
@@ -38,10 +37,6 @@ pub(super) enum Error {
         "{limit} replies with many IDs are under way, which is the limit; ask again later, or raise http.bulk_replies"
     )]
     TooManyBulk { limit: usize },
-    #[error(
-        "no form that the Accept header names ({seen:?}) can be had; accept application/json, text/plain or application/octet-stream"
-    )]
-    NotAcceptable { seen: String },
     #[error(
         "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for JSON, or for ?encoding=hex"
     )]
@@ -87,17 +82,6 @@ impl Error {
         }
     }
 
-    /// Whose `headers` accept nothing that there is.
-    pub(super) fn not_acceptable(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(ACCEPT).iter();
-        let values: Vec<_> = values
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        Self::NotAcceptable {
-            seen: shorten(&values.join(", ")),
-        }
-    }
-
     const fn status(&self) -> StatusCode {
         match self {
             Self::Query(_)
@@ -109,7 +93,6 @@ impl Error {
             Self::TooManyBulk { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAcceptable { .. } => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
@@ -126,7 +109,6 @@ impl Error {
             Self::Count { .. } => "bad_count",
             Self::TooManyBulk { .. } => "too_many_bulk_replies",
             Self::Id(_) | Self::Fields(_) => "bad_id",
-            Self::NotAcceptable { .. } => "not_acceptable",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
             Self::BodyBroken => "bad_body",
@@ -199,7 +181,6 @@ mod tests {
             Error::Id(Encoding::Decimal.decode("x").unwrap_err()),
             Error::count("x"),
             Error::TooManyBulk { limit: 4 },
-            Error::not_acceptable(&HeaderMap::new()),
             Error::BodyTooLarge {
                 length: None,
                 limit: 1,

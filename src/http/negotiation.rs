@@ -132,30 +132,27 @@ pub(super) fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// The one of `offers` that the Accept headers like best; the earlier one if they like two alike.
-/// `None` if they accept none of them.
-pub(super) fn preferred(headers: &HeaderMap, offers: &[Format]) -> Option<Format> {
+/// The one of the offers that the Accept headers like best; the earlier one if they like two alike, and
+/// the first, which is the default, if they like none: a reply in another form is of more use than none.
+pub(super) fn preferred<const N: usize>(headers: &HeaderMap, offers: &[Format; N]) -> Format {
+    const { assert!(N > 0) };
     let mut values = headers.get_all(ACCEPT).iter().peekable();
     // Most clients send one of these two.
     match values.peek() {
-        None => return offers.first().copied(),
-        Some(only) if only.as_bytes() == b"*/*" => return offers.first().copied(),
+        None => return offers[0],
+        Some(only) if only.as_bytes() == b"*/*" => return offers[0],
         Some(_) => {}
     }
     let ranges: Vec<Range<'_>> = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(Range::parse)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|range| Range::parse(str::from_utf8(range).ok()?))
         .collect();
-    if ranges.is_empty() {
-        return offers.first().copied();
-    }
-    let mut best = None;
-    let mut best_quality = 0;
-    for offer in offers {
+    let mut best = offers[0];
+    let mut best_quality = quality(best, &ranges);
+    for offer in &offers[1..] {
         let quality = quality(*offer, &ranges);
         if quality > best_quality {
-            best = Some(*offer);
+            best = *offer;
             best_quality = quality;
         }
     }
@@ -172,14 +169,20 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Reads `type/subtype;q=0.5`; other parameters are left aside. `None` if it is no media range.
+    /// Reads `type/subtype;q=0.5`; other parameters are left aside, and so is a weight that is none.
+    /// `None` if it is no media range.
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
-        let (kind, subtype) = parts.next()?.split_once('/')?;
+        let (kind, subtype) = match parts.next()? {
+            // Java's own clients have sent this for decades.
+            "*" => ("*", "*"),
+            range => range.split_once('/')?,
+        };
         let quality = parts
             .filter_map(|parameter| parameter.split_once('='))
             .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-            .map_or(Some(1000), |(_, value)| thousandths(value.trim()))?;
+            .and_then(|(_, value)| thousandths(value.trim()))
+            .unwrap_or(1000);
         Some(Self {
             kind,
             subtype,
@@ -203,16 +206,20 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Reads 0 to 1 with at most three decimals.
+/// Reads 0 to 1, also without the zero before the point. Decimals after the third are cut off, but what
+/// is more than nothing stays so.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    if decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.len() < 2 && whole.is_empty() || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let decimals: u16 = format!("{decimals:0<3}").parse().ok()?;
+    let some = decimals.bytes().any(|byte| byte != b'0');
     match whole {
-        "0" => Some(decimals),
-        "1" if decimals == 0 => Some(1000),
+        "0" | "" => {
+            let first = format!("{decimals:0<3}")[..3].parse().unwrap_or(0);
+            Some(first.max(u16::from(some)))
+        }
+        "1" if !some => Some(1000),
         _ => None,
     }
 }
@@ -231,54 +238,97 @@ mod tests {
     use super::*;
     use hyper::header::HeaderValue;
 
-    const ALL: [Format; 3] = [Format::Json, Format::Text, Format::Binary];
-
-    fn prefer(values: &[&str]) -> Option<Format> {
+    fn prefer(values: &[&str]) -> Format {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(ACCEPT, HeaderValue::from_str(value).unwrap());
         }
-        preferred(&headers, &ALL)
+        preferred(&headers, &Format::OF_IDS)
     }
 
     #[test]
     fn accept_is_weighed_as_http_has_it() {
         for (accept, expected) in [
-            ("*/*", Some(Format::Json)),
-            ("", Some(Format::Json)),
-            ("text/plain", Some(Format::Text)),
-            ("TEXT/Plain", Some(Format::Text)),
-            ("text/*", Some(Format::Text)),
-            ("application/*", Some(Format::Json)),
-            ("application/octet-stream", Some(Format::Binary)),
-            ("text/plain, application/json", Some(Format::Json)),
-            (
-                "application/json;q=0.5, text/plain;q=0.501",
-                Some(Format::Text),
-            ),
-            ("application/json;q=0, */*", Some(Format::Text)),
+            ("*/*", Format::Json),
+            ("", Format::Json),
+            ("text/plain", Format::Text),
+            ("TEXT/Plain", Format::Text),
+            ("text/*", Format::Text),
+            ("application/*", Format::Json),
+            ("application/octet-stream", Format::Binary),
+            ("text/plain, application/json", Format::Json),
+            ("application/json;q=0.5, text/plain;q=0.501", Format::Text),
+            ("application/json;q=0, */*", Format::Text),
             (
                 "application/json;q=0,text/plain;q=0,*/*;q=0.1",
-                Some(Format::Binary),
+                Format::Binary,
             ),
-            ("*/*;q=0.1, application/*;q=0.2", Some(Format::Json)),
-            ("text/plain;charset=utf-8 ; q=0.3", Some(Format::Text)),
+            ("*/*;q=0.1, application/*;q=0.2", Format::Json),
+            ("text/plain;charset=utf-8 ; q=0.3", Format::Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Json),
             (
-                "text/html,application/xhtml+xml,*/*;q=0.8",
-                Some(Format::Json),
+                "text/plain;q=0.05, application/octet-stream;q=0.1",
+                Format::Binary,
             ),
-            (
-                "text/plain;q=2, application/octet-stream;q=0.1",
-                Some(Format::Binary),
-            ),
-            ("text/html", None),
-            ("*/*;q=0", None),
-            ("application/json;q=0.000", None),
         ] {
             assert_eq!(prefer(&[accept]), expected, "{accept}");
         }
-        assert_eq!(prefer(&[]), Some(Format::Json));
-        assert_eq!(prefer(&["text/html", "text/plain"]), Some(Format::Text));
+        assert_eq!(prefer(&[]), Format::Json);
+        assert_eq!(prefer(&["text/html", "text/plain"]), Format::Text);
+    }
+
+    #[test]
+    fn what_nothing_fits_gets_the_default() {
+        for accept in [
+            "text/html",
+            "image/*;q=0.5",
+            "*/*;q=0",
+            "*;q=0.0",
+            "application/json;q=0.000",
+            "application/json;q=0,text/plain;q=0,application/octet-stream;q=0",
+            "nonsense",
+            ",;,",
+        ] {
+            assert_eq!(prefer(&[accept]), Format::Json, "{accept}");
+        }
+        assert_eq!(
+            preferred(&HeaderMap::new(), &[Format::Text, Format::Json]),
+            Format::Text
+        );
+    }
+
+    #[test]
+    fn an_odd_weight_drops_no_range() {
+        const JAVA: &str = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2";
+        for (accept, expected) in [
+            (JAVA, Format::Json),
+            ("text/html, */*; q=.2", Format::Json),
+            ("*", Format::Json),
+            ("*;q=0.1, text/plain", Format::Text),
+            ("application/json;q=.2, text/plain;q=.3", Format::Text),
+            (
+                "application/json;q=0.25, text/plain;q=0.2499999",
+                Format::Json,
+            ),
+            ("application/json;q=0, text/plain;q=0.0001", Format::Text),
+            ("application/json;q=0., text/plain;q=1.", Format::Text),
+            // No weight is the highest one, and so is one that cannot be read.
+            ("application/json;q=0.9, text/plain;q=2", Format::Text),
+            ("application/json;q=0.9, text/plain;q=-1", Format::Text),
+            ("application/json;q=0.9, text/plain;q=1.5", Format::Text),
+            ("application/json;q=0.9, text/plain;q=high", Format::Text),
+            ("application/json;q=0.9, text/plain;q=", Format::Text),
+            ("application/json;q=0.9, text/plain;q=.", Format::Text),
+            ("application/json;q=0.9, text/plain;q=\"1\"", Format::Text),
+            ("application/json;q=0.9, text/plain;q", Format::Text),
+            ("application/json;q=0.9, text/plain;Q = 1", Format::Text),
+        ] {
+            assert_eq!(prefer(&[accept]), expected, "{accept}");
+        }
+        let mut headers = HeaderMap::new();
+        let latin = HeaderValue::from_bytes(b"image/\xe9, text/plain").unwrap();
+        headers.insert(ACCEPT, latin);
+        assert_eq!(preferred(&headers, &Format::OF_IDS), Format::Text);
     }
 
     #[test]
@@ -289,7 +339,7 @@ mod tests {
             HeaderValue::from_static("application/json,text/plain"),
         );
         let offers = [Format::Text, Format::Json];
-        assert_eq!(preferred(&headers, &offers), Some(Format::Text));
+        assert_eq!(preferred(&headers, &offers), Format::Text);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod migration;
 mod moments;
 mod paths;
 mod profiles;
+mod protocol;
 mod refusals;
 mod server;
 mod service;

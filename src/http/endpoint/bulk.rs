@@ -56,8 +56,7 @@ pub(in crate::http) async fn ids(
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[FORMAT, ENCODING])?;
     let format = query
         .format
-        .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
-        .ok_or_else(|| Error::not_acceptable(&request.headers))?;
+        .unwrap_or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS));
     let shape = Shape::Ids(format, query.encoding);
     answer(app, activity, count, shape, request).await
 }

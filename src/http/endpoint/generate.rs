@@ -34,8 +34,7 @@ impl Wanted {
         };
         let format = query
             .format
-            .or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS))
-            .ok_or_else(|| Error::not_acceptable(&request.headers))?;
+            .unwrap_or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS));
         Ok(Self {
             json,
             format,

@@ -32,14 +32,13 @@ struct Clock {
     synchronised: Option<bool>,
 }
 
-/// Whether the shard may issue, in a word; a client that asks for something odd gets the profile's
-/// usual form.
+/// Whether the shard may issue, in a word.
 pub(in crate::http) fn health(app: &App, headers: &HeaderMap) -> Answer {
     let offers = match app.profile {
         Profile::Snowflake => [Format::Json, Format::Text],
         _ => [Format::Text, Format::Json],
     };
-    let format = negotiation::preferred(headers, &offers).unwrap_or(offers[0]);
+    let format = negotiation::preferred(headers, &offers);
     let json = format == Format::Json;
     match app.issuer().health().refusal.map(Error::from) {
         None if json => Answer::new(format, healthy(app)),

@@ -28,7 +28,7 @@ use shardflake::mark::{Author, Claim, MarkError};
 use super::memory::Memory;
 
 /// Every status that the server knows.
-const STATUSES: [u16; 11] = [100, 200, 400, 404, 405, 406, 408, 413, 431, 500, 503];
+const STATUSES: [u16; 10] = [100, 200, 400, 404, 405, 408, 413, 431, 500, 503];
 
 /// A response.
 #[derive(Debug)]
