@@ -16,6 +16,7 @@ use tokio::time::{self, Sleep};
 
 use super::activity::Activity;
 use super::cork::{Cork, Turn};
+use super::error::Error;
 use super::{App, Limits, router};
 
 /// How long, and for how many bytes, a client that was refused in the middle of its request is
@@ -100,6 +101,15 @@ where
         .await
     };
     let mut socket = connection.into_parts().io.into_inner();
+    if matches!(&ended, Some(Err(error)) if error.is_parse_version_h2()) {
+        let answer = Error::Http2.bytes(app.profile);
+        // One try, as below.
+        poll_fn(|cx| {
+            let sent = Pin::new(&mut socket).poll_write(cx, answer.as_bytes());
+            Poll::Ready(sent.is_ready() && Pin::new(&mut socket).poll_shutdown(cx).is_ready())
+        })
+        .await;
+    }
     // An error ends a connection without a flush. One try: more, and a client could hold this up.
     poll_fn(|cx| Poll::Ready(socket.poll_pull(cx).is_ready())).await;
     let refused = ended.is_some_and(|ended| ended.is_err_and(|error| error.is_parse()));

@@ -29,6 +29,12 @@ pub(super) enum Error {
     Id(#[from] DecodeError),
     #[error(transparent)]
     Fields(#[from] Overflow),
+    #[error(
+        "an HTTP/1.1 request has one Host header with a name or an address, and a port or none, and this has {seen}; send one such as localhost:7001"
+    )]
+    Host { seen: String },
+    #[error("this is HTTP/2, which is not spoken here; use HTTP/1.1")]
+    Http2,
     #[error("{seen:?} is no number of IDs; ask for 1 to {MOST}, in decimal digits")]
     Count { seen: String },
     #[error(transparent)]
@@ -84,7 +90,9 @@ impl Error {
 
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Query(_)
+            Self::Host { .. }
+            | Self::Http2
+            | Self::Query(_)
             | Self::Id(_)
             | Self::Fields(_)
             | Self::Count { .. }
@@ -105,6 +113,8 @@ impl Error {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Method { .. } => "method_not_allowed",
+            Self::Host { .. } => "bad_host",
+            Self::Http2 => "bad_protocol",
             Self::Query(_) | Self::Span(_) => "bad_query",
             Self::Count { .. } => "bad_count",
             Self::TooManyBulk { .. } => "too_many_bulk_replies",
@@ -126,14 +136,27 @@ impl Error {
         )
     }
 
-    /// The answer as JSON, with the keys that `profile` documents.
-    pub(super) fn answer(&self, profile: Profile) -> Answer {
+    /// The body as JSON, with the keys that `profile` documents.
+    fn body(&self, profile: Profile) -> String {
         let body = Body {
             error: &self.to_string(),
             code: (profile != Profile::Snowflake).then(|| self.code()),
         };
-        let body = serde_json::to_vec(&body).expect("texts make JSON");
-        self.finish(Answer::new(Format::Json, body))
+        serde_json::to_string(&body).expect("texts make JSON")
+    }
+
+    /// The answer as JSON.
+    pub(super) fn answer(&self, profile: Profile) -> Answer {
+        self.finish(Answer::new(Format::Json, self.body(profile)))
+    }
+
+    /// The whole answer as it is sent, to a client whom hyper does not answer.
+    pub(super) fn bytes(&self, profile: Profile) -> String {
+        let (status, body) = (self.status(), self.body(profile));
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}"
+        )
     }
 
     /// The answer as plain text.
@@ -180,6 +203,10 @@ mod tests {
             Error::Query(QueryError::Repeated("format")),
             Error::Id(Encoding::Decimal.decode("x").unwrap_err()),
             Error::count("x"),
+            Error::Host {
+                seen: String::new(),
+            },
+            Error::Http2,
             Error::TooManyBulk { limit: 4 },
             Error::BodyTooLarge {
                 length: None,

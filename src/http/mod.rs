@@ -9,6 +9,7 @@ mod connection;
 mod cork;
 mod endpoint;
 mod error;
+mod host;
 mod listener;
 mod negotiation;
 mod response;

@@ -14,7 +14,7 @@ use tokio::time;
 use super::connection::Context;
 use super::error::Error;
 use super::response::{Answer, Reply};
-use super::{Limits, endpoint};
+use super::{Limits, endpoint, host};
 use crate::clock::{Clock, SystemClock};
 use crate::metrics::Route;
 
@@ -74,7 +74,8 @@ pub(super) fn answer<'a>(context: &'a Context<'_>, request: Request<Incoming>) -
     let (parts, body) = request.into_parts();
     let (route, rest) = route(parts.uri.path());
     let single = matches!(route, Route::Generate | Route::Id);
-    if single && body.is_end_stream() && check_method(route, &parts.method).is_ok() {
+    let plain = single && body.is_end_stream() && check_method(route, &parts.method).is_ok();
+    if plain && host::check(&parts).is_ok() {
         // Most requests: without a task's state to keep.
         if let Some(answered) = endpoint::at_once(context.app, route, &parts, begun) {
             return Answering::Known(Some(finish(context, route, begun, answered, parts.headers)));
@@ -133,6 +134,7 @@ async fn respond(
     parts: &Parts,
 ) -> Result<Answer, Error> {
     let app = context.app;
+    host::check(parts)?;
     check_method(route, &parts.method)?;
     match route {
         Route::Generate | Route::Id => endpoint::new_id(app, route, parts).await,

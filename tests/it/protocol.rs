@@ -1,6 +1,19 @@
 //! What clients and proxies ask in their own ways.
 
-use crate::server::{Client, Home};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::server::{Client, Home, PATIENCE};
+
+/// All that comes for these bytes until the server ends the connection.
+fn exchange(address: SocketAddr, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    let mut received = String::new();
+    stream.read_to_string(&mut received).unwrap();
+    received
+}
 
 #[test]
 fn a_header_that_accepts_nothing_of_it_is_no_reason_to_refuse() {
@@ -24,4 +37,44 @@ fn a_header_that_accepts_nothing_of_it_is_no_reason_to_refuse() {
     let weighed = "accept: application/json;q=.1, text/plain;q=.2\r\n";
     let text = client.ask("GET", "/id", weighed).unwrap();
     assert!(text.body.trim_end().parse::<u64>().is_ok(), "{text:?}");
+}
+
+#[test]
+fn a_request_names_one_host() {
+    let home = Home::with_mark("1");
+    let server = home.serve("1");
+    let close = "connection: close\r\n\r\n";
+    let ids = "shardflake_ids_issued_total ";
+    let issued = || {
+        let metrics = server.get("/metrics").body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(ids));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = issued();
+    for hosts in [
+        "",
+        "host: a\r\nhost: b\r\n",
+        "host: a/b\r\n",
+        "host: a:b\r\n",
+    ] {
+        let reply = exchange(
+            server.address,
+            &format!("GET /generate HTTP/1.1\r\n{hosts}{close}"),
+        );
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+        assert!(reply.contains("one Host header"), "{reply}");
+    }
+    assert_eq!(issued(), before);
+    let old = exchange(server.address, "GET /generate HTTP/1.0\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+}
+
+#[test]
+fn http_2_is_told_what_is_spoken() {
+    let home = Home::with_mark("1");
+    let server = home.serve("1");
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let reply = exchange(server.address, preface);
+    assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+    assert!(reply.contains("use HTTP/1.1"), "{reply}");
 }

@@ -162,7 +162,7 @@ fn four_at_a_time_and_no_more() {
     let mut readers: Vec<_> = (0..4)
         .map(|_| {
             let mut reader = server.connect();
-            reader.send("GET /ids/4096000 HTTP/1.1\r\n\r\n");
+            reader.send("GET /ids/4096000 HTTP/1.1\r\nhost: a\r\n\r\n");
             reader
         })
         .collect();
@@ -185,7 +185,7 @@ fn four_at_a_time_and_no_more() {
 fn a_client_that_hangs_up_stops_the_issuing() {
     let server = server("1");
     let mut reader = server.connect();
-    reader.send("GET /ids/4096000 HTTP/1.1\r\n\r\n");
+    reader.send("GET /ids/4096000 HTTP/1.1\r\nhost: a\r\n\r\n");
     reader.peek();
     drop(reader);
     server.await_connections(0);
@@ -218,7 +218,7 @@ fn a_reader_that_takes_nothing_is_left_and_its_place_given_back() {
     };
     let server = Server::of(Profile::Sonyflake, "0-65535", limits);
     let mut reader = server.connect();
-    reader.send("GET /ids/4096000 HTTP/1.1\r\n\r\n");
+    reader.send("GET /ids/4096000 HTTP/1.1\r\nhost: a\r\n\r\n");
     reader.peek();
     assert_eq!(server.get("/ids/1").status, 429);
     until(|| server.get("/ids/1").status == 200);
@@ -252,7 +252,9 @@ fn a_failure_on_the_way_does_not_pass_for_the_end() {
     for (form, cut) in [("json", "]}"), ("text", "")] {
         let mut server = server("1");
         let mut reader = server.connect();
-        reader.send(format!("GET /ids/4096000?format={form} HTTP/1.1\r\n\r\n"));
+        reader.send(format!(
+            "GET /ids/4096000?format={form} HTTP/1.1\r\nhost: a\r\n\r\n"
+        ));
         reader.peek();
         server.stop_issuing();
         assert_eq!(reader.head().status, 200);

@@ -85,7 +85,7 @@ const MALFORMED: &[Row<'_>] = &[
         &[400],
     ),
     ("cut off in the head", b"GET /generate HTT", Finish, &[]),
-    ("no host", b"GET /health HTTP/1.1\r\n\r\n", Finish, &[200]),
+    ("no host", b"GET /health HTTP/1.1\r\n\r\n", Finish, &[400]),
 ];
 
 #[test]
@@ -98,13 +98,13 @@ const SLOW: &[Row<'_>] = &[
     ("head", b"GET /generate HTTP/1.1\r\nhost: ", Wait, &[]),
     (
         "body",
-        b"POST /id HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf",
+        b"POST /id HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf",
         Wait,
         &[408],
     ),
     (
         "after a reply",
-        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n",
         Wait,
         &[200],
     ),
@@ -113,6 +113,77 @@ const SLOW: &[Row<'_>] = &[
 #[test]
 fn slow_requests() {
     check(impatient(), SLOW);
+}
+
+#[test]
+fn hosts_that_are_none_or_not_one_take_no_id() {
+    let server = Server::start(Limits::default());
+    let before = server.issuer().stats().ids_issued.total();
+    let body = "content-length: 2\r\n\r\n{}";
+    for (host, told) in [
+        ("", "has none"),
+        ("host: a\r\nhost: a\r\n", "has more than one"),
+        ("host: a\r\nx: y\r\nHost: b\r\n", "has more than one"),
+        ("host: a b\r\n", "has \"a b\""),
+        ("host: http://a/\r\n", "has \"http://a/\""),
+        ("host: a:b\r\n", "has \"a:b\""),
+        ("host: b\u{fc}cher\r\n", "has \"b"),
+    ] {
+        for (method, target) in [
+            ("GET", "/generate"),
+            ("POST", "/id"),
+            ("HEAD", "/id"),
+            ("GET", "/ids/2"),
+            ("GET", "/ranges/2"),
+            ("GET", "http://example.org/id"),
+            ("OPTIONS", "*"),
+            ("GET", "/health"),
+        ] {
+            let mut client = server.connect();
+            let end = if method == "POST" { body } else { "\r\n" };
+            client.send(format!("{method} {target} HTTP/1.1\r\n{host}{end}"));
+            let reply = client.reply_to(method);
+            assert_eq!(reply.status, 400, "{method} {target} {host:?}");
+            if method != "HEAD" {
+                assert_eq!(reply.json()["code"], "bad_host");
+                let error = reply.json()["error"].as_str().unwrap().to_owned();
+                assert!(error.contains(told), "{error}");
+            }
+            // The request is understood as far as its end, and the next one is answered.
+            assert_eq!(client.get("/health").status, 200);
+        }
+    }
+    let mut old = server.connect();
+    old.send("GET /id HTTP/1.0\r\nhost: a\r\nhost: b\r\n\r\n");
+    assert_eq!(old.reply().status, 400);
+    assert_eq!(server.issuer().stats().ids_issued.total(), before);
+    for head in ["1.0\r\n", "1.0\r\nhost: a\r\n", "1.1\r\nhost:\r\n"] {
+        let mut client = server.connect();
+        client.send(format!("GET /id HTTP/{head}\r\n"));
+        assert_eq!(client.reply().status, 200, "{head:?}");
+    }
+}
+
+#[test]
+fn who_speaks_http_2_is_told_at_once() {
+    let server = Server::start(Limits::default());
+    let mut client = server.connect();
+    client.send(PREFACE);
+    let reply = client.reply();
+    assert_eq!(
+        (reply.status, reply.header("connection")),
+        (400, Some("close"))
+    );
+    assert_eq!(reply.json()["code"], "bad_protocol");
+    assert!(reply.text().contains("use HTTP/1.1"), "{}", reply.text());
+    // Although the client has not ended its half.
+    assert!(client.replies().is_empty());
+    // Behind another request as well.
+    let mut client = server.connect();
+    client.send(NEXT);
+    assert_eq!(client.reply().status, 200);
+    client.send(PREFACE);
+    assert_eq!(client.reply().json()["code"], "bad_protocol");
 }
 
 const UPGRADE: &[u8] =
@@ -126,7 +197,8 @@ fn other_protocols() {
     let hello = [0x16, 3, 1, 0, 0xf8, 1, 0, 0, 0xf4, 3, 3];
     let rows: &[Row<'_>] = &[
         ("TLS", &after(&hello, 0xaa, 240, b""), Wait, &[400]),
-        ("HTTP/2", PREFACE, Wait, &[]),
+        ("HTTP/2", PREFACE, Wait, &[400]),
+        ("HTTP/2, half of it", &PREFACE[..18], Wait, &[400]),
         ("HTTP/2 upgrade", UPGRADE, Finish, &[200]),
         ("proxying", CONNECT, Finish, &[404]),
         ("a proxy's head", PROXIED, Wait, &[400]),
@@ -136,10 +208,24 @@ fn other_protocols() {
 
 #[test]
 fn too_much() {
-    let head = |bytes| after(b"GET /health HTTP/1.1\r\nx: ", b'a', bytes, b"\r\n\r\n");
-    let target = |bytes| after(b"GET /decode/", b'1', bytes, b" HTTP/1.1\r\n\r\n");
+    let head = |bytes| {
+        after(
+            b"GET /health HTTP/1.1\r\nhost: a\r\nx: ",
+            b'a',
+            bytes,
+            b"\r\n\r\n",
+        )
+    };
+    let target = |bytes| {
+        after(
+            b"GET /decode/",
+            b'1',
+            bytes,
+            b" HTTP/1.1\r\nhost: a\r\n\r\n",
+        )
+    };
     let many = [
-        b"GET /health HTTP/1.1\r\n",
+        b"GET /health HTTP/1.1\r\nhost: a\r\n",
         &*b"x: y\r\n".repeat(101),
         b"\r\n",
     ]
@@ -156,7 +242,7 @@ fn too_much() {
     check(Limits::default(), rows);
 }
 
-const NEXT: &[u8] = b"GET /health HTTP/1.1\r\n\r\n";
+const NEXT: &[u8] = b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// A request with a body, which announces it with `headers`.
 fn post(headers: &str, body: &[u8]) -> Vec<u8> {
@@ -241,10 +327,10 @@ fn a_client_that_leaves_in_the_middle_is_forgotten() {
     let server = Server::start(Limits::default());
     for bytes in [
         &b"GET /gen"[..],
-        b"GET /generate HTTP/1.1\r\n\r\n",
-        b"POST /generate HTTP/1.1\r\ncontent-length: 100\r\n\r\nabc",
-        b"POST /generate HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
-        &b"GET /generate HTTP/1.1\r\n\r\n".repeat(1000),
+        b"GET /generate HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"POST /generate HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nabc",
+        b"POST /generate HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+        &b"GET /generate HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000),
     ] {
         let mut client = server.connect();
         client.send(bytes);
@@ -258,7 +344,7 @@ fn a_client_that_leaves_in_the_middle_is_forgotten() {
 fn a_client_that_never_reads_is_cut_off() {
     let server = Server::start(impatient());
     let mut client = server.connect();
-    let requests = b"GET /metrics HTTP/1.1\r\n\r\n".repeat(100);
+    let requests = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
     // Until the server reads no more either, or has had enough.
     client
         .stream

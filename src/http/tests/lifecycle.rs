@@ -26,7 +26,7 @@ fn sixteen_requests_at_once_are_answered_in_order() {
     let mut client = server.connect();
     // Each reply tells which request it answers, and IDs tell the order of issuing.
     let requests: Vec<_> = (0..16)
-        .map(|n| format!("GET /decode/{n} HTTP/1.1\r\n\r\nGET /generate HTTP/1.1\r\n\r\n"))
+        .map(|n| format!("GET /decode/{n} HTTP/1.1\r\nhost: a\r\n\r\nGET /generate HTTP/1.1\r\nhost: a\r\n\r\n"))
         .collect();
     for _ in 0..20 {
         client.send(requests.concat());
@@ -45,7 +45,7 @@ fn what_follows_a_request_does_not_hold_up_its_answer() {
     let server = Server::start(Limits::default());
     for rest in ["\r\n", "GET /generate HT"] {
         let mut client = server.connect();
-        client.send(format!("GET /generate HTTP/1.1\r\n\r\n{rest}"));
+        client.send(format!("GET /generate HTTP/1.1\r\nhost: a\r\n\r\n{rest}"));
         assert_eq!(client.reply().status, 200);
     }
 }
@@ -54,7 +54,7 @@ fn what_follows_a_request_does_not_hold_up_its_answer() {
 fn a_half_closed_client_gets_its_answers() {
     let server = Server::start(Limits::default());
     let mut client = server.connect();
-    client.send("GET /generate HTTP/1.1\r\n\r\n".repeat(16));
+    client.send("GET /generate HTTP/1.1\r\nhost: a\r\n\r\n".repeat(16));
     client.finish();
     let ids: Vec<u64> = client.replies().iter().map(Reply::id).collect();
     assert_eq!(ids.len(), 16);
@@ -67,7 +67,7 @@ fn a_client_that_leaves_within_a_request_gets_the_answers_before_it() {
     let server = Server::start(Limits::default());
     for _ in 0..50 {
         let mut client = server.connect();
-        client.send("GET /generate HTTP/1.1\r\n\r\n".repeat(8) + "GET /generate HT");
+        client.send("GET /generate HTTP/1.1\r\nhost: a\r\n\r\n".repeat(8) + "GET /generate HT");
         client.finish();
         assert_eq!(client.replies().len(), 8);
     }
@@ -150,14 +150,14 @@ fn a_full_server_accepts_when_there_is_room() {
     assert_eq!(first.get("/health").status, 200);
     assert_eq!(second.get("/health").status, 200);
     let mut third = server.connect();
-    third.send("GET /health HTTP/1.1\r\n\r\n");
+    third.send("GET /health HTTP/1.1\r\nhost: a\r\n\r\n");
     assert_eq!(first.get("/health").status, 200);
     assert_eq!(server.app.connections(), 2);
     drop(second);
     assert_eq!(third.reply().status, 200);
 
     let mut fourth = server.connect();
-    fourth.send("GET /health HTTP/1.1\r\n\r\n");
+    fourth.send("GET /health HTTP/1.1\r\nhost: a\r\n\r\n");
     server.app.set_limits(Limits::default());
     assert_eq!(fourth.reply().status, 200);
     assert_eq!(server.app.connections(), 3);
@@ -172,7 +172,7 @@ fn new_limits_hold_for_new_connections() {
         body_bytes: 1,
         ..Limits::default()
     });
-    let post = "POST /id HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}";
+    let post = "POST /id HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
     old.send(post);
     assert_eq!(old.reply().status, 200);
     let mut new = server.connect();
@@ -193,11 +193,12 @@ fn stopping_closes_the_idle_and_finishes_the_busy() {
     assert_eq!(idle.get("/health").status, 200);
     let untouched = server.connect();
     let mut busy = server.connect();
-    busy.send("POST /generate HTTP/1.1\r\ncontent-length: 2\r\n\r\n{");
+    busy.send("POST /generate HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{");
     server.await_connections(3);
     // The head of the busy one is read once it has been asked to go on.
     let mut expecting = server.connect();
-    expecting.send("POST /id HTTP/1.1\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\n");
+    expecting
+        .send("POST /id HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\n");
     assert_eq!(expecting.reply().status, 100);
 
     server.stop();
@@ -225,7 +226,7 @@ fn stopping_answers_who_has_just_connected() {
     server.stop();
     // Its end tells that the stop has begun.
     assert!(idle.replies().is_empty());
-    early.send("GET /generate HTTP/1.1\r\n\r\n");
+    early.send("GET /generate HTTP/1.1\r\nhost: a\r\n\r\n");
     let reply = early.reply();
     assert_eq!(
         (reply.status, reply.header("connection")),
