@@ -51,8 +51,8 @@ impl Route {
 }
 
 /// The status codes that a router answers with, each a series; the last place is for any other.
-const CODES: [&str; 10] = [
-    "200", "400", "404", "405", "408", "413", "429", "503", "505", "other",
+const CODES: [&str; 11] = [
+    "200", "204", "400", "404", "405", "408", "413", "429", "503", "505", "other",
 ];
 
 /// The codes of refusals, each a series; the last place is for any other.
@@ -77,14 +77,15 @@ impl Http {
     pub fn answered(&self, route: Route, status: u16, took: u64) {
         let code = match status {
             200 => 0,
-            400 => 1,
-            404 => 2,
-            405 => 3,
-            408 => 4,
-            413 => 5,
-            429 => 6,
-            503 => 7,
-            505 => 8,
+            204 => 1,
+            400 => 2,
+            404 => 3,
+            405 => 4,
+            408 => 5,
+            413 => 6,
+            429 => 7,
+            503 => 8,
+            505 => 9,
             _ => CODES.len() - 1,
         };
         self.requests[route as usize][code].add(1);

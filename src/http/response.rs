@@ -17,7 +17,8 @@ pub(super) type Reply = Response<Content>;
 /// What a request is answered with.
 pub(super) struct Answer {
     status: StatusCode,
-    content: HeaderValue,
+    /// What the body is; nothing where there is none.
+    content: Option<HeaderValue>,
     body: Content,
     /// Whether the same request gets the same answer for ever.
     lasting: bool,
@@ -46,7 +47,7 @@ impl Answer {
         };
         Self {
             status: StatusCode::OK,
-            content,
+            content: Some(content),
             body,
             lasting: false,
             allow: None,
@@ -58,9 +59,19 @@ impl Answer {
     /// A success whose body is text for Prometheus.
     pub(super) fn metrics(body: String) -> Self {
         Self {
-            content: const { HeaderValue::from_static(metrics::CONTENT_TYPE) },
+            content: Some(const { HeaderValue::from_static(metrics::CONTENT_TYPE) }),
             ..Self::new(Format::Text, body)
         }
+    }
+
+    /// What a path can be asked by.
+    pub(super) fn options(methods: &'static str) -> Self {
+        Self {
+            content: None,
+            ..Self::new(Format::Text, Bytes::new())
+        }
+        .status(StatusCode::NO_CONTENT)
+        .allow(methods)
     }
 
     /// The same with another status.
@@ -104,7 +115,9 @@ impl Answer {
     /// passing one map to and fro saves two allocations a request.
     pub(super) fn into_reply(self, mut headers: HeaderMap) -> Reply {
         headers.clear();
-        headers.insert(CONTENT_TYPE, self.content);
+        if let Some(content) = self.content {
+            headers.insert(CONTENT_TYPE, content);
+        }
         if !self.lasting {
             headers.insert(
                 CACHE_CONTROL,

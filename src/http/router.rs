@@ -135,6 +135,9 @@ async fn respond(
 ) -> Result<Answer, Error> {
     let app = context.app;
     host::check(parts)?;
+    if parts.method == Method::OPTIONS {
+        return Ok(Answer::options(methods(route, parts.uri.path())));
+    }
     check_method(route, &parts.method)?;
     match route {
         Route::Generate | Route::Id => endpoint::new_id(app, route, parts).await,
@@ -150,16 +153,27 @@ async fn respond(
     }
 }
 
+/// The methods of `route`. Of a path that is none, what every path has; of the asterisk, what some have.
+const fn methods(route: Route, path: &str) -> &'static str {
+    match route {
+        Route::Generate | Route::Id | Route::Ids | Route::Ranges => "GET, HEAD, POST, OPTIONS",
+        Route::Other if matches!(path.as_bytes(), b"*") => "GET, HEAD, POST, OPTIONS",
+        Route::Other => "OPTIONS",
+        _ => "GET, HEAD, OPTIONS",
+    }
+}
+
+/// Whether `route` is had by `method`; OPTIONS, which is answered in the same way by all, aside.
 fn check_method(route: Route, method: &Method) -> Result<(), Error> {
-    let (post, allow) = match route {
-        Route::Other => return Ok(()),
-        Route::Generate | Route::Id | Route::Ids | Route::Ranges => (true, "GET, HEAD, POST"),
-        _ => (false, "GET, HEAD"),
-    };
+    let post = matches!(
+        route,
+        Route::Generate | Route::Id | Route::Ids | Route::Ranges
+    );
     match *method {
+        _ if route == Route::Other => Ok(()),
         Method::GET | Method::HEAD => Ok(()),
         Method::POST if post => Ok(()),
-        _ => Err(Error::method(method, allow)),
+        _ => Err(Error::method(method, methods(route, ""))),
     }
 }
 
@@ -217,9 +231,9 @@ mod tests {
             assert!(check_method(Route::Generate, &method).is_ok());
         }
         for (route, method, expected) in [
-            (Route::Id, Method::DELETE, "GET, HEAD, POST"),
-            (Route::Health, Method::POST, "GET, HEAD"),
-            (Route::Decode, Method::OPTIONS, "GET, HEAD"),
+            (Route::Id, Method::DELETE, "GET, HEAD, POST, OPTIONS"),
+            (Route::Health, Method::POST, "GET, HEAD, OPTIONS"),
+            (Route::Decode, Method::PATCH, "GET, HEAD, OPTIONS"),
         ] {
             let Err(Error::Method { allow, .. }) = check_method(route, &method) else {
                 panic!("{method} is allowed");

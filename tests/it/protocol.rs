@@ -78,3 +78,20 @@ fn http_2_is_told_what_is_spoken() {
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
     assert!(reply.contains("use HTTP/1.1"), "{reply}");
 }
+
+#[test]
+fn options_say_what_a_path_has() {
+    let home = Home::with_mark("1");
+    let server = home.serve("1");
+    // As HAProxy asks by itself; then as a browser does.
+    for head in [
+        "OPTIONS / HTTP/1.0\r\n\r\n",
+        "OPTIONS * HTTP/1.0\r\n\r\n",
+        "OPTIONS /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    ] {
+        let reply = exchange(server.address, head);
+        assert_eq!(&reply[8..13], " 204 ", "{reply}");
+        assert!(reply.contains("\r\nallow: "), "{reply}");
+        assert!(reply.ends_with("\r\n\r\n"), "{reply}");
+    }
+}

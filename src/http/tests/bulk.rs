@@ -148,7 +148,7 @@ fn a_count_is_a_number_within_the_limit() {
     assert_eq!(server.get("/ids").status, 404);
     assert_eq!(
         server.ask("DELETE", "/ids/1", "").header("allow"),
-        Some("GET, HEAD, POST")
+        Some("GET, HEAD, POST, OPTIONS")
     );
     assert_eq!(server.get("/ranges/1?format=text").status, 400);
     let head = server.ask("HEAD", "/ids/9", "");

@@ -106,7 +106,8 @@ fn errors_say_what_to_do() {
         ("GET", "/id?encoding=hexa", "", 400, "bad_query"),
         ("DELETE", "/generate", "", 405, "method_not_allowed"),
         ("POST", "/health", "", 405, "method_not_allowed"),
-        ("OPTIONS", "*", "", 404, "not_found"),
+        ("GET", "*", "", 404, "not_found"),
+        ("TRACE", "/id", "", 405, "method_not_allowed"),
         (
             "POST",
             "/id",
@@ -124,8 +125,54 @@ fn errors_say_what_to_do() {
         assert_eq!(body.as_object().unwrap().len(), 2);
     }
     let reply = server.ask("PUT", "/id", "");
-    assert_eq!(reply.header("allow"), Some("GET, HEAD, POST"));
+    assert_eq!(reply.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
     assert_eq!(server.get("/health?x=1").status, 200);
+}
+
+#[test]
+fn options_are_told_of_every_path_and_take_no_id() {
+    let mut server = server();
+    let before = server.issuer().stats().ids_issued.total();
+    let (some, post) = ("GET, HEAD, OPTIONS", "GET, HEAD, POST, OPTIONS");
+    let told = |server: &Server| {
+        for (target, allow) in [
+            ("*", post),
+            ("/generate", post),
+            ("/id?format=nonsense", post),
+            ("/ids/none", post),
+            ("/ranges/9", post),
+            ("/decode/x", some),
+            ("/bounds", some),
+            ("/health", some),
+            ("/livez", some),
+            ("/readyz", some),
+            ("/metrics", some),
+            ("/", "OPTIONS"),
+            ("/nothing", "OPTIONS"),
+        ] {
+            let mut client = server.connect();
+            client.send(format!("OPTIONS {target} HTTP/1.1\r\nhost: a\r\n\r\n"));
+            let reply = client.head();
+            assert_eq!((reply.status, reply.header("allow")), (204, Some(allow)));
+            for absent in [
+                "content-length",
+                "content-type",
+                "transfer-encoding",
+                "vary",
+            ] {
+                assert_eq!(reply.header(absent), None, "{target}");
+            }
+            assert_eq!(client.get("/livez").text(), "OK");
+        }
+    };
+    told(&server);
+    assert_eq!(server.issuer().stats().ids_issued.total(), before);
+    // What can be asked does not depend on how the shard stands.
+    server.stop_issuing();
+    told(&server);
+    let metrics = server.get("/metrics");
+    let line = "shardflake_http_requests_total{route=\"health\",code=\"204\"} 2\n";
+    assert!(metrics.text().contains(line));
 }
 
 #[test]
