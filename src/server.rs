@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::{StepWatch, SystemClock, boot_id};
 use crate::config::{Config, ConfigErrors, Listen};
-use crate::http::{self, App, BindError, Limits, Listener};
+use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::issuer::{Issuer, Keeper, SystemIssuer};
 use crate::logging::{self, Kind};
 use crate::mark::{Directory, MarkError};
@@ -141,13 +141,10 @@ impl Server {
             boot_id(),
         )
         .witnessed(state::witness(&config.state, true));
+        let timers = runtime::Handle::current();
+        let app = App::new(Arc::clone(&issuer), config.profile, limits(&config), timers);
         Ok(Self {
-            app: Arc::new(App::new(
-                Arc::clone(&issuer),
-                config.profile,
-                limits(&config),
-                runtime::Handle::current(),
-            )),
+            app: Arc::new(app.with_cors(Cors::new(&config.http.cors))),
             keeper: spawn_keeper(keeper)?,
             issuer,
             listeners,

@@ -249,6 +249,11 @@ pub enum ValueError {
         "{0:?} is not a path for a Unix socket; write an absolute path to a file, of at most 107 bytes, such as \"unix:/run/shardflake/shardflake.sock\""
     )]
     SocketPath(String),
+    /// Not an origin, or one that is named twice, or `*` beside others.
+    #[error(
+        "{0:?} is not an origin of its own; write each once and as browsers do, in lower case and without a slash at the end, such as \"https://example.org\" or \"http://localhost:3000\", or \"*\" alone for all"
+    )]
+    Origin(String),
     /// Not a bare port.
     #[error("{0:?} is not a port; it may be 1 to 65535 in decimal digits: set one such as 7001")]
     Port(String),

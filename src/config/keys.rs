@@ -23,7 +23,7 @@ pub const PREFIX: &str = "SHARDFLAKE_";
 pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 24] = [
+pub const KEYS: [Key; 25] = [
     Key::new("profile", r#""sonyflake""#),
     Key::open("epoch", r#""2014-09-01T00:00:00Z""#),
     Key::open("layout.time_bits", "39"),
@@ -40,6 +40,7 @@ pub const KEYS: [Key; 24] = [
     Key::new("http.body_bytes", "4096").reloading(),
     Key::new("http.connections", "16384").reloading(),
     Key::new("http.bulk_replies", "4"),
+    Key::new("http.cors", "[]"),
     Key::new("http.drain", r#""5s""#),
     Key::open("state.dir", r#""/var/lib/shardflake""#),
     Key::new("state.window", r#""1s""#),
@@ -51,12 +52,14 @@ pub const KEYS: [Key; 24] = [
 ];
 
 /// What other servers call some of these; likeness alone would not find them.
-const ALIASES: [(&str, &str); 10] = [
+const ALIASES: [(&str, &str); 12] = [
     ("address", "http.listen"),
     ("bind", "http.listen"),
     ("host", "http.listen"),
     ("port", "http.listen"),
     ("threads", "http.workers"),
+    ("cors_origins", "http.cors"),
+    ("allowed_origins", "http.cors"),
     ("machine_id", "shard.id"),
     ("worker_id", "shard.id"),
     ("number", "shard.id"),

@@ -14,6 +14,7 @@ use super::file;
 use super::keys;
 use super::layers::{self, Layer};
 use super::layout;
+use super::origin;
 use super::profile::Profile;
 use super::reader::{Reader, Refused, as_size};
 use super::value;
@@ -348,6 +349,7 @@ fn http(
     let body_bytes = reader.size("http.body_bytes", 0..=MEBI);
     let connections = reader.size("http.connections", 1..=MEBI);
     let bulk_replies = reader.size("http.bulk_replies", 1..=1024);
+    let cors = reader.required("http.cors", origin::read, |list| value::show_list(list));
     let drain = reader.duration("http.drain", s(0)..=s(300));
     Ok(Http {
         listen: listen?,
@@ -358,6 +360,7 @@ fn http(
         body_bytes: body_bytes?,
         connections: connections?,
         bulk_replies: bulk_replies?,
+        cors: cors?,
         drain: drain?,
     })
 }

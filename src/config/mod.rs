@@ -13,6 +13,7 @@ mod layers;
 mod layout;
 pub mod listen;
 mod load;
+mod origin;
 pub mod profile;
 mod reader;
 pub mod reload;
@@ -76,6 +77,8 @@ pub struct Http {
     pub connections: usize,
     /// The most replies with many IDs at a time, 1 to 1024.
     pub bulk_replies: usize,
+    /// Origins whose pages may read replies, or `*` alone; none if CORS is off.
+    pub cors: Vec<String>,
     /// The longest wait for open requests at shutdown, 0 s to 5 min.
     pub drain: Duration,
 }

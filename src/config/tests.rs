@@ -126,6 +126,7 @@ fn every_variable_reaches_its_key() {
         ("http.body_bytes", "0"),
         ("http.connections", "10"),
         ("http.bulk_replies", "7"),
+        ("http.cors", "https://example.org"),
         ("http.drain", "0s"),
         ("state.dir", "/s"),
         ("state.window", "2s"),

@@ -192,7 +192,7 @@ pub(super) fn absolute(kind: &ValueKind) -> Read<PathBuf> {
 }
 
 /// A TOML array of strings, or a string with commas between its parts.
-fn list(kind: &ValueKind) -> Read<Vec<&str>> {
+pub(super) fn list(kind: &ValueKind) -> Read<Vec<&str>> {
     let refuse = |_| ValueError::List(seen(kind));
     match kind {
         ValueKind::String(text) => Ok(text.split(',').map(str::trim).collect()),

@@ -7,6 +7,7 @@ mod bind;
 mod body;
 mod connection;
 mod cork;
+mod cors;
 mod endpoint;
 mod error;
 mod host;
@@ -28,6 +29,7 @@ use crate::issuer::SystemIssuer;
 use crate::metrics;
 
 pub use bind::{Address, BindError, SocketFile, bind_tcp, bind_unix, connect_unix};
+pub use cors::Cors;
 pub use listener::{Listener, run};
 
 /// What one client, and all clients together, may ask of the server.
@@ -64,6 +66,7 @@ pub struct App {
     issuer: Arc<SystemIssuer>,
     /// Whose documented replies the routes give.
     profile: Profile,
+    cors: Cors,
     metrics: metrics::Http,
     limits: RwLock<Limits>,
     /// Places for replies with many IDs.
@@ -88,12 +91,19 @@ impl App {
         Self {
             issuer,
             profile,
+            cors: Cors::default(),
             metrics: metrics::Http::default(),
             limits: RwLock::new(limits),
             bulk: Arc::new(Semaphore::new(limits.bulk_replies)),
             room: Notify::new(),
             timers,
         }
+    }
+
+    /// The same with replies that pages of other origins may read.
+    #[must_use]
+    pub fn with_cors(self, cors: Cors) -> Self {
+        Self { cors, ..self }
     }
 
     /// The limits for connections that are accepted from now on.

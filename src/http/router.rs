@@ -110,7 +110,12 @@ fn finish(
     context.activity.waiting(ended);
     let took = (ended - begun).unsigned_abs();
     context.app.metrics.answered(route, answer.code(), took);
-    answer.into_reply(headers)
+    let grant = context.app.cors.grant(&headers);
+    let mut reply = answer.into_reply(headers);
+    if let Some(grant) = grant {
+        grant.add_to(&mut reply);
+    }
+    reply
 }
 
 /// The route's answer, after the body was read; what is asked for begins at `rest` of the path.

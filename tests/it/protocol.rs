@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::server::{Client, Home, PATIENCE};
+use crate::server::{Client, Home, PATIENCE, Server, ends};
 
 /// All that comes for these bytes until the server ends the connection.
 fn exchange(address: SocketAddr, bytes: &str) -> String {
@@ -94,4 +94,39 @@ fn options_say_what_a_path_has() {
         assert!(reply.contains("\r\nallow: "), "{reply}");
         assert!(reply.ends_with("\r\n\r\n"), "{reply}");
     }
+}
+
+#[test]
+fn a_page_of_a_listed_origin_may_read_replies() {
+    let home = Home::with_mark("1");
+    let mut command = home.command("1");
+    let listed = "https://example.org, http://localhost:3000";
+    command.env("SHARDFLAKE_HTTP__CORS", listed);
+    let mut server = Server::start(command, home.address());
+    server.await_serving();
+    let mut client = Client::new(server.address).unwrap();
+    for (origin, granted) in [
+        ("http://localhost:3000", Some("http://localhost:3000")),
+        ("http://localhost:3001", None),
+    ] {
+        let reply = client.ask("GET", "/id", &format!("origin: {origin}\r\n"));
+        let reply = reply.unwrap();
+        assert_eq!(reply.header("access-control-allow-origin"), granted);
+        assert_eq!(reply.header("vary"), Some("origin"));
+    }
+    let before = "origin: https://example.org\r\naccess-control-request-method: POST\r\n";
+    let head = format!("OPTIONS /id HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{before}\r\n");
+    let reply = exchange(server.address, &head);
+    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    assert!(reply.contains("\r\naccess-control-allow-methods: GET, HEAD, POST, OPTIONS\r\n"));
+    drop(server);
+
+    let mut command = home.command("1");
+    command.env("SHARDFLAKE_HTTP__CORS", "https://example.org/");
+    let (code, text) = ends(command);
+    assert_eq!(code, 78, "{text}");
+    assert!(
+        text.contains("\"https://example.org/\" is not an origin"),
+        "{text}"
+    );
 }

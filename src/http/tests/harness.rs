@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock, boot_id};
 use crate::config::Profile;
-use crate::http::{App, Limits, Listener, bind_tcp, run};
+use crate::http::{App, Cors, Limits, Listener, bind_tcp, run};
 use crate::id::layout::Layout;
 use crate::issuer::{Issuer, Keeper, Settings, SystemIssuer};
 use crate::mark::rules::{Invocation, Policy, Settlement};
@@ -127,6 +127,20 @@ impl Server {
         Self::open(profile, profile.layout(), machines, limits, Vec::new)
     }
 
+    /// Starts a server whose replies pages of these origins may read.
+    pub(super) fn with_cors(origins: &[&str]) -> Self {
+        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+        let profile = Profile::default();
+        Self::answering(
+            profile,
+            profile.layout(),
+            "1",
+            Limits::default(),
+            Vec::new,
+            Cors::new(&origins),
+        )
+    }
+
     /// Starts a server of another layout.
     pub(super) fn with_layout(layout: Layout, limits: Limits) -> Self {
         Self::open(Profile::default(), layout, "1", limits, Vec::new)
@@ -145,6 +159,17 @@ impl Server {
         limits: Limits,
         more: impl FnOnce() -> Vec<Listener>,
     ) -> Self {
+        Self::answering(profile, layout, machines, limits, more, Cors::default())
+    }
+
+    fn answering(
+        profile: Profile,
+        layout: Layout,
+        machines: &str,
+        limits: Limits,
+        more: impl FnOnce() -> Vec<Listener>,
+        cors: Cors,
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -160,7 +185,8 @@ impl Server {
         listeners.push(tcp);
         let shard = Shard::start(layout, machines);
         let timers = runtime.handle().clone();
-        let app = Arc::new(App::new(Arc::clone(&shard.issuer), profile, limits, timers));
+        let app = App::new(Arc::clone(&shard.issuer), profile, limits, timers);
+        let app = Arc::new(app.with_cors(cors));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {
             let _ = stopped.await;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cork;
+mod cors;
 mod harness;
 mod hostile;
 mod lifecycle;

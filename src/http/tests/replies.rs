@@ -41,7 +41,7 @@ fn generate_replies_in_every_form() {
     assert!(u64::from_be_bytes(binary.body.try_into().unwrap()) > id);
 }
 
-/// What Java's HttpURLConnection has sent by itself, and a browser does.
+/// What Java's own client has sent by itself, and a browser does.
 const ACCEPTS: [&str; 4] = [
     "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
     "text/html, */*; q=.2",

@@ -124,8 +124,9 @@ fn shown(config: &Config) -> impl Iterator<Item = (&'static str, String)> {
     let settings = config.sources.settings.iter();
     settings.map(|one| {
         let value = match one.key {
-            // The list is shown as a file has it.
+            // Lists are shown as a file has them.
             "http.listen" => addresses(config).join(","),
+            "http.cors" => config.http.cors.join(","),
             _ => one.value.clone(),
         };
         (one.key, value)
