@@ -157,6 +157,12 @@ impl<C: Clock> Issuer<C> {
         self.settings.machines
     }
 
+    /// The longest that a request waits for its turn.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.settings.deadline
+    }
+
     /// What has been counted.
     #[must_use]
     pub fn stats(&self) -> &Stats {

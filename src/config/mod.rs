@@ -75,7 +75,7 @@ pub struct Http {
     pub body_bytes: usize,
     /// The most connections at a time, 1 to 1,048,576.
     pub connections: usize,
-    /// The most replies with many IDs at a time, 1 to 1024.
+    /// The most long replies with many IDs at a time, 1 to 1024.
     pub bulk_replies: usize,
     /// Origins whose pages may read replies, or `*` alone; none if CORS is off.
     pub cors: Vec<String>,

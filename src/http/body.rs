@@ -19,6 +19,15 @@ pub(super) struct BrokenOff;
 pub(super) enum Content {
     Whole(Full<Bytes>),
     Stream(Box<Stream>),
+    /// What would have been sent: that many bytes, if it is known.
+    Unsent(Option<u64>),
+}
+
+impl Content {
+    /// Whether it is sent without its length being known before.
+    pub(super) fn is_endless(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.left.is_none())
+    }
 }
 
 /// What has yet to be sent: comes to the next piece and what follows that, or to the end.
@@ -106,13 +115,15 @@ impl Body for Content {
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
             Self::Stream(stream) => Pin::new(stream).poll_frame(cx),
+            Self::Unsent(_) => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Unsent(Some(_)) => false,
+            Self::Unsent(None) => true,
         }
     }
 
@@ -120,6 +131,7 @@ impl Body for Content {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Stream(stream) => stream.size_hint(),
+            Self::Unsent(length) => length.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

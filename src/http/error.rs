@@ -40,11 +40,11 @@ pub(super) enum Error {
     #[error(transparent)]
     Span(#[from] SpanError),
     #[error(
-        "{limit} replies with many IDs are under way, which is the limit; ask again later, or raise http.bulk_replies"
+        "{limit} long replies with many IDs are under way, which is the limit; ask for fewer (up to 2,000 always get through), or again later, or raise http.bulk_replies"
     )]
     TooManyBulk { limit: usize },
     #[error(
-        "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for JSON, or for ?encoding=hex"
+        "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for at most 2,000, or for JSON, or for ?encoding=hex"
     )]
     EndUnseen,
     #[error("the request body has {}more than {limit} bytes; send none, no route reads it", told(*.length))]

@@ -44,8 +44,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The most connections that are open at a time; more wait to be accepted.
     pub connections: usize,
-    /// The most replies with many IDs at a time; more are refused with 429. It stays as it is for as
-    /// long as the [`App`] lives.
+    /// The most long replies with many IDs at a time; more wait for the deadline, and are refused with 429
+    /// then. It stays as it is for as long as the [`App`] lives.
     pub bulk_replies: usize,
 }
 
@@ -69,7 +69,7 @@ pub struct App {
     cors: Cors,
     metrics: metrics::Http,
     limits: RwLock<Limits>,
-    /// Places for replies with many IDs.
+    /// Places for long replies with many IDs.
     bulk: Arc<Semaphore>,
     /// Told when there may be room for another connection.
     room: Notify,

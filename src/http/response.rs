@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
 };
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Version};
 
 use super::body::{Content, Stream};
 use super::negotiation::Format;
@@ -32,6 +32,11 @@ impl Answer {
     /// A success whose body has the form `format`.
     pub(super) fn new(format: Format, body: impl Into<Bytes>) -> Self {
         Self::of(format, Content::Whole(Full::new(body.into())))
+    }
+
+    /// A success whose body is not sent, only its length, if that is known.
+    pub(super) fn head(format: Format, length: Option<usize>) -> Self {
+        Self::of(format, Content::Unsent(length.map(|length| length as u64)))
     }
 
     /// A success whose body is sent as it comes.
@@ -111,9 +116,9 @@ impl Answer {
         }
     }
 
-    /// The response. `headers` are the request's: hyper reuses a map once it has sent it, so that
-    /// passing one map to and fro saves two allocations a request.
-    pub(super) fn into_reply(self, mut headers: HeaderMap) -> Reply {
+    /// The response. `version` and `headers` are the request's: hyper reuses a map once it has sent it, so
+    /// that passing one map to and fro saves two allocations a request.
+    pub(super) fn into_reply(self, version: Version, mut headers: HeaderMap) -> Reply {
         headers.clear();
         if let Some(content) = self.content {
             headers.insert(CONTENT_TYPE, content);
@@ -130,10 +135,17 @@ impl Answer {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if self.close {
+        let is_old = version < Version::HTTP_11;
+        // There, where nothing tells a body's length its end is the connection's.
+        let closes = self.close || is_old && self.body.is_endless();
+        if closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let mut reply = Response::new(self.body);
+        if closes && is_old {
+            // Or hyper would promise to keep it open beside that.
+            *reply.version_mut() = version;
+        }
         *reply.status_mut() = self.status;
         *reply.headers_mut() = headers;
         reply

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 use hyper::http::request::Parts;
-use hyper::{Method, Request};
+use hyper::{Method, Request, Version};
 use tokio::time;
 
 use super::connection::Context;
@@ -78,23 +78,27 @@ pub(super) fn answer<'a>(context: &'a Context<'_>, request: Request<Incoming>) -
     if plain && host::check(&parts).is_ok() {
         // Most requests: without a task's state to keep.
         if let Some(answered) = endpoint::at_once(context.app, route, &parts, begun) {
-            return Answering::Known(Some(finish(context, route, begun, answered, parts.headers)));
+            let (version, headers) = (parts.version, parts.headers);
+            let reply = finish(context, route, begun, answered, version, headers);
+            return Answering::Known(Some(reply));
         }
     }
     let rest = parts.uri.path().len() - rest.len();
     Answering::Awaited(Box::pin(async move {
         let answered = read_and_respond(context, route, rest, &parts, body).await;
-        finish(context, route, begun, answered, parts.headers)
+        let (version, headers) = (parts.version, parts.headers);
+        finish(context, route, begun, answered, version, headers)
     }))
 }
 
-/// The reply, counted as of now. `headers` are the request's.
+/// The reply, counted as of now. `version` and `headers` are the request's.
 #[inline]
 fn finish(
     context: &Context<'_>,
     route: Route,
     begun: i64,
     answered: Result<Answer, Error>,
+    version: Version,
     headers: HeaderMap,
 ) -> Reply {
     let mut answer = answered.unwrap_or_else(|error| {
@@ -111,7 +115,7 @@ fn finish(
     let took = (ended - begun).unsigned_abs();
     context.app.metrics.answered(route, answer.code(), took);
     let grant = context.app.cors.grant(&headers);
-    let mut reply = answer.into_reply(headers);
+    let mut reply = answer.into_reply(version, headers);
     if let Some(grant) = grant {
         grant.add_to(&mut reply);
     }

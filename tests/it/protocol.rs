@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 
 use crate::server::{Client, Home, PATIENCE, Server, ends};
 
@@ -129,4 +130,45 @@ fn a_page_of_a_listed_origin_may_read_replies() {
         text.contains("\"https://example.org/\" is not an origin"),
         "{text}"
     );
+}
+
+#[test]
+fn small_batches_are_never_too_many() {
+    let home = Home::with_mark("1");
+    let mut command = home.command("1");
+    command.env("SHARDFLAKE_HTTP__BULK_REPLIES", "1");
+    let mut server = Server::start(command, home.address());
+    server.await_serving();
+    let address = server.address;
+    thread::scope(|scope| {
+        for client in 0..50 {
+            scope.spawn(move || {
+                let mut asker = Client::new(address).unwrap();
+                let target = ["/ids/10", "/ids/10?format=text", "/ranges/10"][client % 3];
+                for _ in 0..20 {
+                    let reply = asker.get(target).unwrap();
+                    assert_eq!(reply.status, 200, "{reply:?}");
+                    let length = reply.body.len().to_string();
+                    assert_eq!(reply.header("content-length"), Some(&*length));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn http_1_0_is_told_how_a_reply_ends() {
+    let home = Home::with_mark("1");
+    let server = home.serve("1");
+    for target in ["/ids/1?format=text", "/ids/2000?format=text", "/ids/10"] {
+        let reply = exchange(server.address, &format!("GET {target} HTTP/1.0\r\n\r\n"));
+        assert!(reply.starts_with("HTTP/1.0 200 "), "{reply}");
+        assert!(reply.contains("\r\ncontent-length: "), "{reply}");
+    }
+    let kept = "GET /ids/3000 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n";
+    let reply = exchange(server.address, kept);
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("\r\nconnection: close"), "{head}");
+    assert!(!head.contains("keep-alive"), "{head}");
+    assert_eq!(body.matches(',').count(), 2999);
 }

@@ -1,4 +1,5 @@
-//! `/ids/{count}` and `/ranges/{count}`: many IDs in one reply, sent as their ticks come.
+//! `/ids/{count}` and `/ranges/{count}`: many IDs in one reply. What fits one piece is sent whole, anything
+//! else as its ticks come.
 
 mod piece;
 
@@ -10,6 +11,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Version};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task;
+use tokio::time::timeout;
 
 use crate::http::App;
 use crate::http::activity::Activity;
@@ -17,10 +19,11 @@ use crate::http::body::{BrokenOff, Rest, Stream};
 use crate::http::error::Error;
 use crate::http::negotiation::{self, ENCODING, FORMAT, Format, Query};
 use crate::http::response::Answer;
+use crate::id::Encoding;
 use crate::id::generator::Run;
 use crate::issuer::{Bulk, Refusal};
 
-use super::generate::head;
+use super::head::head;
 use piece::{Piece, Shape};
 
 /// The most IDs of one reply.
@@ -41,8 +44,8 @@ struct Reply {
     begun: bool,
     /// Pieces of this turn.
     in_turn: u8,
-    /// Given back when the reply ends, however it does.
-    _place: OwnedSemaphorePermit,
+    /// Given back when the reply ends, however it does. A short one needs none.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// `/ids/{count}`.
@@ -91,34 +94,86 @@ async fn answer(
     shape: Shape,
     request: &Parts,
 ) -> Result<Answer, Error> {
-    let (format, length) = (shape.format(), shape.length(count));
+    let format = shape.format();
+    let per_tick =
+        u64::from(app.issuer().machines().count()) * u64::from(app.issuer().layout().sequences());
+    let whole = shape.whole(count, per_tick);
     // Only the end of the connection would end it, also where it is broken off.
-    if request.version < Version::HTTP_11 && length.is_none() && format == Format::Text {
+    let is_old = request.version < Version::HTTP_11;
+    let unseen = whole.is_none() && shape.length(count, None).is_none();
+    if is_old && unseen && format == Format::Text {
         return Err(Error::EndUnseen);
     }
     if request.method == Method::HEAD {
-        return head(app, format);
+        return head(app, format, |next| {
+            let decimals = Encoding::Decimal.encode(next.id).as_bytes().len();
+            shape.length(count, whole.map(|_| decimals))
+        });
     }
-    let place = Arc::clone(&app.bulk)
-        .try_acquire_owned()
-        .map_err(|_| Error::TooManyBulk {
-            limit: app.limits().bulk_replies,
-        })?;
-    let mut bulk = Bulk::new(count);
-    // The first IDs are awaited here, so that a refusal is a status and not a broken reply.
-    let first = bulk.next(app.issuer()).await;
-    let first = first.inspect_err(|refusal| app.metrics.refused(refusal.code()))?;
-    let reply = Reply {
+    many(app, activity, count, shape, whole).await
+}
+
+/// The same with this much room for a reply that is begun without a place.
+#[cfg(test)]
+pub(in crate::http) async fn ranges_within(
+    app: &Arc<App>,
+    activity: &Arc<Activity>,
+    count: NonZeroU32,
+    room: usize,
+) -> Result<Answer, Error> {
+    let shape = Shape::Ranges(Encoding::Decimal);
+    many(app, activity, count, shape, Some(room)).await
+}
+
+/// The reply with `count` IDs. `whole` is the room for all of it, if it is expected to fit one piece.
+async fn many(
+    app: &Arc<App>,
+    activity: &Arc<Activity>,
+    count: NonZeroU32,
+    shape: Shape,
+    whole: Option<usize>,
+) -> Result<Answer, Error> {
+    let place = match whole {
+        Some(_) => None,
+        None => Some(free_place(app).await?),
+    };
+    let mut reply = Reply {
         app: Arc::clone(app),
-        bulk,
+        bulk: Bulk::new(count),
         shape,
-        run: first,
+        run: None,
         begun: false,
         in_turn: 0,
-        _place: place,
+        place,
     };
-    let stream = Stream::new(length, Arc::clone(activity), reply.rest());
-    Ok(Answer::stream(format, stream))
+    // The first IDs are awaited here, so that a refusal is a status and not a broken reply.
+    let first = match whole {
+        Some(room) => reply.whole(room).await.map(Some),
+        None => reply.next_run().await.map(|()| None),
+    };
+    let first = first.inspect_err(|refusal| app.metrics.refused(refusal.code()))?;
+    let rest = match first {
+        Some(whole) if reply.is_over() => return Ok(Answer::new(shape.format(), whole)),
+        Some(begun) => {
+            reply.place = Some(free_place(app).await?);
+            Rest::new(async move { Ok(Some((begun, reply.rest()))) })
+        }
+        None => reply.rest(),
+    };
+    let length = shape.length(count, None).map(|length| length as u64);
+    let stream = Stream::new(length, Arc::clone(activity), rest);
+    Ok(Answer::stream(shape.format(), stream))
+}
+
+/// A place for a long reply, as soon as there is one.
+async fn free_place(app: &App) -> Result<OwnedSemaphorePermit, Error> {
+    let place = Arc::clone(&app.bulk).acquire_owned();
+    match timeout(app.issuer().deadline(), place).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Error::TooManyBulk {
+            limit: app.limits().bulk_replies,
+        }),
+    }
 }
 
 impl Reply {
@@ -137,6 +192,40 @@ impl Reply {
         })
     }
 
+    /// Everything, or as much of it as there is room for, as soon as there are the IDs.
+    async fn whole(&mut self, room: usize) -> Result<Bytes, Refusal> {
+        // What waits for its first ID takes no room.
+        self.next_run().await?;
+        let mut piece = Piece::with_room(self.shape, room);
+        piece.open();
+        self.begun = true;
+        loop {
+            self.next_run().await?;
+            let Some(run) = &mut self.run else {
+                piece.close();
+                return Ok(piece.into());
+            };
+            piece.fill(run);
+            if run.count() > 0 {
+                return Ok(piece.into());
+            }
+            self.run = None;
+        }
+    }
+
+    /// Whether everything has been written.
+    fn is_over(&self) -> bool {
+        self.run.is_none() && self.bulk.is_over()
+    }
+
+    /// Sees that there is a run, unless all have been written.
+    async fn next_run(&mut self) -> Result<(), Refusal> {
+        if self.run.is_none() {
+            self.run = self.bulk.next(self.app.issuer()).await?;
+        }
+        Ok(())
+    }
+
     /// The next piece, as soon as there are IDs for it.
     async fn piece(&mut self) -> Result<Option<Bytes>, Refusal> {
         if self.in_turn == TURN {
@@ -144,9 +233,7 @@ impl Reply {
             task::yield_now().await;
         }
         self.in_turn += 1;
-        if self.run.is_none() {
-            self.run = self.bulk.next(self.app.issuer()).await?;
-        }
+        self.next_run().await?;
         let Some(run) = &mut self.run else {
             return Ok(None);
         };

@@ -14,6 +14,8 @@ use crate::id::{Encoding, Layout};
 use crate::issuer::Issued;
 use crate::metrics::Route;
 
+use super::head::head;
+
 /// What is asked for: a new ID, in some form.
 struct Wanted {
     json: Write,
@@ -44,6 +46,12 @@ impl Wanted {
 
     #[inline]
     fn answer(&self, app: &App, new: &Issued) -> Answer {
+        let line = self.line(app, new);
+        Answer::new(self.format, Bytes::copy_from_slice(line.bytes()))
+    }
+
+    #[inline]
+    fn line(&self, app: &App, new: &Issued) -> Line {
         let mut line = Line::new();
         match self.format {
             Format::Json => (self.json)(&mut line, app.issuer().layout(), new, self.encoding),
@@ -54,7 +62,7 @@ impl Wanted {
                 line.part(&new.id.to_be_bytes());
             }
         }
-        Answer::new(self.format, Bytes::copy_from_slice(line.bytes()))
+        line
     }
 }
 
@@ -86,7 +94,9 @@ pub(in crate::http) async fn new_id(
 ) -> Result<Answer, Error> {
     let wanted = Wanted::by(request, json(app, route))?;
     if request.method == Method::HEAD {
-        return head(app, wanted.format);
+        return head(app, wanted.format, |next| {
+            Some(wanted.line(app, next).length)
+        });
     }
     let outcome = app.issuer().issue().await;
     let new = outcome.inspect_err(|refusal| app.metrics.refused(refusal.code()))?;
@@ -102,14 +112,6 @@ fn json(app: &App, route: Route) -> Write {
         (_, Profile::Snowflake) => text,
         (_, Profile::SnowflakeNode) => number_and_machine,
         _ => text_and_machine,
-    }
-}
-
-/// What the request would have been answered with, but for the ID.
-pub(super) fn head(app: &App, format: Format) -> Result<Answer, Error> {
-    match app.issuer().health().refusal {
-        None => Ok(Answer::new(format, Vec::new())),
-        Some(refusal) => Err(refusal.into()),
     }
 }
 

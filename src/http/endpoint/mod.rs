@@ -4,10 +4,13 @@ mod bounds;
 mod bulk;
 mod decode;
 mod generate;
+mod head;
 mod health;
 mod metrics;
 
 pub(super) use bounds::bounds;
+#[cfg(test)]
+pub(super) use bulk::ranges_within;
 pub(super) use bulk::{MOST, ids, ranges};
 pub(super) use decode::decode;
 pub(super) use generate::{at_once, new_id};

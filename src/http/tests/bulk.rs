@@ -8,17 +8,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Body;
-use hyper::{HeaderMap, Request};
+use hyper::{HeaderMap, Request, Version};
 use tokio::runtime::Builder;
 
-use super::harness::{Reply, Server, until};
+use super::harness::{Reply, Server, Setup, until};
 use crate::config::Profile;
 use crate::http::activity::Activity;
 use crate::http::{Limits, endpoint};
 use crate::id::layout::{Bits, Order};
 use crate::id::{Encoding, Layout};
 
-fn server(machines: &str) -> Server {
+fn server(machines: &'static str) -> Server {
     Server::of(Profile::Sonyflake, machines, Limits::default())
 }
 
@@ -170,7 +170,7 @@ fn four_at_a_time_and_no_more() {
     for reader in &mut readers {
         reader.peek();
     }
-    let fifth = server.get("/ids/1");
+    let fifth = server.get("/ids/3000");
     assert_eq!(
         (fifth.status, fifth.header("retry-after")),
         (429, Some("1"))
@@ -178,7 +178,7 @@ fn four_at_a_time_and_no_more() {
     assert_eq!(fifth.json()["code"], "too_many_bulk_replies");
     assert_eq!(server.get("/generate").status, 200);
     drop(readers.pop());
-    until(|| server.get("/ids/1").status == 200);
+    until(|| server.get("/ids/3000").status == 200);
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_client_that_hangs_up_stops_the_issuing() {
 #[test]
 fn a_reader_that_takes_nothing_is_left_and_its_place_given_back() {
     let limits = Limits {
-        idle_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_secs(2),
         bulk_replies: 1,
         ..Limits::default()
     };
@@ -220,8 +220,8 @@ fn a_reader_that_takes_nothing_is_left_and_its_place_given_back() {
     let mut reader = server.connect();
     reader.send("GET /ids/4096000 HTTP/1.1\r\nhost: a\r\n\r\n");
     reader.peek();
-    assert_eq!(server.get("/ids/1").status, 429);
-    until(|| server.get("/ids/1").status == 200);
+    assert_eq!(server.get("/ids/3000").status, 429);
+    until(|| server.get("/ids/3000").status == 200);
     // The stalled one was closed, not ended: what it has is not the whole.
     assert_eq!(reader.head().status, 200);
     assert_eq!(reader.chunks(), None);
@@ -242,7 +242,11 @@ fn a_reader_that_waits_for_ids_is_not_taken_for_a_slow_one() {
     };
     // 256 a tick, which takes a second.
     let layout = Layout::new(bits, 1000, Layout::SONYFLAKE.epoch_ms()).unwrap();
-    let server = Server::with_layout(layout, limits);
+    let server = Server::set_up(Setup {
+        layout,
+        limits,
+        ..Setup::default()
+    });
     let got = ids(&server.get("/ids/600"));
     assert_eq!((got.len(), increasing(&got)), (600, true));
 }
@@ -331,7 +335,10 @@ fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
         .unwrap()
         .block_on(async {
             let answer = endpoint::ids(&server.app, &activity, "1000000", &request).await;
-            let mut body = answer.unwrap().into_reply(HeaderMap::new()).into_body();
+            let mut body = answer
+                .unwrap()
+                .into_reply(Version::HTTP_11, HeaderMap::new())
+                .into_body();
             poll_fn(|cx| {
                 loop {
                     match Pin::new(&mut body).poll_frame(cx) {

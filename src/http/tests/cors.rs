@@ -1,10 +1,18 @@
 //! What pages of other origins may read.
 
-use super::harness::{Reply, Server};
-use crate::http::Limits;
+use super::harness::{Reply, Server, Setup};
+use crate::http::{Cors, Limits};
 
 const ORIGIN: &str = "access-control-allow-origin";
 const BEFORE: &str = "access-control-request-method: POST\r\naccess-control-request-headers: content-type,x-trace\r\n";
+
+fn server(origins: &[&str]) -> Server {
+    let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
+    Server::set_up(Setup {
+        cors: Cors::new(&origins),
+        ..Setup::default()
+    })
+}
 
 fn from(server: &Server, origin: &str, method: &str, target: &str, headers: &str) -> Reply {
     let mut client = server.connect();
@@ -41,7 +49,7 @@ fn nothing_is_said_where_it_is_off() {
 
 #[test]
 fn a_listed_origin_may_read_every_reply_and_no_other_one() {
-    let server = Server::with_cors(&["https://example.org", "http://localhost:3000"]);
+    let server = server(&["https://example.org", "http://localhost:3000"]);
     for origin in ["https://example.org", "http://localhost:3000"] {
         // Errors as well: a page has to know why it got no ID.
         for (method, target) in [
@@ -85,7 +93,7 @@ fn a_listed_origin_may_read_every_reply_and_no_other_one() {
 #[test]
 fn a_browser_that_asks_before_is_told_what_it_may() {
     let all = "origin, access-control-request-method, access-control-request-headers";
-    let server = Server::with_cors(&["https://example.org"]);
+    let server = server(&["https://example.org"]);
     let before = server.issuer().stats().ids_issued.total();
     for (target, methods) in [
         ("/id", "GET, HEAD, POST, OPTIONS"),
@@ -114,7 +122,7 @@ fn a_browser_that_asks_before_is_told_what_it_may() {
 
 #[test]
 fn all_origins_are_told_alike() {
-    let server = Server::with_cors(&["*"]);
+    let server = server(&["*"]);
     let expected = [
         (ORIGIN, "*"),
         ("access-control-expose-headers", "retry-after"),

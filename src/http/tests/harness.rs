@@ -35,14 +35,14 @@ struct Shard {
 }
 
 impl Shard {
-    fn start(layout: Layout, machines: &str) -> Self {
+    fn start(layout: Layout, machines: &str, deadline: Duration) -> Self {
         let state = tempfile::tempdir().unwrap();
         let settings = Settings {
             layout,
             machines: machines.parse().unwrap(),
             max_ahead: Settings::MAX_AHEAD,
             window: Settings::WINDOW,
-            deadline: Settings::DEADLINE,
+            deadline,
             continue_ahead: None,
         };
         let author = Author {
@@ -108,6 +108,29 @@ impl Drop for Shard {
     }
 }
 
+/// What a server is to be like.
+pub(super) struct Setup {
+    pub(super) profile: Profile,
+    pub(super) layout: Layout,
+    pub(super) machines: &'static str,
+    pub(super) limits: Limits,
+    pub(super) cors: Cors,
+    pub(super) deadline: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            layout: Profile::default().layout(),
+            machines: "1",
+            limits: Limits::default(),
+            cors: Cors::default(),
+            deadline: Settings::DEADLINE,
+        }
+    }
+}
+
 pub(super) struct Server {
     pub(super) app: Arc<App>,
     shard: Shard,
@@ -123,53 +146,30 @@ impl Server {
     }
 
     /// Starts a server of `profile` that owns `machines`.
-    pub(super) fn of(profile: Profile, machines: &str, limits: Limits) -> Self {
-        Self::open(profile, profile.layout(), machines, limits, Vec::new)
-    }
-
-    /// Starts a server whose replies pages of these origins may read.
-    pub(super) fn with_cors(origins: &[&str]) -> Self {
-        let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
-        let profile = Profile::default();
-        Self::answering(
+    pub(super) fn of(profile: Profile, machines: &'static str, limits: Limits) -> Self {
+        Self::set_up(Setup {
             profile,
-            profile.layout(),
-            "1",
-            Limits::default(),
-            Vec::new,
-            Cors::new(&origins),
-        )
+            layout: profile.layout(),
+            machines,
+            limits,
+            ..Setup::default()
+        })
     }
 
-    /// Starts a server of another layout.
-    pub(super) fn with_layout(layout: Layout, limits: Limits) -> Self {
-        Self::open(Profile::default(), layout, "1", limits, Vec::new)
+    pub(super) fn set_up(setup: Setup) -> Self {
+        Self::open(setup, Vec::new)
     }
 
     /// Starts a server that listens on what `more` opens too.
     pub(super) fn start_with(limits: Limits, more: impl FnOnce() -> Vec<Listener>) -> Self {
-        let profile = Profile::default();
-        Self::open(profile, profile.layout(), "1", limits, more)
+        let setup = Setup {
+            limits,
+            ..Setup::default()
+        };
+        Self::open(setup, more)
     }
 
-    fn open(
-        profile: Profile,
-        layout: Layout,
-        machines: &str,
-        limits: Limits,
-        more: impl FnOnce() -> Vec<Listener>,
-    ) -> Self {
-        Self::answering(profile, layout, machines, limits, more, Cors::default())
-    }
-
-    fn answering(
-        profile: Profile,
-        layout: Layout,
-        machines: &str,
-        limits: Limits,
-        more: impl FnOnce() -> Vec<Listener>,
-        cors: Cors,
-    ) -> Self {
+    fn open(setup: Setup, more: impl FnOnce() -> Vec<Listener>) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -183,10 +183,11 @@ impl Server {
         let address = listening.local_addr().unwrap();
         let mut listeners = more();
         listeners.push(tcp);
-        let shard = Shard::start(layout, machines);
+        let shard = Shard::start(setup.layout, setup.machines, setup.deadline);
         let timers = runtime.handle().clone();
-        let app = App::new(Arc::clone(&shard.issuer), profile, limits, timers);
-        let app = Arc::new(app.with_cors(cors));
+        let issuer = Arc::clone(&shard.issuer);
+        let app = App::new(issuer, setup.profile, setup.limits, timers);
+        let app = Arc::new(app.with_cors(setup.cors));
         let (stop, stopped) = oneshot::channel();
         let running = runtime.spawn(run(listeners, Arc::clone(&app), async {
             let _ = stopped.await;

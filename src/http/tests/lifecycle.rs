@@ -96,19 +96,21 @@ fn a_list_whose_end_http_1_0_cannot_show_is_refused() {
         client.send(format!("GET {target} HTTP/1.0\r\n\r\n"));
         client
     };
-    let refused = ask("/ids/1?format=text").reply();
+    let refused = ask("/ids/3000?format=text").reply();
     assert_eq!(refused.status, 505);
     assert_eq!(refused.json()["code"], "end_unseen");
     for target in [
-        "/ids/3",
-        "/ids/3?format=text&encoding=hex",
-        "/ids/3?format=binary",
-        "/ranges/3",
+        "/ids/1?format=text",
+        "/ids/2000?format=text",
+        "/ids/3000",
+        "/ids/3000?format=text&encoding=hex",
+        "/ids/9000?format=binary",
+        "/ranges/3000",
         "/generate?format=text",
     ] {
         assert_eq!(ask(target).head().status, 200, "{target}");
     }
-    assert_eq!(server.get("/ids/3?format=text").status, 200);
+    assert_eq!(server.get("/ids/3000?format=text").status, 200);
 }
 
 #[test]

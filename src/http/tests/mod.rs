@@ -1,5 +1,6 @@
 //! Whole connections over real sockets.
 
+mod batches;
 mod bulk;
 mod cork;
 mod cors;

@@ -209,17 +209,37 @@ fn errors_say_what_was_seen() {
     }
 }
 
+/// What has a length that is known before the IDs are.
+const HEADS: [&str; 13] = [
+    "/generate",
+    "/generate?encoding=hex",
+    "/id",
+    "/id?format=text",
+    "/id?format=binary",
+    "/ids/1",
+    "/ids/2000",
+    "/ids/10?format=text",
+    "/ids/10?encoding=base32",
+    "/ids/10?format=text&encoding=hex",
+    "/ids/8000?format=binary",
+    "/ids/9000?format=binary",
+    "/ids/3000?encoding=hex",
+];
+
 #[test]
 fn head_has_no_body_and_takes_no_id() {
     let server = server();
     let before = server.issuer().stats().ids_issued.total();
-    for target in ["/generate", "/id?format=text"] {
-        let reply = server.ask("HEAD", target, "");
-        assert_eq!(reply.status, 200);
-        // Its length is not known before the ID is.
-        assert_eq!(reply.header("content-length"), None);
-    }
+    let heads = HEADS.map(|target| server.ask("HEAD", target, ""));
     assert_eq!(server.issuer().stats().ids_issued.total(), before);
+    for (target, head) in HEADS.iter().zip(&heads) {
+        let reply = server.get(target);
+        assert_eq!((head.status, reply.status), (200, 200));
+        for header in ["content-length", "content-type", "cache-control"] {
+            assert!(head.header(header).is_some(), "{target}");
+            assert_eq!(head.header(header), reply.header(header), "{target}");
+        }
+    }
     let reply = server.ask("HEAD", "/health", "");
     assert_eq!(
         (reply.status, reply.header("content-length")),

@@ -41,15 +41,44 @@ impl Shape {
         }
     }
 
-    /// The length of the whole reply in bytes, where every ID takes the same.
-    pub(super) fn length(self, count: NonZeroU32) -> Option<u64> {
-        let each = match self {
-            Self::Ids(Format::Binary, _) => 8,
-            Self::Ids(Format::Text, Encoding::Hex) => 16 + 1,
-            Self::Ids(Format::Text, Encoding::Base32) => 13 + 1,
-            _ => return None,
+    /// The length of the whole reply in bytes, if every ID takes the same, which one in decimal does if
+    /// that is `decimals` long.
+    pub(super) fn length(self, count: NonZeroU32, decimals: Option<usize>) -> Option<usize> {
+        let Self::Ids(format, encoding) = self else {
+            return None;
         };
-        Some(each * u64::from(count.get()))
+        let id = match encoding {
+            _ if format == Format::Binary => 8,
+            Encoding::Hex => 16,
+            Encoding::Base32 => 13,
+            Encoding::Decimal => decimals?,
+        };
+        let count = count.get() as usize;
+        Some(match format {
+            Format::Binary => count * id,
+            Format::Text => count * (id + LINE.1.len()),
+            // The last has no comma.
+            Format::Json => {
+                let each = id + QUOTED.0.len() + QUOTED.1.len();
+                self.opening().len() + count * each - 1 + CLOSING.len()
+            }
+        })
+    }
+
+    /// The room for a whole reply of `count` IDs, of which a tick has `per_tick`, if it fits one piece.
+    ///
+    /// A tick's IDs are one range; the first and the last one's, which are not all of it, up to three.
+    /// Others that ask at the same time may cause more than there is room for then.
+    pub(super) fn whole(self, count: NonZeroU32, per_tick: u64) -> Option<usize> {
+        let entries = match self {
+            Self::Ids(..) => count.get().into(),
+            Self::Ranges(_) => {
+                (u64::from(count.get()).div_ceil(per_tick) + 4).min(count.get().into())
+            }
+        };
+        let around = self.opening().len() + CLOSING.len();
+        let room = usize::try_from(entries).ok()?.checked_mul(self.entry())? + around;
+        (room <= PIECE).then_some(room)
     }
 
     /// The most bytes that an entry takes.
@@ -76,9 +105,14 @@ impl Piece {
         let around = shape.opening().len() + CLOSING.len();
         let entries = usize::try_from(run.count()).unwrap_or(PIECE);
         let size = entries.saturating_mul(shape.entry()).saturating_add(around);
+        Self::with_room(shape, size.min(PIECE))
+    }
+
+    /// With room for that many bytes.
+    pub(super) fn with_room(shape: Shape, room: usize) -> Self {
         Self {
             shape,
-            bytes: vec![0; size.min(PIECE)],
+            bytes: vec![0; room],
             length: 0,
         }
     }
