@@ -1,18 +1,27 @@
 //! Log records: to the journal when it listens on stderr, to stderr otherwise.
 //!
 //! Every record in the journal carries `SHARD_ID` and a `MESSAGE_ID` that tells its kind, so that
-//! `journalctl SHARD_ID=1 MESSAGE_ID=…` finds it. There is no record per request: the journal's
-//! socket blocks.
+//! `journalctl SHARD_ID=1 MESSAGE_ID=…` finds it. There is no record per request. Nobody waits for a
+//! reader of the log but the thread that writes to it; see [`queue`].
 
-use std::io::Write;
+mod queue;
+mod sink;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::io;
+use std::panic;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use log::{Level, LevelFilter};
 use systemd_journal_logger::JournalLog;
 
-use crate::clock::{Clock, Step, SystemClock};
+use crate::clock::Step;
 use crate::id::range::MachineRange;
 use crate::issuer::Event;
 use crate::timestamp::{rfc3339_nanos, span};
+use queue::{Entry, Queue};
+pub use sink::Stderr;
+use sink::{Journal, Lines, Sink};
 
 /// What a record is about. The number never changes once released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +58,15 @@ pub enum Kind {
     Stopped,
     /// The server cannot start or go on.
     Fatal,
+    /// A thread panicked.
+    Bug,
+    /// The log's reader did not take all records.
+    RecordsDropped,
 }
 
 impl Kind {
     /// Every kind, for the documentation and its test.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Starting,
         Self::ConfigWarning,
         Self::StateWarning,
@@ -70,6 +83,8 @@ impl Kind {
         Self::Stopping,
         Self::Stopped,
         Self::Fatal,
+        Self::Bug,
+        Self::RecordsDropped,
     ];
 
     /// The `MESSAGE_ID` of such records.
@@ -92,40 +107,117 @@ impl Kind {
             Self::Stopping => "eaa8c251425a46c0aa2297912150b3e5",
             Self::Stopped => "fdd2169ba4834667a657a310ecc49155",
             Self::Fatal => "ee73b18c55aa4caab34d34494cd7f9b7",
+            Self::Bug => "bba48c1c947e486bae694750e0fffef9",
+            Self::RecordsDropped => "92bd50009656499ba6257f8c847b41cd",
         }
     }
 }
 
-/// Logs `text` as a record of that kind.
-pub fn record(level: Level, kind: Kind, text: &str) {
-    log::log!(level, MESSAGE_ID = kind.message_id(); "{text}");
+/// How long the end of the process, or a start without a thread for the log, waits for its reader.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+/// How records reach their reader.
+enum Logger {
+    Queue(Arc<Queue>),
+    /// Where there was no thread for the log: one reader that stalls is waited for once.
+    Direct(Mutex<Lines<Stderr>>),
 }
 
-/// Starts logging for `shard`. A second call changes nothing.
-pub fn init(level: LevelFilter, shard: MachineRange) {
-    log::set_max_level(level);
-    if let Some(journal) = journal() {
-        let journal = journal.add_extra_field("SHARD_ID", shard.to_string());
-        // Fails only if logging was started before.
-        let _ = journal.install();
+impl Logger {
+    fn put(&self, entry: Entry) {
+        match self {
+            Self::Queue(queue) => queue.put(entry),
+            Self::Direct(lines) => {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                // Nobody is left to tell.
+                let _ = lines.write(&entry);
+            }
+        }
+    }
+}
+
+/// Logs `text` as a record of that kind, without waiting for whoever reads it.
+pub fn record(level: Level, kind: Kind, text: &str) {
+    if level > log::max_level() {
         return;
     }
-    let _ = log::set_logger(&Stderr);
+    if let Some(logger) = LOGGER.get() {
+        logger.put(Entry::now(level, kind, text.to_owned()));
+    }
+}
+
+/// Starts logging for `shard`, of panics too. A second call changes the level alone.
+///
+/// # Errors
+/// There is no thread for the log. Records go to stderr nevertheless, for a start to say why it fails.
+pub fn init(level: LevelFilter, shard: MachineRange) -> io::Result<()> {
+    let started = start(level, journal(), |journal| {
+        journal.add_extra_field("SHARD_ID", shard.to_string())
+    });
+    panic::set_hook(Box::new(|panic| {
+        let text = format!("a bug, please report it: {panic}").replace('\n', " ");
+        record(Level::Error, Kind::Bug, &text);
+    }));
+    started
 }
 
 /// Logs, if the journal listens on stderr, why a server cannot start whose configuration is not known;
 /// false if it does not listen. To be called in the place of [`init`].
 #[must_use]
 pub fn fatal(problems: &[impl ToString]) -> bool {
-    let Some(journal) = journal() else {
+    let journal = journal();
+    if journal.is_none() {
         return false;
-    };
-    log::set_max_level(LevelFilter::Error);
-    let _ = journal.install();
+    }
+    // Without a thread for it, it is told on stderr, which the journal reads as well.
+    let _ = start(LevelFilter::Error, journal, |journal| journal);
     for problem in problems {
         record(Level::Error, Kind::Fatal, &problem.to_string());
     }
     true
+}
+
+fn start(
+    level: LevelFilter,
+    journal: Option<JournalLog>,
+    with_fields: impl FnOnce(JournalLog) -> JournalLog,
+) -> io::Result<()> {
+    log::set_max_level(level);
+    if LOGGER.get().is_some() {
+        return Ok(());
+    }
+    let queue = match journal.map(with_fields) {
+        Some(journal) => Queue::start(Journal(journal)),
+        None => Queue::start(Lines(Stderr::patient())),
+    };
+    let (logger, started) = match queue {
+        Ok(queue) => (Logger::Queue(queue), Ok(())),
+        Err(error) => {
+            let lines = Lines(Stderr::impatient(PATIENCE));
+            (Logger::Direct(Mutex::new(lines)), Err(error))
+        }
+    };
+    // Set by nobody else: a process starts one server.
+    let _ = LOGGER.set(logger);
+    started
+}
+
+/// Waits until what was logged is written, but no longer than [`PATIENCE`].
+pub fn flush() {
+    if let Some(Logger::Queue(queue)) = LOGGER.get() {
+        queue.flush(PATIENCE);
+    }
+}
+
+/// How many records were dropped, as nobody took them.
+#[must_use]
+pub fn dropped() -> u64 {
+    match LOGGER.get() {
+        Some(Logger::Queue(queue)) => queue.dropped(),
+        _ => 0,
+    }
 }
 
 fn journal() -> Option<JournalLog> {
@@ -209,28 +301,6 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             format!("wrote the exact mark, with bound {bound}"),
         ),
     }
-}
-
-/// One line a record: moment, level, text.
-struct Stderr;
-
-impl Log for Stderr {
-    fn enabled(&self, _: &Metadata) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record) {
-        let now = rfc3339_nanos(SystemClock.realtime());
-        // A closed stderr is no reason to fail.
-        let _ = writeln!(
-            std::io::stderr().lock(),
-            "{now} {:5} {}",
-            record.level(),
-            record.args()
-        );
-    }
-
-    fn flush(&self) {}
 }
 
 #[cfg(test)]

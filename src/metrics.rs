@@ -11,6 +11,7 @@ use crate::config::Profile;
 use crate::issuer::Refusal;
 use crate::issuer::SystemIssuer;
 use crate::issuer::stats::{Counter, Histogram};
+use crate::logging;
 
 /// The type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -125,6 +126,12 @@ pub fn render(issuer: &SystemIssuer, http: &Http, profile: Profile) -> String {
     issued(&mut text, issuer);
     served(&mut text, http);
     standing(&mut text, issuer);
+    text.family(
+        "log_records_dropped_total",
+        Kind::Counter,
+        "Log records that nobody got, as the reader of the log took none or had gone.",
+    );
+    text.sample("", &[], logging::dropped());
     text.family(
         "build_info",
         Kind::Gauge,

@@ -68,14 +68,17 @@ pub enum ServerError {
 /// # Errors
 /// [`ServerError`] says why it could not, or not to a clean end.
 pub fn run(config: Config, reload: Reload) -> Result<(), ServerError> {
-    logging::init(config.log_level, config.shard);
+    let logging = logging::init(config.log_level, config.shard);
     for warning in &config.warnings {
         logging::record(Level::Warn, Kind::ConfigWarning, warning);
     }
-    let result = serve(config, reload);
+    let result = logging
+        .map_err(ServerError::System)
+        .and_then(|()| serve(config, reload));
     if let Err(error) = &result {
         logging::record(Level::Error, Kind::Fatal, &error.to_string());
-        systemd::status(&error.to_string());
+        // Where it cannot be told, the log tells it.
+        let _ = systemd::status(&error.to_string());
     }
     result
 }
@@ -174,7 +177,7 @@ impl Server {
         };
         let serving = serving.spawn(http::run(listeners, app, accepting));
         let end = supervisor.until_told(&mut keeper).await;
-        systemd::stopping(drain + FINISH);
+        systemd::stopping(drain + FINISH + logging::PATIENCE);
         match end {
             End::Signal => {}
             End::Keeper(Ok(result)) => return result.map_err(ServerError::Start),

@@ -2,10 +2,12 @@
 //!
 //! Everything is a no-op where no service manager listens.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::time::Duration;
 
 use nix::sys::socket::{
@@ -43,14 +45,17 @@ pub enum SocketError {
     },
 }
 
-/// Tells that the shard is up: its locks are held and its state is accepted.
-pub fn ready(status: &str) {
-    send(&[NotifyState::Ready, NotifyState::Status(status)]);
+/// Tells that the shard is up: its locks are held and its state is accepted. False if the service manager
+/// has too much to read already: it is to be told again.
+#[must_use]
+pub fn ready(status: &str) -> bool {
+    send(&[NotifyState::Ready, NotifyState::Status(status)])
 }
 
-/// Tells how the shard stands, in one line.
-pub fn status(status: &str) {
-    send(&[NotifyState::Status(status)]);
+/// Tells how the shard stands, in one line; as [`ready`].
+#[must_use]
+pub fn status(status: &str) -> bool {
+    send(&[NotifyState::Status(status)])
 }
 
 /// Tells that the configuration is being read again; [`ready`] ends that.
@@ -108,9 +113,29 @@ fn extend(patience: Duration) -> NotifyState<'static> {
     NotifyState::ExtendTimeoutUsec(u32::try_from(patience.as_micros()).unwrap_or(u32::MAX))
 }
 
-fn send(states: &[NotifyState]) {
+fn send(states: &[NotifyState]) -> bool {
     // A service manager that does not listen is no reason to fail.
-    let _ = sd_notify::notify(states);
+    !notify(states).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+/// As `sd_notify::notify`, which waits for a service manager that does not read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the protocol's own variable, which sd_notify reads too"
+)]
+fn notify(states: &[NotifyState]) -> io::Result<()> {
+    let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(&name)?,
+    };
+    let lines: Vec<_> = states.iter().map(ToString::to_string).collect();
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(lines.join("\n").as_bytes(), &address)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use clap::error::ErrorKind;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Calculation, Config, Environment, Flags};
-use crate::logging;
+use crate::logging::{self, Stderr};
 use crate::server;
 use crate::timestamp::{nanos, rfc3339_nanos};
 use arguments::{Arguments, Command, Serve};
@@ -44,15 +44,27 @@ pub struct Streams<'a> {
 pub fn run() -> ExitCode {
     let exit = exit::guarded(|| {
         let environment = Environment::of_process();
+        let parsed = Arguments::try_parse_from(std::env::args_os());
+        let serves = parsed.as_ref().map_or(true, Arguments::serves);
         let mut streams = Streams {
             input: &mut io::BufReader::new(io::stdin()),
             out: &mut BufWriter::new(io::stdout()),
-            err: &mut io::stderr(),
+            err: &mut standard_error(serves),
             colour: colour(&environment, io::stdout().is_terminal()),
         };
-        answer(std::env::args_os(), &environment, &mut streams)
+        answer_parsed(parsed, &environment, &mut streams)
     });
+    logging::flush();
     exit.into()
+}
+
+/// A server that cannot start does not wait for whoever might read why; people do.
+const fn standard_error(serves: bool) -> Stderr {
+    if serves {
+        Stderr::impatient(logging::PATIENCE)
+    } else {
+        Stderr::patient()
+    }
 }
 
 /// Whether to colour what people read: on terminals that can, unless their user wants none.
@@ -67,7 +79,15 @@ pub fn answer(
     environment: &Environment,
     streams: &mut Streams<'_>,
 ) -> Exit {
-    let done = match Arguments::try_parse_from(line) {
+    answer_parsed(Arguments::try_parse_from(line), environment, streams)
+}
+
+fn answer_parsed(
+    parsed: Result<Arguments, clap::Error>,
+    environment: &Environment,
+    streams: &mut Streams<'_>,
+) -> Exit {
+    let done = match parsed {
         Ok(arguments) => dispatch(&arguments, environment, streams),
         Err(error) => explain(&error, streams),
     };
@@ -88,7 +108,8 @@ fn explain(error: &clap::Error, streams: &mut Streams<'_>) -> Result<Exit, Failu
         write!(streams.out, "{text}")?;
         return Ok(Exit::Ok);
     }
-    write!(streams.err, "{text}")?;
+    // Where standard error is gone, the exit code has to do.
+    let _ = write!(streams.err, "{text}");
     Ok(Exit::Usage)
 }
 

@@ -124,16 +124,21 @@ impl Supervisor {
             Some("starting" | "lock_held")
         );
         let status = status_line(self.issuer.machines(), self.rate, &health);
-        if started && !self.ready {
-            self.ready = true;
-            systemd::ready(&status);
-            self.warn_of_sync(&health);
-        } else if !started {
+        if !started {
             systemd::starting(&status, START_PATIENCE);
-        } else if status != self.status {
-            systemd::status(&status);
+            return;
         }
-        self.status = status;
+        self.warn_of_sync(&health);
+        let told = if self.ready {
+            status == self.status || systemd::status(&status)
+        } else {
+            self.ready = systemd::ready(&status);
+            self.ready
+        };
+        // What it could not be told it is told at the next report.
+        if told {
+            self.status = status;
+        }
     }
 
     fn measure(&mut self) {

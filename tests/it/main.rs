@@ -7,6 +7,7 @@ mod faketime;
 mod faults;
 mod layers;
 mod life;
+mod logs;
 mod migration;
 mod moments;
 mod paths;

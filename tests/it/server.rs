@@ -176,23 +176,32 @@ impl Home {
 impl Server {
     pub(crate) fn start(mut command: Command, address: SocketAddr) -> Self {
         let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
+        // A test may have sent it elsewhere.
+        let stderr = child.stderr.take();
         let mut server = Self {
             child,
             address,
-            lines,
+            lines: channel().1,
             log: Vec::new(),
         };
+        if let Some(stderr) = stderr {
+            server.read_log(stderr);
+        }
         server.until("listening", |server| {
             TcpStream::connect(server.address).is_ok()
         });
         server
+    }
+
+    /// Takes the lines of the log from there.
+    pub(crate) fn read_log(&mut self, from: impl Read + Send + 'static) {
+        let (sender, lines) = channel();
+        self.lines = lines;
+        thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -216,9 +225,9 @@ impl Server {
     }
 
     pub(crate) fn wait(&mut self) -> i32 {
-        let status = self.child.wait().unwrap();
+        let code = end_of(&mut self.child);
         self.log.extend(self.lines.iter());
-        code(status)
+        code.unwrap_or_else(|| panic!("not ended: {:#?}", self.log))
     }
 
     /// Waits until the log has a line with `text`, and returns it.
@@ -314,18 +323,25 @@ pub(crate) fn ends(mut command: Command) -> (i32, String) {
         stderr.read_to_string(&mut text).unwrap();
         text
     });
+    let code = end_of(&mut child);
+    let text = reader.join().unwrap();
+    (code.unwrap_or_else(|| panic!("not ended: {text}")), text)
+}
+
+/// The exit code of a process that is expected to end; none if it had to be killed.
+pub(crate) fn end_of(child: &mut Child) -> Option<i32> {
     let begin = Instant::now();
-    let status = loop {
+    loop {
         if let Some(status) = child.try_wait().unwrap() {
-            break status;
+            return Some(code(status));
         }
         if begin.elapsed() > PATIENCE {
             child.kill().unwrap();
-            panic!("not ended: {}", reader.join().unwrap());
+            child.wait().unwrap();
+            return None;
         }
         thread::park_timeout(Duration::from_millis(5));
-    };
-    (code(status), reader.join().unwrap())
+    }
 }
 
 /// A port that nobody listens on. Below those that the kernel gives to clients, and never the same twice
