@@ -7,6 +7,7 @@
 mod descriptors;
 pub mod state;
 mod supervisor;
+mod threads;
 
 use std::io;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub enum ServerError {
     Socket(#[from] SocketError),
     /// The system refuses a thread, a signal handler or an event queue.
     #[error(
-        "cannot start: {0}; look at the limits of the service on processes, memory and open files"
+        "cannot start: {0}; look at the limits of the service on processes, memory and open files, and at its filter of system calls"
     )]
     System(#[source] io::Error),
     /// A thread of ours panicked.
@@ -76,20 +77,20 @@ pub fn run(config: Config, reload: Reload) -> Result<(), ServerError> {
         .map_err(ServerError::System)
         .and_then(|()| serve(config, reload));
     if let Err(error) = &result {
-        logging::record(Level::Error, Kind::Fatal, &error.to_string());
-        // Where it cannot be told, the log tells it.
-        let _ = systemd::status(&error.to_string());
+        tell(error);
     }
     result
 }
 
+fn tell(error: &ServerError) {
+    let text = error.to_string();
+    logging::record(Level::Error, Kind::Fatal, &text);
+    // Where it cannot be told, the log tells it.
+    let _ = systemd::status(&text);
+}
+
 fn serve(config: Config, reload: Reload) -> Result<(), ServerError> {
-    let serving = runtime::Builder::new_multi_thread()
-        .worker_threads(config.http.workers)
-        .thread_name("http")
-        .enable_all()
-        .build()
-        .map_err(ServerError::System)?;
+    let serving = threads::serving(config.http.workers)?;
     // Signals, rounds and time-outs of connections, away from the runtime that serves.
     let main = runtime::Builder::new_current_thread()
         .enable_all()

@@ -18,4 +18,5 @@ mod server;
 mod service;
 mod state;
 mod terminal;
+mod threads;
 mod units;

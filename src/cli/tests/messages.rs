@@ -41,7 +41,7 @@ fn said(error: &ServerError) -> (&'static str, &'static str) {
         ServerError::Socket(error) => said_of_socket(error),
         ServerError::System(_) => (
             "cannot start: …; look at the limits of the service",
-            "processes, memory and open files",
+            "processes, memory and open files, and at its filter of system calls",
         ),
         ServerError::Bug => ("", "please report it"),
     }
