@@ -5,6 +5,7 @@
 //! steps it on a thread of its own. Nothing else in the process touches the state directory.
 
 mod clock;
+mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,8 +44,10 @@ pub struct Keeper<S: Storage, C> {
     boot_id: BootId,
     witness: Option<Witness<S>>,
     stage: Stage<S>,
-    /// Boot time of the first try for the locks.
+    /// Boot time of the first try that found a machine ID locked.
     began: Option<i64>,
+    /// Tries to be alone in the directory so far.
+    turns: u64,
     /// The clock's offset to measure a step forward from at the start, once one has been followed.
     trusted: Option<i64>,
     /// The generator's tick when it last moved, and the boot time of that.
@@ -103,6 +106,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             witness: None,
             stage: Stage::Locking,
             began: None,
+            turns: 0,
             trusted: None,
             moved: (0, 0),
             retry: 0,
@@ -176,7 +180,6 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn lock(&mut self) -> Result<Next, MarkError> {
         let boot = self.issuer.clock.boottime();
-        let began = *self.began.get_or_insert(boot);
         let directory = self.policy.directory.clone();
         let claim = Claim::take(self.storage.clone(), directory, self.policy.range);
         match claim.and_then(|claim| claim.witnessed(self.witness.as_ref())) {
@@ -184,12 +187,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Starting { claim, fresh: None };
                 Ok(Next::Park(Duration::ZERO))
             }
-            Err(error @ (MarkError::Held { .. } | MarkError::Busy { .. }))
-                if boot - began < nanos(LOCK_PATIENCE) =>
+            // However many start at once, each has its turn.
+            Err(error @ MarkError::Busy { .. }) => {
+                self.tell_held(&error);
+                Ok(self.await_turn(Stage::Locking))
+            }
+            Err(error @ MarkError::Held { .. })
+                if boot - *self.began.get_or_insert(boot) < nanos(LOCK_PATIENCE) =>
             {
-                let holder = error.to_string();
-                let phase = Phase::LockHeld(holder.clone());
-                self.enter(phase, &Event::LockHeld(holder));
+                self.tell_held(&error);
                 self.stage = Stage::Locking;
                 Ok(Next::Park(LOCK_RETRY))
             }
@@ -202,14 +208,26 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
+    fn tell_held(&self, error: &MarkError) {
+        let holder = error.to_string();
+        self.enter(Phase::LockHeld(holder.clone()), &Event::LockHeld(holder));
+    }
+
+    /// Tries again when another start may be through with the directory; not in step with the others
+    /// that wait.
+    fn await_turn(&mut self, stage: Stage<S>) -> Next {
+        self.stage = stage;
+        self.turns += 1;
+        Next::Park(turn::delay(self.policy.range, self.turns))
+    }
+
     /// Looks at the directory and does as the rules say.
     fn start(&mut self, mut claim: Claim<S>, fresh: Option<u64>) -> Result<Next, MarkError> {
         let looked = claim.look();
         let view = match looked {
             Ok(view) => view,
             Err(MarkError::Busy { .. }) => {
-                self.stage = Stage::Starting { claim, fresh };
-                return Ok(Next::Park(LOCK_RETRY));
+                return Ok(self.await_turn(Stage::Starting { claim, fresh }));
             }
             Err(error) if error.may_pass() => {
                 self.stage = Stage::Starting { claim, fresh };
@@ -258,10 +276,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     ) -> Result<Next, MarkError> {
         self.author.moment = self.moment();
         let raised = claim.raise_floor(&self.author, floor);
-        self.stage = Stage::Starting { claim, fresh };
+        let stage = Stage::Starting { claim, fresh };
+        if matches!(raised, Err(MarkError::Busy { .. })) {
+            return Ok(self.await_turn(stage));
+        }
+        self.stage = stage;
         match raised {
             Ok(()) => Ok(Next::Park(Duration::ZERO)),
-            Err(MarkError::Busy { .. }) => Ok(Next::Park(LOCK_RETRY)),
             Err(error @ MarkError::Io { .. }) => Ok(self.unwritable(&error)),
             Err(error) => Err(error),
         }
@@ -305,16 +326,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             // anything, and whoever lets go lets the other one settle.
             Err(error @ MarkError::Held { .. }) => {
                 drop(claim);
-                let holder = error.to_string();
-                let phase = Phase::LockHeld(holder.clone());
-                self.enter(phase, &Event::LockHeld(holder));
+                self.tell_held(&error);
                 self.began = None;
                 self.stage = Stage::Locking;
                 return Ok(Next::Park(LOCK_RETRY));
             }
             Err(MarkError::Busy { .. }) => {
-                self.stage = Stage::Starting { claim, fresh };
-                return Ok(Next::Park(LOCK_RETRY));
+                return Ok(self.await_turn(Stage::Starting { claim, fresh }));
             }
             // Whatever failed, it may be mended while the shard is up, and the message says what to do.
             Err(error @ MarkError::Io { .. }) => {

@@ -173,6 +173,14 @@ fn shard(state: &Path, clock: &TestClock) -> Shard {
 }
 
 impl<S: Storage + Clone> Shard<S> {
+    /// One step; how long to park after it.
+    fn parked(&mut self) -> Duration {
+        match self.keeper.step() {
+            Next::Park(duration) => duration,
+            Next::End(result) => panic!("{result:?}"),
+        }
+    }
+
     /// Steps the keeper until it has nothing to do at once; the result of its end, if it ended.
     fn settle(&mut self) -> Option<Result<(), MarkError>> {
         for _ in 0..100 {

@@ -187,6 +187,28 @@ fn another_range_goes_on_above_the_one_before() {
 }
 
 #[test]
+fn many_shards_of_a_host_start_at_once() {
+    const COUNT: usize = 120;
+    let home = Home::empty();
+    let mut servers: Vec<_> = (0..COUNT)
+        .map(|number| {
+            let (mut command, address) = home.beside(&number.to_string());
+            command.env("SHARDFLAKE_HTTP__WORKERS", "1");
+            Server::of(command.spawn().unwrap(), address)
+        })
+        .collect();
+    for server in &mut servers {
+        server.await_listening();
+        server.await_serving();
+    }
+    let ids: HashSet<_> = servers.iter().map(Server::id).collect();
+    assert_eq!(ids.len(), COUNT);
+    for server in servers {
+        assert_eq!(server.stop(), 0);
+    }
+}
+
+#[test]
 fn unix_sockets_serve_owner_and_group() {
     let home = Home::with_mark("1");
     let path = home.path("shard.sock");

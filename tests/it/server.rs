@@ -175,7 +175,19 @@ impl Home {
 
 impl Server {
     pub(crate) fn start(mut command: Command, address: SocketAddr) -> Self {
-        let mut child = command.spawn().unwrap();
+        let mut server = Self::of(command.spawn().unwrap(), address);
+        server.await_listening();
+        server
+    }
+
+    pub(crate) fn await_listening(&mut self) {
+        self.until("listening", |server| {
+            TcpStream::connect(server.address).is_ok()
+        });
+    }
+
+    /// A server that was just started.
+    pub(crate) fn of(mut child: Child, address: SocketAddr) -> Self {
         // A test may have sent it elsewhere.
         let stderr = child.stderr.take();
         let mut server = Self {
@@ -187,9 +199,6 @@ impl Server {
         if let Some(stderr) = stderr {
             server.read_log(stderr);
         }
-        server.until("listening", |server| {
-            TcpStream::connect(server.address).is_ok()
-        });
         server
     }
 

@@ -120,13 +120,3 @@ impl File for HookedFile {
         File::changed(&self.real)
     }
 }
-
-impl Shard<Hooked> {
-    /// One step; how long to park after it.
-    pub(super) fn parked(&mut self) -> Duration {
-        match self.keeper.step() {
-            Next::Park(duration) => duration,
-            Next::End(result) => panic!("{result:?}"),
-        }
-    }
-}

@@ -3,14 +3,6 @@
 use super::*;
 
 impl Shard {
-    /// One step; how long to park after it.
-    fn parked(&mut self) -> Duration {
-        match self.keeper.step() {
-            Next::Park(duration) => duration,
-            Next::End(result) => panic!("{result:?}"),
-        }
-    }
-
     /// Lets time pass, without the keeper, until `left` ticks lie between the clock and the bound.
     pub(super) async fn leave_window(&self, left: u64) {
         let ticks = self.issuer.bound.get() - left - self.wall_tick();

@@ -45,6 +45,29 @@ fn another_start(state: &Path) -> fs::File {
     lock
 }
 
+/// It tries again soon, and not in step with others.
+fn assert_waits_its_turn<S: Storage + Clone>(shard: &mut Shard<S>) {
+    let rest = shard.parked();
+    assert!(rest >= ms(5) && rest < ms(37), "{rest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn locks_wait_for_other_starts_as_long_as_these_take() {
+    let state = tempfile::tempdir().unwrap();
+    let other = another_start(state.path());
+    let mut shard = shard(state.path(), &TestClock::at(NOW));
+    for _ in 0..1000 {
+        assert_waits_its_turn(&mut shard);
+        advance(ms(100)).await;
+    }
+    let told = shard.told();
+    assert!(matches!(told[..], [Event::LockHeld(_)]), "{told:?}");
+    assert_eq!(shard.ask().await.unwrap_err().code(), "lock_held");
+    drop(other);
+    assert!(shard.settle().is_none());
+    assert!(matches!(shard.told()[1], Event::MarkCreated(_)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_waits_for_another_start_to_be_done() {
     let state = tempfile::tempdir().unwrap();
@@ -52,11 +75,7 @@ async fn a_look_waits_for_another_start_to_be_done() {
     assert!(matches!(shard.keeper.step(), Next::Park(Duration::ZERO)));
     let other = another_start(state.path());
     for _ in 0..2 {
-        let next = shard.keeper.step();
-        assert!(
-            matches!(next, Next::Park(rest) if rest == ms(100)),
-            "{next:?}"
-        );
+        assert_waits_its_turn(&mut shard);
     }
     drop(other);
     shard.pass(ms(7000)).await;
@@ -74,7 +93,7 @@ async fn a_settlement_waits_for_another_start_to_be_done_and_that_is_no_failure(
     let happen = move || *held.lock().unwrap() = Some(another_start(&path));
     *incident.lock().unwrap() = Some((Call::Unlocked, Box::new(happen)));
     for _ in 0..2 {
-        assert_eq!(shard.parked(), ms(100));
+        assert_waits_its_turn(&mut shard);
         assert_eq!(shard.issuer.health().state, "starting");
     }
     assert_eq!(shard.told(), []);
