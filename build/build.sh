@@ -13,6 +13,8 @@
 set -euo pipefail
 here=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/lib/help.sh
+help_of build/build.sh "$@"
 source scripts/lib/steps.sh
 source scripts/lib/conf.sh
 source scripts/lib/lxc.sh
@@ -28,11 +30,6 @@ rebuild=false
 start=false
 configuration=build/build.conf
 package=
-
-usage() {
-  sed -n '5,9s/^# \{0,3\}//p' "$0" >&2
-  exit 64
-}
 
 # absolute PATH: as it was meant where the caller stood.
 absolute() {

@@ -9,6 +9,8 @@
 # Twice the same source gives twice the same bytes: the date is the changelog's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/lib/help.sh
+help_of build/deb.sh "$@"
 source scripts/lib/need.sh
 exec 3>&1 >&2
 
@@ -25,11 +27,6 @@ skip() {
 die() {
   printf 'build/deb.sh: %s\n' "$1"
   exit 1
-}
-
-usage() {
-  echo "usage: build/deb.sh [--arch amd64|arm64] [--binary PATH]"
-  exit 64
 }
 
 arguments() {

@@ -4,4 +4,8 @@
 #
 #   scripts/startDefault.sh [--dry-run] [--rebuild] [--package FILE] [CONFIGURATION]
 set -euo pipefail
-exec "$(dirname "${BASH_SOURCE[0]}")/../build/build.sh" --start "$@"
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=scripts/lib/help.sh
+source "$here/lib/help.sh"
+help_of "${BASH_SOURCE[0]}" "$@"
+exec "$here/../build/build.sh" --start "$@"
