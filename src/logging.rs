@@ -250,7 +250,14 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             };
             (Level::Warn, Kind::ClockStepped, text)
         }
-        Event::Waiting(wait) => (Level::Warn, Kind::Waiting, format!("waiting: {wait}")),
+        Event::Waiting(wait) => {
+            // Of a new mark nobody has to be warned.
+            let level = match wait.code() {
+                "fresh_mark" => Level::Info,
+                _ => Level::Warn,
+            };
+            (level, Kind::Waiting, format!("waiting: {wait}"))
+        }
         Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
         Event::AcceptUnread(error) => (Level::Warn, Kind::StateWarning, error.to_string()),
         Event::MarkCreated(bound) => (

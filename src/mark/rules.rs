@@ -348,12 +348,16 @@ fn passed(
     if told || first <= tick + policy.max_ahead {
         return Ok(tick);
     }
+    let left = policy.span(first - tick - policy.max_ahead);
+    if view.is_young(bound, policy, now.wall) {
+        return Err(Wait::Young { left });
+    }
     Err(Wait::Behind {
         clock: rfc3339_nanos(now.wall),
         bound: policy.moment(bound),
         behind: policy.span(first - tick),
         limit: policy.span(policy.max_ahead),
-        left: policy.span(first - tick - policy.max_ahead),
+        left,
     })
 }
 

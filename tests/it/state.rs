@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use nix::sys::signal::Signal;
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::timestamp::rfc3339_nanos;
 
@@ -77,4 +78,22 @@ fn accepting_the_clock_writes_through_no_link() {
     assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);
     let word = fs::symlink_metadata(home.state().join("accept-clock")).unwrap();
     assert!(word.is_file());
+}
+
+#[test]
+fn a_start_right_after_init_does_not_blame_the_clock() {
+    let home = Home::empty();
+    let made = home.run(&["state", "init", "--shard-id", "1"]);
+    assert!(made.status.success(), "{made:?}");
+    let mut server = home.start("1");
+    server.await_serving();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait(), 0);
+    let told = |part: &str| server.log.iter().any(|line| line.contains(part));
+    assert!(!told("If the clock is wrong"), "{:#?}", server.log);
+    // Unless this machine took so long that there was nothing to wait for.
+    if told("waiting: ") {
+        let why = " INFO  waiting: the mark was written a moment ago";
+        assert!(told(why), "{:#?}", server.log);
+    }
 }

@@ -119,6 +119,12 @@ pub enum Wait {
         span(*left)
     )]
     Fresh { left: Duration, command: String },
+    /// The mark was made or written a moment ago, as far ahead of the clock as marks are.
+    #[error(
+        "the mark was written a moment ago, ahead of the clock as marks are: IDs begin in {}, and nothing is to be done",
+        span(*left)
+    )]
+    Young { left: Duration },
     /// The wall clock is too far behind the mark.
     #[error(
         "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another machine ID, or start with `shardflake serve --continue-ahead=UNTIL`",
@@ -191,7 +197,7 @@ impl Wait {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Fresh { .. } => "fresh_mark",
+            Self::Fresh { .. } | Self::Young { .. } => "fresh_mark",
             Self::Behind { .. } => "clock_behind_mark",
             Self::TouchedAhead { .. } => "clock_behind_touch",
             Self::BeforeEpoch { .. } | Self::BeforeBuild { .. } | Self::TooLate { .. } => {
@@ -208,6 +214,7 @@ impl Wait {
     pub const fn left(&self) -> Option<Duration> {
         match self {
             Self::Fresh { left, .. }
+            | Self::Young { left }
             | Self::Behind { left, .. }
             | Self::TouchedAhead { left, .. }
             | Self::Stepped { left, .. } => Some(*left),

@@ -159,6 +159,19 @@ impl View {
         Some(bound.max(self.witness(policy)))
     }
 
+    /// Whether `bound` is no further ahead of the moment at which the marks were last written or changed
+    /// than one is, and that is over by the clock that reads `wall`: it is as right as it was then.
+    pub(super) fn is_young(&self, bound: u64, policy: &Policy, wall: i64) -> bool {
+        let slots = self.overlapping.iter().flat_map(Seen::valid);
+        let touched = self.overlapping.iter().filter_map(Seen::touched);
+        let changes = slots.map(|slot| slot.written.wall).chain(touched);
+        changes.max().is_some_and(|changed| {
+            let tick = policy.layout.tick_at(changed.saturating_add(nanos(SLACK)));
+            let furthest = tick.map(|tick| tick.saturating_add(self.furthest(policy)));
+            changed <= wall && furthest.is_some_and(|furthest| bound <= furthest)
+        })
+    }
+
     /// The bound that the witness knows. Ticks of another layout count something else.
     fn witness(&self, policy: &Policy) -> u64 {
         let known = self.witnessed.iter();

@@ -80,6 +80,35 @@ fn what_may_be_made_up_is_started_with_and_one_tick_more_is_waited_for() {
 }
 
 #[test]
+fn the_clock_is_not_blamed_for_a_mark_that_it_has_just_written() {
+    let bound = tick(NOW) + Q;
+    let mut view = view(&[("1", bound)]);
+    let after = |view: &View, ms: i64| {
+        let now = now(NOW + ms * SECOND / 1000);
+        decide(view, &policy("1"), &now, None)
+    };
+    let young = |left| {
+        let left = Duration::from_millis(left);
+        Verdict::Wait(Wait::Young { left })
+    };
+    let written = |view: &mut View, wall: i64| {
+        for slot in view.overlapping[0].slots.iter_mut().flatten() {
+            slot.written.wall = wall;
+        }
+    };
+    written(&mut view, NOW);
+    assert_eq!(after(&view, 0), young(1260));
+    assert_eq!(after(&view, 1250), young(10));
+    let first = bound + 1;
+    assert_eq!(after(&view, 1260), Verdict::Open { first });
+    // It was set back since, or before: the mark is further ahead than one is written.
+    let is_behind = |verdict| matches!(verdict, Verdict::Wait(Wait::Behind { .. }));
+    assert!(is_behind(after(&view, -1)));
+    written(&mut view, NOW - 2 * SECOND);
+    assert!(is_behind(after(&view, 0)));
+}
+
+#[test]
 fn a_new_mark_is_waited_for_until_the_clock_is_past_it() {
     let bound = tick(NOW) + Q;
     let view = view(&[("1", bound)]);

@@ -128,6 +128,7 @@ fn refusals() -> [Refused; 7] {
 fn said_of_wait(wait: &Wait) -> Said {
     match wait {
         Wait::Fresh { .. } => &["6s 250ms", "`shardflake state init --shard-id 1`"],
+        Wait::Young { .. } => &["begin in 1s 250ms", "nothing is to be done"],
         Wait::Behind { .. } => &[
             "2027-01-15T08:00:00",
             "2027-01-15T08:10:00",
@@ -180,13 +181,16 @@ fn said_of_wait(wait: &Wait) -> Said {
     }
 }
 
-fn waits() -> [Wait; 10] {
+fn waits() -> [Wait; 11] {
     let text = |text: &str| text.to_owned();
     let seconds = Duration::from_secs;
     [
         Wait::Fresh {
             left: Duration::from_millis(6250),
             command: text("shardflake state init --shard-id 1"),
+        },
+        Wait::Young {
+            left: Duration::from_millis(1250),
         },
         Wait::Behind {
             clock: text("2027-01-15T08:00:00.000Z"),

@@ -71,7 +71,8 @@ fn what_a_touch_costs_is_over_some_seconds_after_it() {
     let view = touched(tick(NOW) - 5, NOW + SECOND);
     let at = |ms: i64| decided(&view, NOW + SECOND + ms * SECOND / 1000);
     // Q, and the second that a stamp may be short of, less what may be made up.
-    assert!(matches!(at(2250), Verdict::Wait(Wait::Behind { .. })));
+    let left = Duration::from_millis(10);
+    assert_eq!(at(2250), Verdict::Wait(Wait::Young { left }));
     let first = above(NOW + SECOND);
     assert_eq!(at(2260), Verdict::Open { first });
 }
