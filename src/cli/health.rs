@@ -10,6 +10,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::exit::{Exit, Failure};
+use super::running;
 use crate::config::{Config, ConfigErrors, Environment, Flags, Listen};
 use crate::http::connect_unix;
 
@@ -24,12 +25,18 @@ pub(super) fn run(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let address = address(flags, environment)?;
+    let address = beside(flags, environment).map_or_else(|| address(flags, environment), Ok)?;
     let answer = ask(&address, PATIENCE)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     writeln!(out, "{}", body.trim_end())?;
     let well = head.split(' ').nth(1) == Some("200");
     Ok(if well { Exit::Ok } else { Exit::Unavailable })
+}
+
+/// Where the server listens that runs beside this command, by the flags that only it was given.
+fn beside(flags: &Flags, environment: &Environment) -> Option<Listen> {
+    let untold = *flags == Flags::default();
+    address(&untold.then(running::flags)??, environment).ok()
 }
 
 /// Where the server of this configuration listens. Its number may be known to the service alone: it is

@@ -8,6 +8,7 @@ pub mod exit;
 mod health;
 mod layouts;
 mod manual;
+mod running;
 pub mod state;
 mod table;
 

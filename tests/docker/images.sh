@@ -96,6 +96,14 @@ answers_at() {
   [[ $(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://localhost:$1/health") == 200 ]]
 }
 
+# A listener that `serve` was given is known to the image's own health check.
+listener_by_flag() {
+  docker run --detach --name two --publish 8888:9000 --env SHARD_ID=1 shardflake serve --listen 0.0.0.0:9000 >/dev/null
+  wait_until 60 is_healthy two || fail "not healthy: $(docker inspect --format '{{json .State}}' two)"
+  answers_at 8888 || fail "it does not listen where it was told"
+  docker rm --force --volumes two >/dev/null
+}
+
 ports_by_variables() {
   port_by_variable 7001 SHARD_ID=1
   port_by_variable 9000 SHARD_ID=1 SERVICE_PORT=9000

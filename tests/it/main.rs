@@ -5,6 +5,7 @@ mod deps;
 mod docs;
 mod faketime;
 mod faults;
+mod health;
 mod layers;
 mod life;
 mod logs;
