@@ -241,6 +241,7 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, ServerError> {
     for address in addresses {
         listeners.push(match address {
             Listen::Tcp(address) => http::bind_tcp(*address, has_v4(addresses, address.port()))?,
+            Listen::All(port) => http::bind_all(*port)?,
             Listen::Unix(path) => http::bind_unix(path)?,
         });
     }

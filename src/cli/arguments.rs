@@ -52,7 +52,7 @@ pub struct Common {
     /// Address to listen on, such as 127.0.0.1:7001 or a socket's path; may be given several times
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub listen: Vec<String>,
-    /// Listen on this port of all IPv4 addresses; for one address, see --listen
+    /// Listen on this port of all addresses, of IPv4 and IPv6; for one address, see --listen
     #[arg(long, global = true, value_name = "PORT", allow_hyphen_values = true)]
     pub port: Option<String>,
     /// Directory of the marks and the lock

@@ -68,11 +68,14 @@ fn ask(address: &Listen, patience: Duration) -> Result<String, Failure> {
         address: name(),
         source,
     };
+    let over_tcp = |address: SocketAddr| -> Result<_, Failure> {
+        let stream = TcpStream::connect_timeout(&address, patience);
+        Ok(exchange(stream.map_err(unreachable)?, patience))
+    };
     let answer = match address {
-        Listen::Tcp(tcp) => {
-            let stream = TcpStream::connect_timeout(&reachable(*tcp), patience);
-            exchange(stream.map_err(unreachable)?, patience)
-        }
+        Listen::Tcp(tcp) => over_tcp(reachable(*tcp))?,
+        // Those of IPv4 are there with those of IPv6 and without.
+        Listen::All(port) => over_tcp((Ipv4Addr::LOCALHOST, *port).into())?,
         Listen::Unix(path) => match connect_unix(path) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(Failure::Crowded { address: name() });

@@ -184,7 +184,7 @@ pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigEr
         origin: origin.to_owned(),
         problem,
     })?;
-    let address = Listen::all_addresses(port).to_string();
+    let address = Listen::All(port).to_string();
     Ok(vec![Value::new(Some(&origin.to_owned()), address)])
 }
 
@@ -193,7 +193,7 @@ pub(super) fn own_port(bare: &Layer, profile: Profile) -> u16 {
     let set = bare.find("http.listen");
     let set = set.and_then(|found| value::listen(&found.kind, 0, 0).ok());
     match set.as_deref() {
-        Some([Listen::Tcp(address)]) => address.port(),
+        Some([Listen::All(port)]) => *port,
         _ => profile.port(),
     }
 }
@@ -210,7 +210,7 @@ pub(super) fn overridden_port(
     let with = |own| value::listen(&winner.kind, 0, own).ok();
     let port = own_port(bare, profile);
     let is_used = with(port) != with(0);
-    if is_used || with(port) == Some(vec![Listen::all_addresses(port)]) {
+    if is_used || with(port) == Some(vec![Listen::All(port)]) {
         return None;
     }
     Some(format!(

@@ -231,7 +231,7 @@ pub enum ValueError {
     },
     /// Not an address to listen on.
     #[error(
-        "{0:?} is not an address to listen on; write an IP address and a port such as \"127.0.0.1:7001\" or \"[::1]:7001\" (\"0.0.0.0:7001\" for all; without a port, the profile's own), or \"unix:/path\""
+        "{0:?} is not an address to listen on; write an IP address and a port such as \"127.0.0.1:7001\" or \"[::1]:7001\" (\"*:7001\" for all, \"0.0.0.0:7001\" for those of IPv4; without a port, the profile's own), or \"unix:/path\""
     )]
     Address(String),
     /// No port is left after the shard number was added.

@@ -1,7 +1,7 @@
 //! Where the server listens.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -15,22 +15,20 @@ const MAX_PATH_BYTES: usize = 107;
 pub enum Listen {
     /// A TCP address; port 0 takes a free port.
     Tcp(SocketAddr),
+    /// A TCP port of all addresses, of IPv4 and of IPv6 where this host has it.
+    All(u16),
     /// A Unix socket at an absolute path.
     Unix(PathBuf),
 }
 
 impl Listen {
-    /// A bare port: all IPv4 addresses, as the servers that set one by a variable listen.
-    #[must_use]
-    pub const fn all_addresses(port: u16) -> Self {
-        Self::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port))
-    }
-
     /// Whether this is all addresses of the host, and `other` one of them: nobody can listen on both.
     /// Those of IPv4 and IPv6 can be had beside each other.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        let (Self::Tcp(all), Self::Tcp(one)) = (self, other) else {
-            return false;
+        let (all, one) = match (self, other) {
+            (Self::Tcp(all), Self::Tcp(one)) => (all, one),
+            (Self::All(port), Self::Tcp(one)) => return *port == one.port() && *port != 0,
+            _ => return false,
         };
         all.ip().is_unspecified()
             && all.ip() != one.ip()
@@ -43,28 +41,37 @@ impl Listen {
     /// port that ends in `+N`: there `shard` is added, so that servers of one configuration listen on
     /// ports of their own.
     pub(super) fn of_server(text: &str, shard: u32, own: u16) -> Result<Self, ValueError> {
+        if text == "*" {
+            return Ok(Self::All(own));
+        }
         if let Some(ip) = address_alone(text) {
             return Ok(Self::Tcp(SocketAddr::new(ip, own)));
         }
         let base = text.strip_suffix("+N").map(str::parse);
-        let Some(Ok(Self::Tcp(mut address))) = base else {
-            // A path may end like that as well.
-            return text.parse();
+        let shifted = |port: u16| {
+            let sum = u32::from(port).saturating_add(shard);
+            let sum = u16::try_from(sum).ok().filter(|_| port != 0);
+            sum.ok_or_else(|| ValueError::ShardPort {
+                address: text.to_owned(),
+                shard,
+            })
         };
-        let port = u32::from(address.port()).saturating_add(shard);
-        let port = u16::try_from(port).ok().filter(|_| address.port() != 0);
-        address.set_port(port.ok_or_else(|| ValueError::ShardPort {
-            address: text.to_owned(),
-            shard,
-        })?);
-        Ok(Self::Tcp(address))
+        match base {
+            Some(Ok(Self::All(port))) => shifted(port).map(Self::All),
+            Some(Ok(Self::Tcp(address))) => {
+                let port = shifted(address.port())?;
+                Ok(Self::Tcp(SocketAddr::new(address.ip(), port)))
+            }
+            // A path may end like that as well.
+            _ => text.parse(),
+        }
     }
 }
 
 impl FromStr for Listen {
     type Err = ValueError;
 
-    /// Reads `ip:port`, `[ip6]:port`, `unix:/path` or an absolute path.
+    /// Reads `ip:port`, `[ip6]:port`, `*:port`, `unix:/path` or an absolute path.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let path = text.strip_prefix("unix:").unwrap_or(text);
         if path.starts_with('/') {
@@ -73,9 +80,13 @@ impl FromStr for Listen {
         if path != text {
             return Err(ValueError::SocketPath(path.to_owned()));
         }
-        text.parse()
-            .map(Self::Tcp)
-            .map_err(|_| ValueError::Address(text.to_owned()))
+        let refuse = |_| ValueError::Address(text.to_owned());
+        if let Some(port) = text.strip_prefix("*:") {
+            // As strict as where an address stands before the port.
+            let any = format!("0.0.0.0:{port}").parse::<SocketAddrV4>();
+            return any.map(|any| Self::All(any.port())).map_err(refuse);
+        }
+        text.parse().map(Self::Tcp).map_err(refuse)
     }
 }
 
@@ -101,6 +112,7 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
+            Self::All(port) => write!(f, "*:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -116,13 +128,14 @@ mod tests {
             ("127.0.0.1:7000+N", "127.0.0.1:7016"),
             ("[::1]:65519+N", "[::1]:65535"),
             ("127.0.0.1:7000", "127.0.0.1:7000"),
+            ("*:7000+N", "*:7016"),
             ("/run/a+N", "unix:/run/a+N"),
             ("unix:/run/1:7000+N", "unix:/run/1:7000+N"),
         ] {
             let read = Listen::of_server(text, 16, 80).unwrap();
             assert_eq!(read.to_string(), written);
         }
-        for text in ["[::1]:65520+N", "127.0.0.1:0+N"] {
+        for text in ["[::1]:65520+N", "127.0.0.1:0+N", "*:65520+N", "*:0+N"] {
             let address = text.to_owned();
             let error = ValueError::ShardPort { address, shard: 16 };
             assert_eq!(Listen::of_server(text, 16, 80), Err(error));
@@ -145,6 +158,8 @@ mod tests {
             ("0.0.0.0", "0.0.0.0:8080"),
             ("127.0.0.1", "127.0.0.1:8080"),
             ("[::]", "[::]:8080"),
+            ("*", "*:8080"),
+            ("*:80", "*:80"),
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:80", "[::1]:80"),
         ] {
@@ -175,10 +190,10 @@ mod tests {
             ("[::1]:0", "[::1]:0"),
             ("unix:/run/s.sock", "unix:/run/s.sock"),
             ("/run/s.sock", "unix:/run/s.sock"),
+            ("*:0", "*:0"),
         ] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), written);
         }
-        assert_eq!(Listen::all_addresses(80).to_string(), "0.0.0.0:80");
     }
 
     #[test]
@@ -194,6 +209,11 @@ mod tests {
             "127.0.0.1:+1",
             "http://127.0.0.1:7001",
             " 127.0.0.1:7001",
+            "*",
+            "*:",
+            "*:+1",
+            "*:65536",
+            "* :1",
             "./s.sock",
         ] {
             let error = text.parse::<Listen>().unwrap_err();

@@ -161,7 +161,7 @@ pub struct Flags {
     pub shard_id: Option<String>,
     /// `--listen`, as often as given.
     pub listen: Vec<String>,
-    /// `--port`: one more address, the port on all IPv4 addresses.
+    /// `--port`: one more address, the port of all addresses.
     pub port: Option<String>,
     /// `--state-dir`; a relative path starts from the current directory.
     pub state_dir: Option<String>,

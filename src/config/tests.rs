@@ -392,7 +392,7 @@ fn a_reload_tells_what_it_can_apply() {
     assert_eq!(names(&difference.needs_restart), ["http.listen"]);
     assert_eq!(
         difference.needs_restart[0].to_string(),
-        "http.listen: [\"127.0.0.1:7001\"] → [\"0.0.0.0:80\"]"
+        "http.listen: [\"127.0.0.1:7001\"] → [\"*:80\"]"
     );
     assert_eq!(reload_difference(&old, &old), Difference::default());
     let reloading = keys::KEYS

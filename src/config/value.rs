@@ -212,7 +212,11 @@ pub(super) fn listen(kind: &ValueKind, shard: u32, port: u16) -> Read<Vec<Listen
         .into_iter()
         .map(|text| Listen::of_server(text, shard, port))
         .collect::<Read<_>>()?;
-    let fixed = |address: &Listen| !matches!(address, Listen::Tcp(tcp) if tcp.port() == 0);
+    let fixed = |address: &Listen| match address {
+        Listen::Tcp(tcp) => tcp.port() != 0,
+        Listen::All(port) => *port != 0,
+        Listen::Unix(_) => true,
+    };
     let twice = addresses
         .iter()
         .enumerate()
@@ -424,9 +428,9 @@ mod tests {
     #[test]
     fn lists_are_arrays_or_have_commas() {
         let listen = |kind: &ValueKind, shard| listen(kind, shard, 80);
-        let both = [Listen::all_addresses(1), Listen::Unix("/s".into())];
-        assert_eq!(listen(&"0.0.0.0:1, unix:/s".into(), 0).unwrap(), both);
-        let array = ValueKind::Array(vec!["0.0.0.0:1".into(), "/s".into()]);
+        let both = [Listen::All(1), Listen::Unix("/s".into())];
+        assert_eq!(listen(&"*:1, unix:/s".into(), 0).unwrap(), both);
+        let array = ValueKind::Array(vec!["*:1".into(), "/s".into()]);
         assert_eq!(listen(&array, 0).unwrap(), both);
         assert!(listen(&"127.0.0.1:0,127.0.0.1:0".into(), 0).is_ok());
         assert!(matches!(
@@ -448,6 +452,8 @@ mod tests {
         for (kind, wide, narrow) in [
             ("127.0.0.1:1,0.0.0.0:1", "0.0.0.0:1", "127.0.0.1:1"),
             ("[::]:1,[::1]:1", "[::]:1", "[::1]:1"),
+            ("*:1,[::1]:1", "*:1", "[::1]:1"),
+            ("0.0.0.0:1,*:1", "*:1", "0.0.0.0:1"),
         ] {
             let (wide, narrow) = (wide.to_owned(), narrow.to_owned());
             assert_eq!(
@@ -461,6 +467,8 @@ mod tests {
             "0.0.0.0:1,127.0.0.1:2",
             "0.0.0.0:0,127.0.0.1:0",
             "0.0.0.0:1,/s",
+            "*:1,127.0.0.1:2",
+            "*:0,*:0,127.0.0.1:0",
         ] {
             assert!(listen(&kind.into(), 0).is_ok(), "{kind}");
         }

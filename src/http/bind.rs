@@ -1,13 +1,14 @@
 //! Opening the sockets that the server listens on.
 
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
 };
@@ -102,19 +103,48 @@ impl BindError {
 /// # Panics
 /// Outside a Tokio runtime.
 pub fn bind_tcp(address: SocketAddr, only_v6: bool) -> Result<Listener, BindError> {
-    listen_tcp(address, only_v6)
+    listen_tcp(address, only_v6.then_some(true))
         .map(Listener::Tcp)
         .map_err(|error| BindError::new(Address::Tcp(address), error))
 }
 
-fn listen_tcp(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
+/// Listens on a port of all addresses: by one socket for IPv6 and IPv4, whatever the system's default, or
+/// for IPv4 where IPv6 is not to be had.
+///
+/// # Errors
+/// [`BindError`] if the system refuses.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+pub fn bind_all(port: u16) -> Result<Listener, BindError> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    match listen_tcp(both, Some(false)) {
+        Ok(listener) => Ok(Listener::Tcp(listener)),
+        Err(error) if lacks_ipv6(&error) => bind_tcp((Ipv4Addr::UNSPECIFIED, port).into(), false),
+        Err(error) => Err(BindError::new(Address::Tcp(both), error)),
+    }
+}
+
+/// What the system says where the kernel, its configuration or the service's unit leaves IPv6 out.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    const UNSUPPORTED: [Errno; 3] = [
+        Errno::EAFNOSUPPORT,
+        Errno::EPROTONOSUPPORT,
+        Errno::EADDRNOTAVAIL,
+    ];
+    let number = error.raw_os_error().map(Errno::from_raw);
+    number.is_some_and(|number| UNSUPPORTED.contains(&number))
+}
+
+/// `only_v6` is the system's default where it is not told.
+fn listen_tcp(address: SocketAddr, only_v6: Option<bool>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    if address.is_ipv6() && only_v6 {
-        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    if let Some(only_v6) = only_v6.filter(|_| address.is_ipv6()) {
+        setsockopt(&socket, sockopt::Ipv6V6Only, &only_v6)?;
     }
     // Connections of a former run linger in the kernel and would hold the port for a minute.
     socket.set_reuseaddr(true)?;

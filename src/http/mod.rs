@@ -28,7 +28,7 @@ use crate::config::Profile;
 use crate::issuer::SystemIssuer;
 use crate::metrics;
 
-pub use bind::{Address, BindError, SocketFile, bind_tcp, bind_unix, connect_unix};
+pub use bind::{Address, BindError, SocketFile, bind_all, bind_tcp, bind_unix, connect_unix};
 pub use cors::Cors;
 pub use listener::{Listener, run};
 

@@ -1,5 +1,6 @@
 //! The real binary over real sockets, files, locks and clocks; and the shape of its source.
 
+mod addresses;
 mod clock;
 mod deps;
 mod docs;

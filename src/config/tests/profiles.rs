@@ -124,7 +124,7 @@ fn a_stateful_pod_has_its_ordinal_for_a_number() {
 fn ports_and_threads_come_from_the_profiles_own_variables() {
     let node = config("snowflake-node", &[("MACHINE_ID", "1"), ("PORT", "9000")]);
     let listen = value::show_list(&node.http.listen);
-    assert_eq!(listen, "[\"0.0.0.0:9000\"]");
+    assert_eq!(listen, "[\"*:9000\"]");
     let worker = config("snowflake", &[("WORKER_ID", "1"), ("WORKERS", "3")]);
     assert_eq!(worker.http.workers, 3);
     problem(

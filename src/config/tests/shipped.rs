@@ -86,7 +86,7 @@ fn the_installed_file_listens_on_loopback() {
 
 #[test]
 fn the_file_in_images_listens_on_all_addresses() {
-    listens(IN_IMAGES, Listen::all_addresses);
+    listens(IN_IMAGES, Listen::All);
 }
 
 #[test]

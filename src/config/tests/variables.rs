@@ -35,7 +35,7 @@ fn a_bare_port_listens_on_all_addresses_unless_addresses_are_named() {
     let none = Flags::default();
     assert_eq!(
         listen(&[port], &none),
-        ("[\"0.0.0.0:7002\"]".into(), String::new())
+        ("[\"*:7002\"]".into(), String::new())
     );
     let (value, warning) = listen(&[port, ("SHARDFLAKE_HTTP__LISTEN", "[::1]:1")], &none);
     assert_eq!(value, "[\"[::1]:1\"]");
@@ -49,7 +49,7 @@ fn a_bare_port_listens_on_all_addresses_unless_addresses_are_named() {
         ..Flags::default()
     };
     let (value, warning) = listen(&[port], &flags);
-    assert_eq!(value, "[\"unix:/s\", \"0.0.0.0:80\"]");
+    assert_eq!(value, "[\"unix:/s\", \"*:80\"]");
     assert!(warning.contains("because --listen"), "{warning}");
     let same = Flags {
         port: Some("7002".into()),
@@ -100,7 +100,7 @@ fn addresses_without_a_port_get_the_bare_one_or_the_profiles() {
         assert_eq!(listen(all, &[], profile), "[\"0.0.0.0:8080\"]");
     }
     let port = ("PORT", "9000");
-    assert_eq!(listen(all, &[port], "snowflake-dc"), "[\"0.0.0.0:9000\"]");
+    assert_eq!(listen(all, &[port], "snowflake-dc"), "[\"*:9000\"]");
     let named = ("SHARDFLAKE_HTTP__LISTEN", "127.0.0.1, [::1]:80");
     assert_eq!(
         listen(all, &[port, named], "snowflake-dc"),

@@ -1,0 +1,113 @@
+//! Where a server listens that is told a port, or a path.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::{Command, Stdio};
+
+use crate::server::{BINARY, Client, Home, Server, ends, undisturbed};
+
+/// A server that is told its port by a variable.
+fn by_variable(home: &Home, wrapper: &[&str], port: u16) -> Command {
+    let line = [wrapper, &[BINARY]].concat();
+    let mut command = Command::new(line[0]);
+    undisturbed(&mut command)
+        .args(&line[1..])
+        .env("SHARD_ID", "1")
+        .env("SERVICE_PORT", port.to_string())
+        .arg("--state-dir")
+        .arg(home.state())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn is_well_at(address: SocketAddr) -> bool {
+    let client = Client::new(address);
+    client.is_ok_and(|mut client| client.get("/health").unwrap().body == "OK")
+}
+
+#[test]
+fn a_port_is_listened_on_for_ipv4_and_ipv6() {
+    let home = Home::with_mark("1");
+    let mut server = Server::start(by_variable(&home, &[], home.port), home.address());
+    server.await_serving();
+    let told = server.await_line("listening on ");
+    assert!(
+        told.ends_with(&format!("listening on [::]:{}", home.port)),
+        "{told}"
+    );
+    assert!(is_well_at((Ipv4Addr::LOCALHOST, home.port).into()));
+    assert!(is_well_at((Ipv6Addr::LOCALHOST, home.port).into()));
+    // One that is taken for either is taken.
+    let (code, text) = ends(by_variable(&Home::with_mark("1"), &[], home.port));
+    assert_eq!(code, 75, "{text}");
+    assert!(
+        text.contains(&format!("listens on [::]:{}", home.port)),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_port_is_listened_on_for_ipv4_where_there_is_no_ipv6() {
+    // Where the kernel has none, and where an address of it cannot be had.
+    for refusal in ["socket:error=EAFNOSUPPORT", "bind:error=EADDRNOTAVAIL"] {
+        let home = Home::with_mark("1");
+        let inject = format!("inject={refusal}:when=1");
+        let wrapper = [
+            "strace",
+            "-D",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=socket,bind",
+            "-e",
+            &inject,
+        ];
+        let command = by_variable(&home, &wrapper, home.port);
+        let mut server = Server::start(command, home.address());
+        server.await_serving();
+        server.await_line(&format!("listening on 0.0.0.0:{}", home.port));
+        assert!(!is_well_at((Ipv6Addr::LOCALHOST, home.port).into()));
+    }
+}
+
+#[test]
+fn a_port_is_listened_on_for_both_whatever_the_system_does_by_itself() {
+    let home = Home::with_mark("1");
+    let network = "ip link set lo up && echo 1 >/proc/sys/net/ipv6/bindv6only && exec \"$@\"";
+    let wrapper = ["unshare", "--net", "sh", "-c", network, "sh"];
+    let mut probe = Command::new(wrapper[0]);
+    if !probe
+        .args(&wrapper[1..])
+        .arg("true")
+        .status()
+        .unwrap()
+        .success()
+    {
+        println!("skipped: this host lets nobody have a network of its own");
+        return;
+    }
+    let mut command = by_variable(&home, &wrapper, 7001);
+    let mut server = Server::of(command.spawn().unwrap(), home.address());
+    server.await_line("issuing IDs");
+    for address in ["127.0.0.1:7001", "[::1]:7001"] {
+        let mut command = Command::new("nsenter");
+        let asked = undisturbed(&mut command)
+            .args([
+                "--target",
+                &server.pid().to_string(),
+                "--net",
+                BINARY,
+                "health",
+            ])
+            .args(["--shard-id", "1", "--listen", address])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&asked.stdout),
+            "OK\n",
+            "{address}: {asked:?}"
+        );
+    }
+}
