@@ -71,6 +71,7 @@ pub struct Http {
     durations: [Histogram; Route::LABELS.len()],
     refused: [Counter; REASONS.len()],
     connections: AtomicUsize,
+    parked: AtomicUsize,
 }
 
 impl Http {
@@ -113,6 +114,28 @@ impl Http {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection that has given up its buffers.
+    pub fn connection_parked(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a parked connection on which something comes, or that closes.
+    pub fn connection_woken(&self) {
+        self.parked.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many connections are parked.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    /// How many connections have buffers.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        self.connections().saturating_sub(self.parked())
     }
 }
 
@@ -228,6 +251,12 @@ fn served(text: &mut Text, http: &Http) {
     }
     text.family("http_connections", Kind::Gauge, "Open connections.");
     text.sample("", &[], http.connections());
+    text.family(
+        "connections_parked",
+        Kind::Gauge,
+        "Open connections that wait for a request and hold no buffers.",
+    );
+    text.sample("", &[], http.parked());
     text.family(
         "refused_total",
         Kind::Counter,

@@ -211,6 +211,7 @@ fn limits(config: &Config) -> Limits {
     }
     Limits {
         idle_timeout: http.idle_timeout,
+        head_timeout: http.head_timeout,
         header_bytes: http.header_bytes,
         body_bytes: http.body_bytes,
         connections,

@@ -3,7 +3,7 @@
 //! The only module with unsafe code; everything it exports is safe to call.
 #![expect(
     unsafe_code,
-    reason = "adjtimex, three file ioctls and inherited descriptors"
+    reason = "adjtimex, three file ioctls, inherited descriptors and malloc_trim"
 )]
 
 use std::fs::File;
@@ -104,6 +104,15 @@ pub fn disable_copy_on_write(file: &File) -> bool {
 pub fn inherited(fd: RawFd) -> OwnedFd {
     // SAFETY: by the protocol nobody else in this process owns the descriptor.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Gives the system back what memory is free, where the C library keeps it.
+pub fn trim_memory() {
+    // SAFETY: it may be called at any time, by any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 #[cfg(test)]

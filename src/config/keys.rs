@@ -23,7 +23,7 @@ pub const PREFIX: &str = "SHARDFLAKE_";
 pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: [Key; 26] = [
     Key::new("profile", r#""sonyflake""#),
     Key::open("epoch", r#""2014-09-01T00:00:00Z""#),
     Key::open("layout.time_bits", "39"),
@@ -35,7 +35,8 @@ pub const KEYS: [Key; 25] = [
     Key::new("http.listen", r#"["127.0.0.1:7001"]"#),
     Key::open("http.workers", "2"),
     Key::new("http.deadline", r#""250ms""#),
-    Key::new("http.idle_timeout", r#""30s""#).reloading(),
+    Key::new("http.idle_timeout", r#""75s""#).reloading(),
+    Key::new("http.head_timeout", r#""30s""#).reloading(),
     Key::new("http.header_bytes", "8192").reloading(),
     Key::new("http.body_bytes", "4096").reloading(),
     Key::new("http.connections", "16384").reloading(),

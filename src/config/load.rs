@@ -344,6 +344,7 @@ fn http(
     );
     let workers = workers(reader);
     let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
+    let head_timeout = reader.duration("http.head_timeout", s(1)..=s(3600));
     // The HTTP library takes no buffer below 8,192 bytes.
     let header_bytes = reader.size("http.header_bytes", 8192..=MEBI);
     let body_bytes = reader.size("http.body_bytes", 0..=MEBI);
@@ -356,6 +357,7 @@ fn http(
         workers: workers?,
         deadline: spans.deadline?,
         idle_timeout: idle_timeout?,
+        head_timeout: head_timeout?,
         header_bytes: header_bytes?,
         body_bytes: body_bytes?,
         connections: connections?,

@@ -67,8 +67,10 @@ pub struct Http {
     pub workers: usize,
     /// The longest that a request waits for its tick, 1 ms to 10 s.
     pub deadline: Duration,
-    /// The longest silence on a connection, 1 s to 1 h.
+    /// The longest silence on a connection between requests, 1 s to 1 h.
     pub idle_timeout: Duration,
+    /// The longest that a request's head may take, 1 s to 1 h.
+    pub head_timeout: Duration,
     /// The largest request head in bytes, 8,192 to 1,048,576.
     pub header_bytes: usize,
     /// The largest request body in bytes, 0 to 1,048,576.

@@ -122,6 +122,7 @@ fn every_variable_reaches_its_key() {
         ("http.workers", "3"),
         ("http.deadline", "20ms"),
         ("http.idle_timeout", "40s"),
+        ("http.head_timeout", "20s"),
         ("http.header_bytes", "9000"),
         ("http.body_bytes", "0"),
         ("http.connections", "10"),
@@ -401,6 +402,7 @@ fn a_reload_tells_what_it_can_apply() {
         .map(|key| key.name);
     let expected = [
         "http.idle_timeout",
+        "http.head_timeout",
         "http.header_bytes",
         "http.body_bytes",
         "http.connections",

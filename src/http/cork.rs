@@ -6,10 +6,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
@@ -24,6 +25,10 @@ pub(super) struct Turn {
     answered: AtomicBool,
     keeps: AtomicBool,
     pulls: AtomicBool,
+    /// Whether something was written and not yet flushed.
+    writes: AtomicBool,
+    /// Whether the last read gave something, so that there may be more.
+    reads: AtomicBool,
 }
 
 impl Turn {
@@ -46,39 +51,112 @@ impl Turn {
 
     /// The connection has been polled. Whether answers are kept: the next flush sends them.
     pub(super) fn ends_with_kept(&self) -> bool {
-        let keeps = self.keeps.load(Ordering::Relaxed);
+        let keeps = self.keeps();
         if keeps {
             self.pulls.store(true, Ordering::Relaxed);
         }
         keeps
     }
+
+    /// Whether answers are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything has gone out, and nothing more has come in.
+    pub(super) fn is_settled(&self) -> bool {
+        let any = [&self.keeps, &self.writes, &self.reads];
+        !any.iter().any(|flag| flag.load(Ordering::Relaxed))
+    }
 }
 
-/// The socket, owned by hyper.
-pub(super) struct Cork<'a, S> {
-    stream: S,
-    kept: Vec<u8>,
-    turn: &'a Turn,
-    activity: Arc<Activity>,
+/// How a socket gets to hyper, and away from it.
+pub(super) struct Slot<S> {
+    /// With what was read from it already.
+    goes_in: Mutex<Option<(S, Bytes)>>,
+    goes_out: Mutex<Option<S>>,
 }
 
-impl<'a, S> Cork<'a, S> {
-    /// Over `stream`; `activity` is told what its client takes.
-    pub(super) fn new(stream: S, turn: &'a Turn, activity: Arc<Activity>) -> Self {
+impl<S> Default for Slot<S> {
+    fn default() -> Self {
         Self {
-            stream,
-            kept: Vec::new(),
-            turn,
-            activity,
+            goes_in: Mutex::new(None),
+            goes_out: Mutex::new(None),
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Cork<'_, S> {
+impl<S> Slot<S> {
+    /// The next read takes `stream`, of which `ahead` was read already.
+    pub(super) fn put_in(&self, stream: S, ahead: Bytes) {
+        *locked(&self.goes_in) = Some((stream, ahead));
+    }
+
+    /// The socket, if a read has let go of it.
+    pub(super) fn take_out(&self) -> Option<S> {
+        locked(&self.goes_out).take()
+    }
+
+    fn take_in(&self) -> (Option<S>, Bytes) {
+        let taken = locked(&self.goes_in).take();
+        taken.map_or_else(Default::default, |(stream, ahead)| (Some(stream), ahead))
+    }
+
+    fn let_out(&self, stream: Option<S>) {
+        *locked(&self.goes_out) = stream;
+    }
+}
+
+/// Both sides are in one task: nobody waits, and nobody panics with it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The socket, owned by hyper.
+pub(super) struct Cork<S> {
+    /// None before the first read, and once a read has let go of it.
+    stream: Option<S>,
+    /// What was read before, and goes first.
+    ahead: Bytes,
+    kept: Vec<u8>,
+    /// Whether what was read last ends with a request's head, and nothing is behind that.
+    is_whole: bool,
+    slot: Arc<Slot<S>>,
+    turn: Arc<Turn>,
+    activity: Arc<Activity>,
+}
+
+impl<S> Cork<S> {
+    /// Over what is put in `slot`; `activity` is told what its client sends and takes.
+    pub(super) fn new(slot: Arc<Slot<S>>, turn: Arc<Turn>, activity: Arc<Activity>) -> Self {
+        Self {
+            stream: None,
+            ahead: Bytes::new(),
+            kept: Vec::new(),
+            is_whole: false,
+            slot,
+            turn,
+            activity,
+        }
+    }
+
+    pub(super) fn into_stream(self) -> Option<S> {
+        self.stream
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Cork<S> {
+    fn socket(&mut self) -> io::Result<Pin<&mut S>> {
+        let stream = self.stream.as_mut().map(Pin::new);
+        stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     /// Sends what is kept.
     pub(super) fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.kept.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.kept))? {
+            let stream = self.stream.as_mut().map(Pin::new);
+            let stream = stream.ok_or(io::ErrorKind::NotConnected)?;
+            match ready!(stream.poll_write(cx, &self.kept))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 sent => drop(self.kept.drain(..sent)),
             }
@@ -99,22 +177,78 @@ impl<S: AsyncWrite + Unpin> Cork<'_, S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Cork<'_, S> {
+impl<S: AsyncRead + Unpin> Cork<S> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            if self.ahead.is_empty() {
+                // Which would keep what it was taken from.
+                self.ahead = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_read(cx, buffer),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Lets go of the socket if that leaves hyper as it was: the connection has come to rest, and the
+    /// last thing that came was a whole head of a request that leaves nothing behind.
+    fn let_go(&mut self) {
+        let leaves = self.is_whole && self.activity.is_plain() && self.kept.is_empty();
+        if leaves && self.turn.is_settled() && self.activity.is_between() {
+            self.slot.let_out(self.stream.take());
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cork<S> {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let this = &mut *self;
+        if this.stream.is_none() {
+            (this.stream, this.ahead) = this.slot.take_in();
+        }
+        let before = buffer.filled().len();
+        let polled = this.poll_next(cx, buffer);
+        this.turn.reads.store(polled.is_ready(), Ordering::Relaxed);
+        if polled.is_pending() && this.activity.is_rare() {
+            this.let_go();
+        }
+        ready!(polled)?;
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() {
+            this.activity.read();
+            this.is_whole = ends_head(read);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<'_, S> {
+/// Whether a head ends there, and not one with an empty line behind it.
+#[inline]
+fn ends_head(bytes: &[u8]) -> bool {
+    matches!(bytes, [.., before, b'\r', b'\n', b'\r', b'\n'] if *before != b'\n')
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {
+    #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.turn.writes.store(true, Ordering::Relaxed);
         if self.has_to_keep(bytes.len()) {
             self.keep(bytes);
             return Poll::Ready(Ok(bytes.len()));
@@ -122,7 +256,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<'_, S> {
         if !self.kept.is_empty() {
             ready!(self.poll_pull(cx))?;
         }
-        let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        let sent = ready!(self.socket()?.poll_write(cx, bytes))?;
         if sent > 0 {
             self.turn.answered.store(true, Ordering::Relaxed);
             self.activity.wrote();
@@ -131,15 +265,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<'_, S> {
     }
 
     /// While the turn lasts, without what is kept.
+    #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.turn.pulls.load(Ordering::Relaxed) {
             ready!(self.poll_pull(cx))?;
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.stream.is_some() {
+            ready!(self.socket()?.poll_flush(cx))?;
+        }
+        self.turn.writes.store(false, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_pull(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.socket()?.poll_shutdown(cx)
     }
 }

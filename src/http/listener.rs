@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
 use super::bind::SocketFile;
-use super::{App, connection};
+use super::stream::Stream;
+use super::{App, connection, memory};
 use crate::logging::{self, Kind};
 
 /// How long to wait after an accept error: what is short, descriptors mostly, takes time to come back.
@@ -49,11 +50,6 @@ impl fmt::Display for Listener {
             }
         }
     }
-}
-
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }
 
 impl Listener {
@@ -150,20 +146,13 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 fn spawn(stream: Stream, open: Open, stopping: watch::Receiver<()>) {
-    match stream {
-        Stream::Tcp(stream) => {
-            // Fails only on a socket that is closed already, which the first read will tell.
-            let _ = stream.set_nodelay(true);
-            tokio::spawn(async move {
-                connection::serve(stream, &open.0, stopping).await;
-            });
-        }
-        Stream::Unix(stream) => {
-            tokio::spawn(async move {
-                connection::serve(stream, &open.0, stopping).await;
-            });
-        }
+    if let Stream::Tcp(stream) = &stream {
+        // Fails only on a socket that is closed already, which the first read will tell.
+        let _ = stream.set_nodelay(true);
     }
+    tokio::spawn(async move {
+        connection::serve(stream, &open.0, stopping).await;
+    });
 }
 
 /// An open connection in the count of them; dropped, it makes room for another, also in a panic.
@@ -179,6 +168,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.metrics.connection_closed();
+        memory::fewer(&self.0);
         self.0.room.notify_one();
     }
 }

@@ -11,10 +11,14 @@ mod cors;
 mod endpoint;
 mod error;
 mod host;
+mod idle;
 mod listener;
+mod memory;
 mod negotiation;
 mod response;
 mod router;
+mod seat;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +39,10 @@ pub use listener::{Listener, run};
 /// What one client, and all clients together, may ask of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a client may take to send a request's head or its body, and how long a
-    /// connection may be idle.
+    /// How long a connection may be idle.
     pub idle_timeout: Duration,
+    /// How long a client may take to send a request's head, from its first byte on.
+    pub head_timeout: Duration,
     /// The longest request line with its headers, in bytes.
     pub header_bytes: usize,
     /// The longest request body, in bytes. Bodies are read and discarded.
@@ -52,12 +57,20 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            idle_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(30),
             header_bytes: 8 * 1024,
             body_bytes: 4 * 1024,
             connections: 16_384,
             bulk_replies: 4,
         }
+    }
+}
+
+impl Limits {
+    /// How long a client may be waited for within a request: for its body, or to take more of the reply.
+    fn stall(&self) -> Duration {
+        self.idle_timeout.min(self.head_timeout)
     }
 }
 
@@ -76,6 +89,7 @@ pub struct App {
     /// Whose timers say when a connection has been idle for too long. Not the runtime that serves: one
     /// timer that is set there makes its every wait for the network cost more.
     timers: Handle,
+    slack: memory::Slack,
 }
 
 impl App {
@@ -97,6 +111,7 @@ impl App {
             bulk: Arc::new(Semaphore::new(limits.bulk_replies)),
             room: Notify::new(),
             timers,
+            slack: memory::Slack::default(),
         }
     }
 

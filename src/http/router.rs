@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll};
 
 use http_body_util::BodyExt;
@@ -47,14 +48,14 @@ fn longer(path: &str) -> (Route, &str) {
 }
 
 /// The answer to a request.
-pub(super) enum Answering<'a> {
+pub(super) enum Answering {
     /// It is known. `None` once it was given.
     Known(Option<Reply>),
     /// It is awaited.
-    Awaited(Pin<Box<dyn Future<Output = Reply> + Send + 'a>>),
+    Awaited(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-impl Future for Answering<'_> {
+impl Future for Answering {
     type Output = Result<Reply, Infallible>;
 
     #[inline]
@@ -68,33 +69,44 @@ impl Future for Answering<'_> {
 
 /// Answers one request, and counts it.
 #[inline]
-pub(super) fn answer<'a>(context: &'a Context<'_>, request: Request<Incoming>) -> Answering<'a> {
+pub(super) fn answer(context: &Arc<Context>, request: Request<Incoming>) -> Answering {
     let begun = SystemClock.boottime();
-    context.activity.busy();
+    context.activity.asked(begun);
     let (parts, body) = request.into_parts();
     let (route, rest) = route(parts.uri.path());
     let single = matches!(route, Route::Generate | Route::Id);
     let plain = single && body.is_end_stream() && check_method(route, &parts.method).is_ok();
     if plain && host::check(&parts).is_ok() {
         // Most requests: without a task's state to keep.
-        if let Some(answered) = endpoint::at_once(context.app, route, &parts, begun) {
+        if let Some(answered) = endpoint::at_once(&context.app, route, &parts, begun) {
+            if is_plain(&parts) {
+                context.activity.plain();
+            }
             let (version, headers) = (parts.version, parts.headers);
             let reply = finish(context, route, begun, answered, version, headers);
             return Answering::Known(Some(reply));
         }
     }
     let rest = parts.uri.path().len() - rest.len();
+    let context = Arc::clone(context);
     Answering::Awaited(Box::pin(async move {
-        let answered = read_and_respond(context, route, rest, &parts, body).await;
+        let answered = read_and_respond(&context, route, rest, &parts, body).await;
         let (version, headers) = (parts.version, parts.headers);
-        finish(context, route, begun, answered, version, headers)
+        finish(&context, route, begun, answered, version, headers)
     }))
+}
+
+/// Whether hyper remembers nothing special of the request: no old version, no lack of a body in the
+/// answer, no wish for another protocol.
+#[inline]
+fn is_plain(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_11 && parts.method != Method::HEAD && parts.extensions.is_empty()
 }
 
 /// The reply, counted as of now. `version` and `headers` are the request's.
 #[inline]
 fn finish(
-    context: &Context<'_>,
+    context: &Context,
     route: Route,
     begun: i64,
     answered: Result<Answer, Error>,
@@ -124,7 +136,7 @@ fn finish(
 
 /// The route's answer, after the body was read; what is asked for begins at `rest` of the path.
 async fn read_and_respond(
-    context: &Context<'_>,
+    context: &Context,
     route: Route,
     rest: usize,
     parts: &Parts,
@@ -137,12 +149,12 @@ async fn read_and_respond(
 }
 
 async fn respond(
-    context: &Context<'_>,
+    context: &Context,
     route: Route,
     rest: &str,
     parts: &Parts,
 ) -> Result<Answer, Error> {
-    let app = context.app;
+    let app = &context.app;
     host::check(parts)?;
     if parts.method == Method::OPTIONS {
         return Ok(Answer::options(methods(route, parts.uri.path())));
@@ -204,10 +216,10 @@ async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
         }
         Ok(())
     };
-    time::timeout(limits.idle_timeout, read)
+    time::timeout(limits.stall(), read)
         .await
         .unwrap_or(Err(Error::BodyTimeout {
-            limit: limits.idle_timeout,
+            limit: limits.stall(),
         }))
 }
 

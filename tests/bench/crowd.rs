@@ -1,14 +1,26 @@
 //! Many connections at once.
 //!
-//! `crowd ADDRESS CONNECTIONS TIMES` opens them, one straight after the other, and prints a line;
-//! then, for each of so many lines on standard input, asks `/generate` on all of them and prints a
-//! line once each was answered. Lines are JSON. Fails if one is not served.
+//! `crowd ADDRESS CONNECTIONS` opens them, one straight after the other, and prints a line. Then it does
+//! what each line on standard input says, on all of them, and prints a line:
+//!
+//! - `ask`: asks `/generate`, and waits until each was answered
+//! - `half`: sends half of such a request's head
+//! - `rest`: sends the other half, and waits until each was answered
+//! - `open`: looks whether all are still open, with nothing to read
+//! - `pace MILLISECONDS TIMES`: asks that often on each, with at least that long in between, evenly spread
+//!
+//! Lines are JSON. Fails if one is not served, or was closed by the server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const REQUEST: &[u8] = b"GET /generate HTTP/1.1\r\nhost: bench\r\n\r\n";
+/// Somewhere in a header's name.
+const HALF: usize = 26;
+/// How many connections at a time ask while they are paced.
+const AT_ONCE: usize = 50;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -18,22 +30,62 @@ fn main() -> io::Result<()> {
     for _ in 0..count {
         all.push(TcpStream::connect(&arguments[1])?);
     }
-    report(all.len(), begin);
-    let times = arguments[3].parse().expect("how often to ask");
-    for line in io::stdin().lines().take(times) {
-        line?;
+    report(count, begin);
+    for line in io::stdin().lines() {
+        let line = line?;
         let begin = Instant::now();
-        for stream in &mut all {
-            stream.write_all(REQUEST)?;
+        match *line.split(' ').collect::<Vec<_>>() {
+            ["ask"] => exchange(&mut all, REQUEST)?,
+            ["half"] => send(&mut all, &REQUEST[..HALF])?,
+            ["rest"] => exchange(&mut all, &REQUEST[HALF..])?,
+            ["open"] => all.iter_mut().try_for_each(is_quiet)?,
+            ["pace", millis, times] => {
+                let millis = millis.parse().expect("milliseconds");
+                let times = times.parse().expect("how often");
+                pace(&mut all, Duration::from_millis(millis), times)?;
+            }
+            _ => panic!("{line:?} is nothing that can be done"),
         }
-        for stream in &mut all {
-            // The replies are short and come in one piece each.
-            let mut reply = [0; 1024];
-            let length = stream.read(&mut reply)?;
-            let served = reply[..length].starts_with(b"HTTP/1.1 200 ");
-            assert!(served, "a connection was not served");
+        report(count, begin);
+    }
+    Ok(())
+}
+
+fn send(all: &mut [TcpStream], bytes: &[u8]) -> io::Result<()> {
+    all.iter_mut()
+        .try_for_each(|stream| stream.write_all(bytes))
+}
+
+fn exchange(all: &mut [TcpStream], bytes: &[u8]) -> io::Result<()> {
+    send(all, bytes)?;
+    for stream in all {
+        // The replies are short and come in one piece each.
+        let mut reply = [0; 1024];
+        let length = stream.read(&mut reply)?;
+        let served = reply[..length].starts_with(b"HTTP/1.1 200 ");
+        assert!(served, "a connection was not served");
+    }
+    Ok(())
+}
+
+fn is_quiet(stream: &mut TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let read = stream.read(&mut [0]);
+    let quiet = read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    assert!(quiet, "a connection was closed");
+    stream.set_nonblocking(false)
+}
+
+fn pace(all: &mut [TcpStream], span: Duration, times: u32) -> io::Result<()> {
+    let begin = Instant::now();
+    let count = all.len();
+    for time in 0..times {
+        for (index, some) in all.chunks_mut(AT_ONCE).enumerate() {
+            let part = span.mul_f64((index * AT_ONCE) as f64 / count as f64);
+            let due = begin + span * time + part;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            exchange(some, REQUEST)?;
         }
-        report(all.len(), begin);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use hyper::{HeaderMap, Version};
 use tokio::runtime::Builder;
 
 use super::harness::{Server, Setup};
-use crate::http::activity::Activity;
+use crate::http::activity::{Activity, Rest};
 use crate::http::{Limits, endpoint};
 
 fn server() -> Server {
@@ -173,7 +173,7 @@ fn whatever_ends_a_connection_of_http_1_0_promises_nothing_else() {
 #[test]
 fn what_was_taken_for_short_and_is_not_goes_on_as_a_long_reply() {
     let server = server();
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity::new(Rest::new()));
     let count = NonZeroU32::new(3000).unwrap();
     let read = async {
         // For an entry or two, where a dozen ticks make as many and more.

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::AsyncWrite;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http::activity::Activity;
-use crate::http::cork::{Cork, Turn};
+use crate::clock::{Clock, SystemClock};
+use crate::http::activity::{Activity, Rest};
+use crate::http::cork::{Cork, Slot, Turn};
 
 /// A stream that lists what each write took.
 #[derive(Clone, Default)]
@@ -29,6 +31,17 @@ impl Listed {
     /// What each write took since this was asked last.
     fn taken(&self) -> Vec<Vec<u8>> {
         mem::take(&mut self.writes.lock().unwrap())
+    }
+}
+
+/// Nothing comes.
+impl AsyncRead for Listed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
     }
 }
 
@@ -57,21 +70,29 @@ impl AsyncWrite for Listed {
     }
 }
 
-fn cork<'a>(stream: &Listed, turn: &'a Turn) -> Cork<'a, Listed> {
-    Cork::new(stream.clone(), turn, Arc::new(Activity::new()))
+/// A cork over `stream`, which it has taken.
+fn cork(stream: &Listed, turn: &Arc<Turn>) -> Cork<Listed> {
+    let slot = Arc::<Slot<_>>::default();
+    slot.put_in(stream.clone(), Bytes::new());
+    let activity = Arc::new(Activity::new(Rest::new()));
+    let mut cork = Cork::new(slot, Arc::clone(turn), activity);
+    let mut context = Context::from_waker(Waker::noop());
+    let read = Pin::new(&mut cork).poll_read(&mut context, &mut ReadBuf::new(&mut []));
+    assert!(read.is_pending());
+    cork
 }
 
-fn write(cork: &mut Cork<'_, Listed>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+fn write(cork: &mut Cork<Listed>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     Pin::new(cork).poll_write(&mut Context::from_waker(Waker::noop()), bytes)
 }
 
-fn flush(cork: &mut Cork<'_, Listed>) -> Poll<io::Result<()>> {
+fn flush(cork: &mut Cork<Listed>) -> Poll<io::Result<()>> {
     Pin::new(cork).poll_flush(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]
 fn answers_behind_the_first_go_out_together() {
-    let (stream, turn) = (Listed::default(), Turn::default());
+    let (stream, turn) = (Listed::default(), Arc::<Turn>::default());
     let mut cork = cork(&stream, &turn);
     for _ in 0..2 {
         turn.begin();
@@ -89,7 +110,7 @@ fn answers_behind_the_first_go_out_together() {
 
 #[test]
 fn a_lone_answer_is_not_kept() {
-    let (stream, turn) = (Listed::default(), Turn::default());
+    let (stream, turn) = (Listed::default(), Arc::<Turn>::default());
     let mut cork = cork(&stream, &turn);
     for _ in 0..2 {
         turn.begin();
@@ -101,7 +122,7 @@ fn a_lone_answer_is_not_kept() {
 
 #[test]
 fn what_has_no_room_goes_out_in_order() {
-    let (stream, turn) = (Listed::default(), Turn::default());
+    let (stream, turn) = (Listed::default(), Arc::<Turn>::default());
     let mut cork = cork(&stream, &turn);
     let answers = [
         vec![1; 10],
@@ -122,7 +143,7 @@ fn what_has_no_room_goes_out_in_order() {
 #[test]
 fn a_stream_that_takes_little_gets_the_rest_later() {
     let stream = Listed::taking(&[Some(2), None, Some(1), None, Some(3)]);
-    let turn = Turn::default();
+    let turn = Arc::<Turn>::default();
     let mut cork = cork(&stream, &turn);
     assert!(matches!(write(&mut cork, b"answer"), Poll::Ready(Ok(2))));
     assert!(matches!(write(&mut cork, b"swer"), Poll::Ready(Ok(4))));
@@ -140,7 +161,7 @@ fn a_stream_that_takes_little_gets_the_rest_later() {
 
 #[test]
 fn a_stream_is_shut_down_behind_what_is_kept() {
-    let (stream, turn) = (Listed::default(), Turn::default());
+    let (stream, turn) = (Listed::default(), Arc::<Turn>::default());
     let mut cork = cork(&stream, &turn);
     assert!(write(&mut cork, b"first").is_ready());
     assert!(write(&mut cork, b"last").is_ready());
@@ -151,11 +172,88 @@ fn a_stream_is_shut_down_behind_what_is_kept() {
 
 #[test]
 fn a_stream_that_takes_nothing_any_more_is_an_error() {
-    let (stream, turn) = (Listed::taking(&[Some(5), Some(0)]), Turn::default());
+    let (stream, turn) = (Listed::taking(&[Some(5), Some(0)]), Arc::<Turn>::default());
     let mut cork = cork(&stream, &turn);
     assert!(write(&mut cork, b"first").is_ready());
     assert!(write(&mut cork, b"lost").is_ready());
     assert!(turn.ends_with_kept());
     let flushed = flush(&mut cork);
     assert!(matches!(flushed, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WriteZero));
+}
+
+/// A client that has sent this, once.
+struct Sending(Option<Vec<u8>>);
+
+impl AsyncRead for Sending {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(bytes) = self.0.take() else {
+            return Poll::Pending;
+        };
+        buffer.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether the socket of a connection is let go of that was opened a while ago, sent this, and was
+/// answered as the closure says.
+fn lets_go(bytes: &str, answered: impl FnOnce(&Activity)) -> bool {
+    let now = SystemClock.boottime();
+    let activity = Arc::new(Activity::new(Rest::new()));
+    activity.waiting(now - 1_000_000_000);
+    let (slot, turn) = (Arc::<Slot<_>>::default(), Arc::<Turn>::default());
+    let mut cork = Cork::new(Arc::clone(&slot), turn, Arc::clone(&activity));
+    slot.put_in(Sending(Some(bytes.into())), Bytes::new());
+    let mut read = || {
+        let mut space = [0; 256];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut cork).poll_read(&mut context, &mut ReadBuf::new(&mut space))
+    };
+    assert!(read().is_ready());
+    activity.asked(now);
+    answered(&activity);
+    assert!(read().is_pending());
+    slot.take_out().is_some()
+}
+
+#[test]
+fn a_socket_is_let_go_of_behind_a_plain_request_alone() {
+    let plainly = |activity: &Activity| {
+        activity.plain();
+        activity.waiting(SystemClock.boottime());
+    };
+    let whole = "GET /id HTTP/1.1\r\nhost: a\r\n\r\n";
+    assert!(lets_go(whole, plainly));
+    assert!(lets_go("GET /id HTTP/1.1\r\n\r\n", plainly));
+    assert!(lets_go(&whole.repeat(2), plainly));
+    for behind in [
+        "\r\n",
+        "\n",
+        "\r\n\r\n",
+        "\n\r\n",
+        "G",
+        "GET /id HTTP/1.1\r\nhost: a\r\n",
+    ] {
+        assert!(!lets_go(&format!("{whole}{behind}"), plainly), "{behind:?}");
+    }
+    assert!(
+        !lets_go(whole, |activity| activity.waiting(SystemClock.boottime())),
+        "not plain"
+    );
+    assert!(!lets_go(whole, Activity::plain), "not answered");
+    assert!(!lets_go(whole, |activity| {
+        plainly(activity);
+        activity.streaming();
+    }));
+    assert!(
+        !lets_go(whole, |activity| {
+            activity.waiting(SystemClock.boottime());
+            activity.asked(SystemClock.boottime());
+            plainly(activity);
+        }),
+        "asks often"
+    );
 }

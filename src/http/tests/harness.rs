@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -243,6 +243,11 @@ impl Server {
             );
             thread::yield_now();
         }
+    }
+
+    /// For what has to be made in a runtime.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.enter()
     }
 
     /// Tells the server to stop.

@@ -20,6 +20,7 @@ type Row<'a> = (&'a str, &'a [u8], Then, &'a [u16]);
 fn impatient() -> Limits {
     Limits {
         idle_timeout: Duration::from_millis(500),
+        head_timeout: Duration::from_millis(500),
         ..Limits::default()
     }
 }

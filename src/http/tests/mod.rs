@@ -7,4 +7,5 @@ mod cors;
 mod harness;
 mod hostile;
 mod lifecycle;
+mod parking;
 mod replies;

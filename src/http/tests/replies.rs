@@ -309,7 +309,7 @@ fn a_refusing_shard_says_why_and_until_when() {
 }
 
 /// All metrics, without their prefix.
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 17] = [
     "ids_issued_total",
     "sequence_exhausted_total",
     "issue_wait_seconds",
@@ -319,11 +319,13 @@ const FAMILIES: [&str; 15] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_connections",
+    "connections_parked",
     "refused_total",
     "clock_ahead_seconds",
     "clock_doubted_seconds",
     "window_remaining_seconds",
     "time_field_remaining_seconds",
+    "log_records_dropped_total",
     "build_info",
 ];
 
