@@ -166,7 +166,7 @@ impl Server {
             mut keeper,
             serving,
         } = self;
-        let drain = config.http.drain;
+        let (lame_duck, drain) = (config.http.lame_duck, config.http.drain);
         // Before anything is served: whoever has an answer may tell the server to stop.
         let mut supervisor = Supervisor::new(config, reload, Arc::clone(&app), Arc::clone(&issuer))
             .map_err(ServerError::System)?;
@@ -177,7 +177,12 @@ impl Server {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let serving = serving.spawn(http::run(listeners, app, accepting));
-        let end = supervisor.until_told(&mut keeper).await;
+        let mut end = supervisor.until_told(&mut keeper).await;
+        // A shard that has issued nothing yet has nothing to go on with.
+        if matches!(end, End::Signal) && !lame_duck.is_zero() && issuer.has_opened() {
+            systemd::stopping(lame_duck + drain + FINISH + logging::PATIENCE);
+            end = supervisor.leave(&mut keeper, lame_duck).await;
+        }
         systemd::stopping(drain + FINISH + logging::PATIENCE);
         match end {
             End::Signal => {}
@@ -212,6 +217,7 @@ fn limits(config: &Config) -> Limits {
     Limits {
         idle_timeout: http.idle_timeout,
         head_timeout: http.head_timeout,
+        connection_age: http.connection_age,
         header_bytes: http.header_bytes,
         body_bytes: http.body_bytes,
         connections,

@@ -23,7 +23,7 @@ pub const PREFIX: &str = "SHARDFLAKE_";
 pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 26] = [
+pub const KEYS: [Key; 28] = [
     Key::new("profile", r#""sonyflake""#),
     Key::open("epoch", r#""2014-09-01T00:00:00Z""#),
     Key::open("layout.time_bits", "39"),
@@ -37,11 +37,13 @@ pub const KEYS: [Key; 26] = [
     Key::new("http.deadline", r#""250ms""#),
     Key::new("http.idle_timeout", r#""75s""#).reloading(),
     Key::new("http.head_timeout", r#""30s""#).reloading(),
+    Key::new("http.connection_age", r#""0s""#).reloading(),
     Key::new("http.header_bytes", "8192").reloading(),
     Key::new("http.body_bytes", "4096").reloading(),
     Key::new("http.connections", "16384").reloading(),
     Key::new("http.bulk_replies", "4"),
     Key::new("http.cors", "[]"),
+    Key::new("http.lame_duck", r#""0s""#),
     Key::new("http.drain", r#""5s""#),
     Key::open("state.dir", r#""/var/lib/shardflake""#),
     Key::new("state.window", r#""1s""#),

@@ -345,12 +345,14 @@ fn http(
     let workers = workers(reader);
     let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
     let head_timeout = reader.duration("http.head_timeout", s(1)..=s(3600));
+    let connection_age = reader.duration("http.connection_age", s(0)..=s(7 * 24 * 3600));
     // The HTTP library takes no buffer below 8,192 bytes.
     let header_bytes = reader.size("http.header_bytes", 8192..=MEBI);
     let body_bytes = reader.size("http.body_bytes", 0..=MEBI);
     let connections = reader.size("http.connections", 1..=MEBI);
     let bulk_replies = reader.size("http.bulk_replies", 1..=1024);
     let cors = reader.required("http.cors", origin::read, |list| value::show_list(list));
+    let lame_duck = reader.duration("http.lame_duck", s(0)..=s(300));
     let drain = reader.duration("http.drain", s(0)..=s(300));
     Ok(Http {
         listen: listen?,
@@ -358,11 +360,13 @@ fn http(
         deadline: spans.deadline?,
         idle_timeout: idle_timeout?,
         head_timeout: head_timeout?,
+        connection_age: connection_age?,
         header_bytes: header_bytes?,
         body_bytes: body_bytes?,
         connections: connections?,
         bulk_replies: bulk_replies?,
         cors: cors?,
+        lame_duck: lame_duck?,
         drain: drain?,
     })
 }

@@ -71,6 +71,8 @@ pub struct Http {
     pub idle_timeout: Duration,
     /// The longest that a request's head may take, 1 s to 1 h.
     pub head_timeout: Duration,
+    /// How old a connection may be, 0 s to 7 days; 0 s for any age.
+    pub connection_age: Duration,
     /// The largest request head in bytes, 8,192 to 1,048,576.
     pub header_bytes: usize,
     /// The largest request body in bytes, 0 to 1,048,576.
@@ -81,6 +83,8 @@ pub struct Http {
     pub bulk_replies: usize,
     /// Origins whose pages may read replies, or `*` alone; none if CORS is off.
     pub cors: Vec<String>,
+    /// How long all is served on at shutdown before that, 0 s to 5 min.
+    pub lame_duck: Duration,
     /// The longest wait for open requests at shutdown, 0 s to 5 min.
     pub drain: Duration,
 }

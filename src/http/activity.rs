@@ -1,5 +1,6 @@
 //! When something last happened on a connection.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,14 +27,24 @@ pub(super) struct Rest {
     opened: u64,
     /// When the last answer was made; or [`BUSY`] or [`UNASKED`].
     since: u64,
+    /// From when on an answer is the last one.
+    old_at: u64,
 }
 
 impl Rest {
     /// Of a connection that has just opened.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let opened = now();
+        let age = limits.connection_age;
+        let old_at = if age.is_zero() {
+            u64::MAX
+        } else {
+            opened.saturating_add(scattered(nanos(age)))
+        };
         Self {
-            opened: now(),
+            opened,
             since: UNASKED,
+            old_at,
         }
     }
 
@@ -60,9 +71,10 @@ impl Rest {
 
 /// The same with all that matters while there are buffers.
 pub(super) struct Activity {
+    /// As in [`Rest`], like the next two.
     opened: AtomicU64,
-    /// As in [`Rest`].
     since: AtomicU64,
+    old_at: AtomicU64,
     /// When the first bytes of a request's head had come; or [`UNHEARD`] or [`HEARD`].
     head: AtomicU64,
     /// Whether every write counts, as it does while a long reply is sent.
@@ -79,6 +91,7 @@ impl Activity {
         Self {
             opened: AtomicU64::new(rest.opened),
             since: AtomicU64::new(rest.since),
+            old_at: AtomicU64::new(rest.old_at),
             head: AtomicU64::new(UNHEARD),
             streaming: AtomicBool::new(false),
             rare: AtomicBool::new(false),
@@ -90,6 +103,7 @@ impl Activity {
     pub(super) fn resume(&self, rest: Rest) {
         self.opened.store(rest.opened, Ordering::Relaxed);
         self.since.store(rest.since, Ordering::Relaxed);
+        self.old_at.store(rest.old_at, Ordering::Relaxed);
         self.head.store(UNHEARD, Ordering::Relaxed);
         self.streaming.store(false, Ordering::Relaxed);
         self.rare.store(false, Ordering::Relaxed);
@@ -102,6 +116,7 @@ impl Activity {
         Rest {
             opened: self.opened.load(Ordering::Relaxed),
             since: self.since.load(Ordering::Relaxed),
+            old_at: self.old_at.load(Ordering::Relaxed),
         }
     }
 
@@ -227,6 +242,12 @@ impl Activity {
         }
     }
 
+    /// Whether the connection is too old at `boot`, a reading of the boot clock.
+    #[inline]
+    pub(super) fn is_old(&self, boot: i64) -> bool {
+        boot.unsigned_abs() >= self.old_at.load(Ordering::Relaxed)
+    }
+
     #[inline]
     fn is_busy(&self) -> bool {
         self.since.load(Ordering::Relaxed) == BUSY
@@ -242,7 +263,14 @@ fn left(since: u64, span: Duration) -> Duration {
     span.saturating_sub(Duration::from_nanos(now().saturating_sub(since)))
 }
 
-/// Of a constant, known when this is compiled.
+/// `nanos`, give or take a tenth: connections that were opened together are not to end together.
+fn scattered(nanos: u64) -> u64 {
+    // Of random keys.
+    let random = RandomState::new().build_hasher().finish();
+    nanos - nanos / 10 + random % (nanos / 5).max(1)
+}
+
+/// Of a constant, known when this is compiled; of days at most otherwise.
 const fn nanos(span: Duration) -> u64 {
     span.as_secs() * 1_000_000_000 + span.subsec_nanos() as u64
 }

@@ -62,8 +62,14 @@ impl Context {
         self.left_unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the server stops, so that an answer is the connection's last.
-    pub(super) fn is_ending(&self) -> bool {
+    /// Whether an answer that is made at `boot`, a reading of the boot clock, is the connection's last.
+    #[inline]
+    pub(super) fn is_last(&self, boot: i64) -> bool {
+        self.is_ending() || self.app.is_leaving() || self.activity.is_old(boot)
+    }
+
+    /// Whether the server stops.
+    fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 }

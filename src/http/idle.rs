@@ -43,7 +43,7 @@ impl Idle {
         let _timers = app.timers.enter();
         Self {
             limits,
-            rest: Rest::new(),
+            rest: Rest::new(&limits),
             socket,
             alarm: Box::pin(time::sleep(limits.idle_timeout)),
             is_set: false,

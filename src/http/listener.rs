@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::{self, Instant};
 
@@ -89,24 +89,28 @@ impl Listener {
     }
 }
 
-/// Serves `app` on all `listeners` until `shutdown` completes; then accepts no more, and returns
-/// when every open connection has finished its request. An idle connection closes at once, and one
-/// that has not asked yet a moment later.
+/// Serves `app` on all `listeners` until `shutdown` completes; then accepts no more than what waits
+/// for it already, and returns when every open connection has finished its request. An idle connection
+/// closes at once, and one that has not asked yet a moment later.
 pub async fn run(listeners: Vec<Listener>, app: Arc<App>, shutdown: impl Future<Output = ()>) {
     let (stop, stopping) = watch::channel(());
     tokio::select! {
-        never = accept_all(listeners, app, stopping) => match never {},
+        never = accept_all(&listeners, &app, &stopping) => match never {},
         () = shutdown => {}
     }
+    for listener in listeners {
+        accept_rest(listener, &app, &stopping);
+    }
+    drop(stopping);
     stop.send_replace(());
     // Every connection holds a receiver for as long as it lives.
     stop.closed().await;
 }
 
 async fn accept_all(
-    listeners: Vec<Listener>,
-    app: Arc<App>,
-    stopping: watch::Receiver<()>,
+    listeners: &[Listener],
+    app: &Arc<App>,
+    stopping: &watch::Receiver<()>,
 ) -> Infallible {
     let mut failures = Failures::default();
     let mut turn = 0;
@@ -115,8 +119,8 @@ async fn accept_all(
             app.room.notified().await;
         }
         turn += 1;
-        match poll_fn(|cx| poll_any(&listeners, turn, cx)).await {
-            Ok(stream) => spawn(stream, Open::new(Arc::clone(&app)), stopping.clone()),
+        match poll_fn(|cx| poll_any(listeners, turn, cx)).await {
+            Ok(stream) => spawn(stream, app, stopping),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 failures.another(&error);
@@ -145,7 +149,46 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
-fn spawn(stream: Stream, open: Open, stopping: watch::Receiver<()>) {
+/// Closes a listener, and takes over those who wait at it: they would be reset.
+fn accept_rest(listener: Listener, app: &Arc<App>, stopping: &watch::Receiver<()>) {
+    // Asked of the system and not of the runtime, which may not know yet that somebody waits. What
+    // fails ends it: the process is about to.
+    let mut next: Box<dyn FnMut() -> io::Result<Stream>> = match listener {
+        Listener::Tcp(listener) => {
+            let Ok(listener) = listener.into_std() else {
+                return;
+            };
+            Box::new(move || {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                TcpStream::from_std(stream).map(Stream::Tcp)
+            })
+        }
+        Listener::Unix(listener, file) => {
+            // First, so that nobody comes any more.
+            drop(file);
+            let Ok(listener) = listener.into_std() else {
+                return;
+            };
+            Box::new(move || {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                UnixStream::from_std(stream).map(Stream::Unix)
+            })
+        }
+    };
+    while app.connections() < app.limits().connections {
+        match next() {
+            Ok(stream) => spawn(stream, app, stopping),
+            Err(error) if is_the_clients(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn spawn(stream: Stream, app: &Arc<App>, stopping: &watch::Receiver<()>) {
+    let open = Open::new(Arc::clone(app));
+    let stopping = stopping.clone();
     if let Stream::Tcp(stream) = &stream {
         // Fails only on a socket that is closed already, which the first read will tell.
         let _ = stream.set_nodelay(true);

@@ -22,6 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::config::Profile;
-use crate::issuer::SystemIssuer;
+use crate::issuer::{Health, Refusal, SystemIssuer};
 use crate::metrics;
 
 pub use bind::{Address, BindError, SocketFile, bind_all, bind_tcp, bind_unix, connect_unix};
@@ -43,6 +44,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a client may take to send a request's head, from its first byte on.
     pub head_timeout: Duration,
+    /// How old a connection may be, give or take a tenth, before an answer on it is its last; zero for
+    /// any age.
+    pub connection_age: Duration,
     /// The longest request line with its headers, in bytes.
     pub header_bytes: usize,
     /// The longest request body, in bytes. Bodies are read and discarded.
@@ -59,6 +63,7 @@ impl Default for Limits {
         Self {
             idle_timeout: Duration::from_secs(75),
             head_timeout: Duration::from_secs(30),
+            connection_age: Duration::ZERO,
             header_bytes: 8 * 1024,
             body_bytes: 4 * 1024,
             connections: 16_384,
@@ -90,6 +95,7 @@ pub struct App {
     /// timer that is set there makes its every wait for the network cost more.
     timers: Handle,
     slack: memory::Slack,
+    leaving: AtomicBool,
 }
 
 impl App {
@@ -112,6 +118,7 @@ impl App {
             room: Notify::new(),
             timers,
             slack: memory::Slack::default(),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -142,6 +149,28 @@ impl App {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.metrics.connections()
+    }
+
+    /// From now on `/health` and `/readyz` send clients elsewhere, and each answer is its connection's
+    /// last. All else is served as before.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// How the shard stands; a server that is about to go is no longer ready.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let mut health = self.issuer.health();
+        if self.is_leaving() {
+            health.state = "draining";
+            health.refusal = Some(Refusal::Draining);
+        }
+        health
+    }
+
+    #[inline]
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     fn issuer(&self) -> &SystemIssuer {

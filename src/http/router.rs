@@ -119,10 +119,10 @@ fn finish(
         }
         error.answer(context.app.profile)
     });
-    if context.is_ending() {
+    let ended = SystemClock.boottime();
+    if context.is_last(ended) {
         answer = answer.close();
     }
-    let ended = SystemClock.boottime();
     context.activity.waiting(ended);
     let took = (ended - begun).unsigned_abs();
     context.app.metrics.answered(route, answer.code(), took);

@@ -36,6 +36,7 @@ pub(super) struct Supervisor {
     hangup: Signal,
     status: String,
     ready: bool,
+    leaving: bool,
     /// IDs a second, and from what on it is measured next.
     rate: u64,
     measured: (Instant, u64),
@@ -67,6 +68,7 @@ impl Supervisor {
             hangup: signal(SignalKind::hangup())?,
             status: String::new(),
             ready: false,
+            leaving: false,
             rate: 0,
             measured: (Instant::now(), 0),
             warned_of_sync: false,
@@ -86,7 +88,8 @@ impl Supervisor {
             tokio::select! {
                 _ = self.terminate.recv() => return End::Signal,
                 _ = self.interrupt.recv() => return End::Signal,
-                _ = self.hangup.recv() => self.reload(),
+                // To whoever leaves it makes no difference any more.
+                _ = self.hangup.recv() => if !self.leaving { self.reload() },
                 result = &mut *keeper => return End::Keeper(result),
                 _ = changes.changed() => self.report(),
                 _ = round.tick() => {
@@ -100,6 +103,27 @@ impl Supervisor {
                     }
                 }
             }
+        }
+    }
+
+    /// Serves on for `patience`, so that whoever asks for the health sends clients elsewhere before
+    /// the listeners close; a second signal ends it.
+    pub(super) async fn leave(
+        &mut self,
+        keeper: &mut oneshot::Receiver<Result<(), MarkError>>,
+        patience: Duration,
+    ) -> End {
+        self.leaving = true;
+        self.app.leave();
+        self.report();
+        let text = format!(
+            "leaving: /health and /readyz answer 503, and all else is served on for {} (http.lame_duck)",
+            span(patience)
+        );
+        logging::record(Level::Info, Kind::Stopping, &text);
+        tokio::select! {
+            end = self.until_told(keeper) => end,
+            () = sleep(patience) => End::Signal,
         }
     }
 
@@ -118,7 +142,7 @@ impl Supervisor {
 
     /// Tells the service manager how the shard stands, if that has changed.
     fn report(&mut self) {
-        let health = self.issuer.health();
+        let health = self.app.health();
         let started = !matches!(
             health.refusal.as_ref().map(crate::issuer::Refusal::code),
             Some("starting" | "lock_held")

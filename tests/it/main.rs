@@ -2,6 +2,7 @@
 
 mod addresses;
 mod clock;
+mod connections;
 mod deps;
 mod docs;
 mod faketime;

@@ -411,6 +411,11 @@ impl<S: Read + Write> Client<S> {
     ) -> std::io::Result<Reply> {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: shardflake\r\n{headers}\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
+        self.reply()
+    }
+
+    /// The next reply.
+    pub(crate) fn reply(&mut self) -> std::io::Result<Reply> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if self.stream.read_line(&mut head)? == 0 {
@@ -427,6 +432,13 @@ impl<S: Read + Write> Client<S> {
             head: lower,
             body: String::from_utf8(body).unwrap(),
         })
+    }
+}
+
+impl Client<TcpStream> {
+    /// Sends what is a part of a request, or a whole one whose reply is read later.
+    pub(crate) fn send(&mut self, bytes: &str) {
+        self.stream.get_mut().write_all(bytes.as_bytes()).unwrap();
     }
 }
 

@@ -64,6 +64,34 @@ fn a_service_manager_is_told_of_every_stage() {
 }
 
 #[test]
+fn a_service_manager_gives_a_lame_duck_its_time() {
+    let home = Home::with_mark("3");
+    let manager = Manager::new(&home);
+    let mut command = home.command("3");
+    command
+        .env("NOTIFY_SOCKET", &manager.path)
+        .env("WATCHDOG_USEC", "200000")
+        .env("SHARDFLAKE_HTTP__LAME_DUCK", "60s");
+    let server = Server::start(command, home.address());
+    manager.await_message("STATUS=shard 3: serving");
+    server.signal(Signal::SIGTERM);
+    let stopping = manager.await_message("STOPPING=1");
+    // The drain and the mark may take five seconds each, after that.
+    let extension = stopping
+        .lines()
+        .any(|line| line == "EXTEND_TIMEOUT_USEC=70000000");
+    assert!(extension, "{stopping}");
+    manager.await_message("STATUS=shard 3: draining: ");
+    manager.await_message("WATCHDOG=1");
+    server.signal(Signal::SIGTERM);
+    let stopping = manager.await_message("STOPPING=1");
+    let extension = stopping
+        .lines()
+        .any(|line| line == "EXTEND_TIMEOUT_USEC=10000000");
+    assert!(extension, "{stopping}");
+}
+
+#[test]
 fn a_waiting_shard_is_ready_and_alive() {
     let home = Home::empty();
     let manager = Manager::new(&home);

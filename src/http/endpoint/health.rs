@@ -40,7 +40,7 @@ pub(in crate::http) fn health(app: &App, headers: &HeaderMap) -> Answer {
     };
     let format = negotiation::preferred(headers, &offers);
     let json = format == Format::Json;
-    match app.issuer().health().refusal.map(Error::from) {
+    match app.health().refusal.map(Error::from) {
         None if json => Answer::new(format, healthy(app)),
         None if app.profile == Profile::SnowflakeNode => Answer::new(format, "ok"),
         None => Answer::new(format, "OK"),
@@ -67,7 +67,7 @@ pub(in crate::http) fn livez(app: &App) -> Answer {
 
 /// Whether the shard may issue, with all that this depends on.
 pub(in crate::http) fn readyz(app: &App) -> Answer {
-    let health = app.issuer().health();
+    let health = app.health();
     let body = serde_json::to_vec(&standing(&health)).expect("numbers and texts make JSON");
     let answer = Answer::new(Format::Json, body);
     match health.refusal.map(Error::from) {

@@ -173,7 +173,7 @@ fn whatever_ends_a_connection_of_http_1_0_promises_nothing_else() {
 #[test]
 fn what_was_taken_for_short_and_is_not_goes_on_as_a_long_reply() {
     let server = server();
-    let activity = Arc::new(Activity::new(Rest::new()));
+    let activity = Arc::new(Activity::new(Rest::new(&server.app.limits())));
     let count = NonZeroU32::new(3000).unwrap();
     let read = async {
         // For an entry or two, where a dozen ticks make as many and more.

@@ -326,7 +326,7 @@ fn a_span_has_bounds() {
 fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
     let server = server("0-65535");
     let request = Request::get("/").body(()).unwrap().into_parts().0;
-    let activity = Arc::new(Activity::new(Rest::new()));
+    let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
     let (mut pieces, mut turns) = (0, 1);
     // Of one thread, so that nothing else decides when a poll ends. No tick runs out.
     Builder::new_current_thread()

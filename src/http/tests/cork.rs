@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::{Clock, SystemClock};
+use crate::http::Limits;
 use crate::http::activity::{Activity, Rest};
 use crate::http::cork::{Cork, Slot, Turn};
 
@@ -74,7 +75,7 @@ impl AsyncWrite for Listed {
 fn cork(stream: &Listed, turn: &Arc<Turn>) -> Cork<Listed> {
     let slot = Arc::<Slot<_>>::default();
     slot.put_in(stream.clone(), Bytes::new());
-    let activity = Arc::new(Activity::new(Rest::new()));
+    let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
     let mut cork = Cork::new(slot, Arc::clone(turn), activity);
     let mut context = Context::from_waker(Waker::noop());
     let read = Pin::new(&mut cork).poll_read(&mut context, &mut ReadBuf::new(&mut []));
@@ -202,7 +203,7 @@ impl AsyncRead for Sending {
 /// answered as the closure says.
 fn lets_go(bytes: &str, answered: impl FnOnce(&Activity)) -> bool {
     let now = SystemClock.boottime();
-    let activity = Arc::new(Activity::new(Rest::new()));
+    let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
     activity.waiting(now - 1_000_000_000);
     let (slot, turn) = (Arc::<Slot<_>>::default(), Arc::<Turn>::default());
     let mut cork = Cork::new(Arc::clone(&slot), turn, Arc::clone(&activity));
