@@ -245,11 +245,12 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, ServerError> {
         return Ok(listeners);
     }
     let addresses = &config.http.listen;
+    let (mode, group) = (config.http.socket_mode, config.http.socket_group.as_deref());
     for address in addresses {
         listeners.push(match address {
             Listen::Tcp(address) => http::bind_tcp(*address, has_v4(addresses, address.port()))?,
             Listen::All(port) => http::bind_all(*port)?,
-            Listen::Unix(path) => http::bind_unix(path)?,
+            Listen::Unix(path) => http::bind_unix(path, mode, group)?,
         });
     }
     Ok(listeners)

@@ -254,6 +254,16 @@ pub enum ValueError {
         "{0:?} is not an origin of its own; write each once and as browsers do, in lower case and without a slash at the end, such as \"https://example.org\" or \"http://localhost:3000\", or \"*\" alone for all"
     )]
     Origin(String),
+    /// Not the mode of a Unix socket.
+    #[error(
+        "{0} is not the mode of a Unix socket; write up to four octal digits, as text, from \"0000\" to \"0777\", such as \"0660\": whoever may write may connect"
+    )]
+    Mode(String),
+    /// Not a group.
+    #[error(
+        "{0} is not a group; write its name, such as \"www-data\", its number, or \"-\" for the process's own"
+    )]
+    Group(String),
     /// Not a bare port.
     #[error("{0:?} is not a port; it may be 1 to 65535 in decimal digits: set one such as 7001")]
     Port(String),

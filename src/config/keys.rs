@@ -23,7 +23,7 @@ pub const PREFIX: &str = "SHARDFLAKE_";
 pub const TABLES: [&str; 6] = ["layout", "shard", "http", "state", "clock", "log"];
 
 /// Every key, in the order of the example file.
-pub const KEYS: [Key; 28] = [
+pub const KEYS: [Key; 30] = [
     Key::new("profile", r#""sonyflake""#),
     Key::open("epoch", r#""2014-09-01T00:00:00Z""#),
     Key::open("layout.time_bits", "39"),
@@ -33,6 +33,8 @@ pub const KEYS: [Key; 28] = [
     Key::open("shard.id", "1"),
     Key::new("shard.source", r#""static""#),
     Key::new("http.listen", r#"["127.0.0.1:7001"]"#),
+    Key::new("http.socket_mode", r#""0660""#),
+    Key::new("http.socket_group", r#""-""#),
     Key::open("http.workers", "2"),
     Key::new("http.deadline", r#""250ms""#),
     Key::new("http.idle_timeout", r#""75s""#).reloading(),

@@ -342,6 +342,12 @@ fn http(
         |kind| value::listen(kind, first, port),
         |list| value::show_list(list),
     );
+    let socket_mode = reader.required("http.socket_mode", value::mode, |mode| {
+        format!("{mode:04o}")
+    });
+    let socket_group = reader.required("http.socket_group", value::group, |group| {
+        group.as_deref().unwrap_or(value::OWN_GROUP).to_owned()
+    });
     let workers = workers(reader);
     let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
     let head_timeout = reader.duration("http.head_timeout", s(1)..=s(3600));
@@ -356,6 +362,8 @@ fn http(
     let drain = reader.duration("http.drain", s(0)..=s(300));
     Ok(Http {
         listen: listen?,
+        socket_mode: socket_mode?,
+        socket_group: socket_group?,
         workers: workers?,
         deadline: spans.deadline?,
         idle_timeout: idle_timeout?,

@@ -63,6 +63,10 @@ pub struct Config {
 pub struct Http {
     /// Addresses to listen on, at least one.
     pub listen: Vec<Listen>,
+    /// Who may connect to Unix sockets that this server makes: permissions, 0 to 0o777.
+    pub socket_mode: u32,
+    /// The group that these sockets get, by name or number, if not the process's own.
+    pub socket_group: Option<String>,
     /// Threads that serve requests, 1 to 1024.
     pub workers: usize,
     /// The longest that a request waits for its tick, 1 ms to 10 s.

@@ -119,6 +119,8 @@ fn every_variable_reaches_its_key() {
         ("shard.id", "16-31"),
         ("shard.source", "static"),
         ("http.listen", "unix:/run/s.sock"),
+        ("http.socket_mode", "0600"),
+        ("http.socket_group", "ids"),
         ("http.workers", "3"),
         ("http.deadline", "20ms"),
         ("http.idle_timeout", "40s"),

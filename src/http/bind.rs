@@ -2,16 +2,19 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, setsockopt,
+    socket, sockopt,
 };
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::Group;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::Listener;
@@ -19,8 +22,6 @@ use crate::mark::is_short;
 
 /// How many connections may wait to be accepted; the kernel's `somaxconn` may lower it.
 const BACKLOG: u32 = 4096;
-/// Owner and group may connect.
-const SOCKET_MODE: u32 = 0o660;
 
 /// Where a socket was to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,21 @@ pub enum BindError {
     /// Something that is no socket has the path.
     #[error("{} exists and is no socket: move it away, or set `listen` to another path", .0.display())]
     NotASocket(PathBuf),
+    /// There is no such group.
+    #[error(
+        "there is no group {0}: make it, or set `socket_group` to one that `getent group` shows, or to its number"
+    )]
+    NoSuchGroup(String),
+    /// The process may not give its socket to the group.
+    #[error(
+        "not allowed to give {} to group {group}: make this user one of the group's (SupplementaryGroups= in the unit), or set `socket_group` to another", path.display()
+    )]
+    GroupDenied {
+        /// The socket.
+        path: PathBuf,
+        /// The group as it was named.
+        group: String,
+    },
     /// Anything else that the system said.
     #[error(
         "cannot listen on {address}: {source}; correct this, or set `listen` to another address"
@@ -89,7 +105,10 @@ impl BindError {
         match self {
             Self::InUse(_) | Self::NoSuchAddress(_) => true,
             Self::Failed { source, .. } => is_short(source),
-            Self::Denied(_) | Self::NotASocket(_) => false,
+            Self::Denied(_)
+            | Self::NotASocket(_)
+            | Self::NoSuchGroup(_)
+            | Self::GroupDenied { .. } => false,
         }
     }
 }
@@ -152,21 +171,59 @@ fn listen_tcp(address: SocketAddr, only_v6: Option<bool>) -> io::Result<TcpListe
     socket.listen(BACKLOG)
 }
 
-/// Listens on a Unix socket that owner and group may connect to. The socket file of a process
-/// that is gone is replaced.
+/// Listens on a Unix socket that those may connect to whom `mode` lets write, its group being `group`, by
+/// name or number, or else the process's own. At no moment may others. The socket file of a process that
+/// is gone is replaced.
 ///
 /// # Errors
-/// [`BindError`] if a process answers there, if the path is something else, or if the system refuses.
+/// [`BindError`] if a process answers there, if the path is something else, if the group is not to be had,
+/// or if the system refuses.
 ///
 /// # Panics
 /// Outside a Tokio runtime.
-pub fn bind_unix(path: &Path) -> Result<Listener, BindError> {
+pub fn bind_unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Listener, BindError> {
     let failed = |error| BindError::new(Address::Unix(path.to_owned()), error);
+    let id = group.map(group_id).transpose()?;
     clear(path)?;
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    let file = SocketFile::of(path).map_err(failed)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
-    Ok(Listener::Unix(listener, Some(file)))
+    let (socket, file) = bound(path).map_err(failed)?;
+    if let Some(id) = id {
+        lchown(path, None, Some(id)).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied => BindError::GroupDenied {
+                path: path.to_owned(),
+                group: group.unwrap_or_default().to_owned(),
+            },
+            _ => failed(error),
+        })?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+    let listening = || {
+        let backlog = i32::try_from(BACKLOG).unwrap_or(i32::MAX);
+        listen(&socket, Backlog::new(backlog)?)?;
+        UnixListener::from_std(socket.into())
+    };
+    Ok(Listener::Unix(listening().map_err(failed)?, Some(file)))
+}
+
+/// A socket with that name, which nobody may connect to yet.
+fn bound(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    // Linux gives the file the socket's own mode.
+    fchmod(&socket, Mode::empty())?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let file = SocketFile::of(path)?;
+    Ok((socket, file))
+}
+
+/// The number of a group that is named by it, or by its name.
+fn group_id(group: &str) -> Result<u32, BindError> {
+    if let Ok(id) = group.parse() {
+        return Ok(id);
+    }
+    match Group::from_name(group) {
+        Ok(Some(found)) => Ok(found.gid.as_raw()),
+        _ => Err(BindError::NoSuchGroup(group.to_owned())),
+    }
 }
 
 /// The file of a socket that this process has made; dropped, it is removed, unless another process has
@@ -241,7 +298,6 @@ fn clear(path: &Path) -> Result<(), BindError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{Backlog, listen};
 
     #[tokio::test]
     async fn a_taken_port_is_named_and_told_from_other_errors() {
@@ -289,7 +345,7 @@ mod tests {
             assert!(queue.len() < 100, "the queue is never full");
         };
         assert_eq!(refused.kind(), ErrorKind::WouldBlock);
-        let error = bind_unix(&path).unwrap_err();
+        let error = bind_unix(&path, 0o640, None).unwrap_err();
         assert!(matches!(error, BindError::InUse(_)), "{error}");
         assert!(path.exists());
     }
@@ -298,17 +354,17 @@ mod tests {
     async fn only_a_dead_socket_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.sock");
-        let first = bind_unix(&path).unwrap();
+        let first = bind_unix(&path, 0o640, None).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, SOCKET_MODE);
-        let error = bind_unix(&path).unwrap_err();
+        assert_eq!(mode & 0o777, 0o640);
+        let error = bind_unix(&path, 0o640, None).unwrap_err();
         assert!(matches!(error, BindError::InUse(_)), "{error}");
         drop(first);
         assert!(!path.exists());
         // The standard library's leaves its file behind, as a process that is killed does.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        let mine = bind_unix(&path).unwrap();
+        let mine = bind_unix(&path, 0o640, None).unwrap();
         fs::rename(&path, directory.path().join("other")).unwrap();
         let others = std::os::unix::net::UnixListener::bind(&path).unwrap();
         drop(mine);
@@ -317,12 +373,12 @@ mod tests {
 
         let file = directory.path().join("file");
         fs::write(&file, "kept").unwrap();
-        let error = bind_unix(&file).unwrap_err();
+        let error = bind_unix(&file, 0o640, None).unwrap_err();
         assert!(matches!(error, BindError::NotASocket(_)), "{error}");
         assert!(!error.may_pass());
         assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
 
-        let error = bind_unix(&directory.path().join("missing/s.sock")).unwrap_err();
+        let error = bind_unix(&directory.path().join("missing/s.sock"), 0o640, None).unwrap_err();
         assert!(matches!(error, BindError::Failed { .. }), "{error}");
         assert!(!error.may_pass());
     }

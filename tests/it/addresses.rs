@@ -1,6 +1,9 @@
 //! Where a server listens that is told a port, or a path.
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::server::{BINARY, Client, Home, Server, ends, undisturbed};
@@ -110,4 +113,102 @@ fn a_port_is_listened_on_for_both_whatever_the_system_does_by_itself() {
             "{address}: {asked:?}"
         );
     }
+}
+
+/// A server on a Unix socket at `path` as well, with these permissions and that group.
+fn over_unix(
+    home: &Home,
+    wrapper: &[&str],
+    path: &Path,
+    mode: &str,
+    group: Option<&str>,
+) -> Command {
+    let mut command = home.wrapped(wrapper, "1");
+    command
+        .arg("--listen")
+        .arg(path)
+        .env("SHARDFLAKE_HTTP__SOCKET_MODE", mode)
+        .envs(group.map(|group| ("SHARDFLAKE_HTTP__SOCKET_GROUP", group)));
+    command
+}
+
+/// Permissions and group of a file, if it is there.
+fn rights(path: &Path) -> Option<(u32, u32)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.mode() & 0o7777, metadata.gid()))
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[test]
+fn a_unix_socket_has_the_rights_that_it_is_to_have_and_never_others() {
+    let own = fs::metadata("/proc/self").unwrap().gid();
+    let groups = [(None, own), (Some("54321"), 54321), (Some("daemon"), 1)];
+    let groups = groups.iter().take(if is_root() { 3 } else { 1 });
+    for (group, id) in groups {
+        for mode in [0o600, 0o666] {
+            let home = Home::with_mark("1");
+            let path = home.path("shard.sock");
+            // Whatever the process would make by itself everybody may use; and its rights come late.
+            let wrapper = [
+                "sh",
+                "-c",
+                "umask 0; exec \"$@\"",
+                "sh",
+                "strace",
+                "-D",
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=?chmod,?fchmodat,?chown,?lchown,?fchownat,listen",
+                "-e",
+                "inject=?chmod,?fchmodat,?chown,?lchown,?fchownat,listen:delay_enter=100000",
+            ];
+            let mode_text = format!("{mode:04o}");
+            let command = over_unix(&home, &wrapper, &path, &mode_text, *group);
+            let mut server = Server::of({ command }.spawn().unwrap(), home.address());
+            let mut seen = Vec::new();
+            server.until("listening", |server| {
+                seen.extend(rights(&path));
+                server.log.iter().any(|line| line.contains("listening on "))
+            });
+            assert_eq!(rights(&path), Some((mode, *id)));
+            seen.dedup();
+            let steps = [(0, own), (0, *id), (mode, *id)];
+            assert!(seen.iter().all(|rights| steps.contains(rights)), "{seen:?}");
+            server.await_serving();
+        }
+    }
+}
+
+#[test]
+fn a_group_that_cannot_be_had_exits_78() {
+    let home = Home::with_mark("1");
+    let path = home.path("shard.sock");
+    let (code, text) = ends(over_unix(&home, &[], &path, "0660", Some("no-such-group")));
+    assert_eq!(code, 78, "{text}");
+    assert!(text.contains("there is no group no-such-group"), "{text}");
+    let (code, text) = ends(over_unix(&home, &[], &path, "660 ", None));
+    assert_eq!(code, 78, "{text}");
+    assert!(text.contains("http.socket_mode"), "{text}");
+    if !is_root() {
+        println!("skipped: needs root, to be somebody who may not");
+        return;
+    }
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=0",
+        "--clear-groups",
+        "--inh-caps=-all,+dac_override",
+        "--ambient-caps=-all,+dac_override",
+    ];
+    let (code, text) = ends(over_unix(&home, &nobody, &path, "0660", Some("54321")));
+    assert_eq!(code, 78, "{text}");
+    assert!(text.contains("not allowed to give"), "{text}");
+    assert!(!path.exists());
 }

@@ -72,6 +72,11 @@ fn said_of_bind(error: &BindError) -> (&'static str, &'static str) {
         BindError::Denied(_) => ("not allowed to listen on …", way_out),
         BindError::NoSuchAddress(_) => ("this machine has no address …", "set `listen` to one"),
         BindError::NotASocket(_) => ("… exists and is no socket", way_out),
+        BindError::NoSuchGroup(_) => ("there is no group …", "set `socket_group` to one"),
+        BindError::GroupDenied { .. } => (
+            "not allowed to give … to group …",
+            "set `socket_group` to another",
+        ),
         BindError::Failed { .. } => ("cannot listen on …", way_out),
     }
 }
@@ -146,6 +151,15 @@ fn errors() -> Vec<(ServerError, u8)> {
         (BindError::Denied(address()).into(), 78),
         (BindError::NoSuchAddress(tcp).into(), 75),
         (BindError::NotASocket("/run/s.sock".into()).into(), 78),
+        (BindError::NoSuchGroup("ids".into()).into(), 78),
+        (
+            BindError::GroupDenied {
+                path: "/run/s.sock".into(),
+                group: "ids".into(),
+            }
+            .into(),
+            78,
+        ),
         (
             BindError::Failed {
                 address: address(),

@@ -127,7 +127,9 @@ fn absolute_targets_work() {
 fn a_unix_socket_serves_beside_tcp() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sock");
-    let server = Server::start_with(Limits::default(), || vec![bind_unix(&path).unwrap()]);
+    let server = Server::start_with(Limits::default(), || {
+        vec![bind_unix(&path, 0o660, None).unwrap()]
+    });
     let mut unix = Client::new(UnixStream::connect(&path).unwrap());
     let mut tcp = server.connect();
     let mut last = 0;

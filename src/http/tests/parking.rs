@@ -77,7 +77,7 @@ fn half_a_head_is_kept() {
 #[test]
 fn half_a_head_behind_a_request_is_kept() {
     let (server, mut client) = parked(Limits::default());
-    client.send("GET /health HTTP/1.1\r\n\r\nGET /generate HTTP/1.1\r\nhost: te");
+    client.send("GET /health HTTP/1.1\r\nhost: test\r\n\r\nGET /generate HTTP/1.1\r\nhost: te");
     assert_eq!(client.reply().text(), "OK");
     await_a_look(&server);
     assert_eq!(server.app.metrics.parked(), 0);
@@ -89,7 +89,7 @@ fn half_a_head_behind_a_request_is_kept() {
 #[test]
 fn half_a_body_is_kept() {
     let (server, mut client) = parked(Limits::default());
-    client.send("POST /generate HTTP/1.1\r\ncontent-length: 4\r\n\r\n{}");
+    client.send("POST /generate HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n{}");
     await_parked(&server, 0);
     await_a_look(&server);
     client.send("{}");
@@ -101,7 +101,7 @@ fn half_a_body_is_kept() {
 fn requests_at_once_wake_it_once() {
     let (server, mut client) = parked(Limits::default());
     for count in [2, 16, 17, 40] {
-        client.send("GET /generate HTTP/1.1\r\n\r\n".repeat(count));
+        client.send("GET /generate HTTP/1.1\r\nhost: test\r\n\r\n".repeat(count));
         let ids: Vec<_> = (0..count).map(|_| client.reply().id()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         await_parked(&server, 1);
@@ -116,7 +116,7 @@ fn a_client_may_half_close_or_leave() {
     server.await_connections(0);
 
     let (server, mut client) = parked(Limits::default());
-    client.send("GET /generate HTTP/1.1\r\n\r\n".repeat(3));
+    client.send("GET /generate HTTP/1.1\r\nhost: test\r\n\r\n".repeat(3));
     client.finish();
     assert_eq!(client.replies().iter().map(Reply::id).count(), 3);
     server.await_connections(0);
@@ -141,7 +141,7 @@ fn it_counts_as_open() {
         ..Limits::default()
     });
     let mut second = server.connect();
-    second.send("GET /health HTTP/1.1\r\n\r\n");
+    second.send("GET /health HTTP/1.1\r\nhost: test\r\n\r\n");
     assert_eq!(first.get("/health").status, 200);
     assert_eq!(server.app.connections(), 1);
     drop(first);
@@ -173,7 +173,7 @@ fn a_head_has_a_time_of_its_own() {
     assert_eq!(later.get("/health").status, 200);
     later.send("G");
     let mut behind = server.connect();
-    behind.send("GET /health HTTP/1.1\r\n\r\nGET /");
+    behind.send("GET /health HTTP/1.1\r\nhost: test\r\n\r\nGET /");
     assert_eq!(behind.reply().status, 200);
     for client in [&mut first, &mut later, &mut behind] {
         until(|| client.stream.write_all(b"a").is_err());
@@ -185,13 +185,13 @@ fn a_head_has_a_time_of_its_own() {
 
 /// Requests that leave something behind: in what was read, or in what hyper remembers.
 const LEAVING: [&str; 7] = [
-    "GET /generate HTTP/1.1\r\n\r\n",
-    "GET /generate HTTP/1.1\r\n\r\n\r\n\r\n",
-    "GET /generate HTTP/1.1\r\n\r\nGET /hea",
+    "GET /generate HTTP/1.1\r\nhost: test\r\n\r\n",
+    "GET /generate HTTP/1.1\r\nhost: test\r\n\r\n\r\n\r\n",
+    "GET /generate HTTP/1.1\r\nhost: test\r\n\r\nGET /hea",
     "GET /generate HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
-    "HEAD /generate HTTP/1.1\r\n\r\n",
-    "GET /generate HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
-    "POST /generate HTTP/1.1\r\ncontent-length: 4\r\n\r\n\r\n\r\n",
+    "HEAD /generate HTTP/1.1\r\nhost: test\r\n\r\n",
+    "GET /generate HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+    "POST /generate HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\n\r\n\r\n",
 ];
 
 #[test]
@@ -204,7 +204,7 @@ fn nothing_is_left_to_another_connection() {
         let [one, two, three] = &mut all;
         one.send(leaving);
         assert_eq!(one.reply_to(leaving.split(' ').next().unwrap()).status, 200);
-        two.send("GET /decode/7 HTTP/1.1\r\n\r\n");
+        two.send("GET /decode/7 HTTP/1.1\r\nhost: test\r\n\r\n");
         assert_eq!(two.reply().json()["id"], "7", "after {leaving:?}");
         three.send("nonsense\r\n\r\n");
         let mut refusal = String::new();
