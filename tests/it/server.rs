@@ -312,7 +312,7 @@ pub(crate) fn undisturbed(command: &mut Command) -> &mut Command {
     .iter()
     .fold(&mut *command, |command, name| command.env_remove(name));
     // No witness: none is left behind where this host keeps its own.
-    command.env("RUNTIME_DIRECTORY", "/nonexistent");
+    command.env("RUNTIME_DIRECTORY", "/dev/null/none");
     std::env::vars_os()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SHARDFLAKE_"))
         .fold(command, |command, (name, _)| command.env_remove(name))
