@@ -2,7 +2,7 @@
 //!
 //! Every record in the journal carries `SHARD_ID` and a `MESSAGE_ID` that tells its kind, so that
 //! `journalctl SHARD_ID=1 MESSAGE_ID=…` finds it. There is no record per request. Nobody waits for a
-//! reader of the log but the thread that writes to it; see [`queue`].
+//! reader of the log but the thread that writes to it.
 
 mod queue;
 mod sink;
