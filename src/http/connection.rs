@@ -177,9 +177,9 @@ fn end(seat: Seat, ended: hyper::Result<()>) -> Option<Pin<Box<impl Future<Outpu
                 let answer = Error::Http2.bytes(context.app.profile);
                 // One try, as below.
                 poll_fn(|cx| {
-                    let sent = Pin::new(&mut socket).poll_write(cx, answer.as_bytes());
-                    let sent = sent.is_ready();
-                    Poll::Ready(sent && Pin::new(&mut socket).poll_shutdown(cx).is_ready())
+                    let written = Pin::new(&mut socket).poll_write(cx, answer.as_bytes());
+                    let is_written = written.is_ready();
+                    Poll::Ready(is_written && Pin::new(&mut socket).poll_shutdown(cx).is_ready())
                 })
                 .await;
             }

@@ -78,12 +78,13 @@ fn is_quiet(stream: &mut TcpStream) -> io::Result<()> {
 
 fn pace(all: &mut [TcpStream], span: Duration, times: u32) -> io::Result<()> {
     let begin = Instant::now();
-    let count = all.len();
+    let chunks = u32::try_from(all.chunks(AT_ONCE).len()).unwrap_or(u32::MAX);
     for time in 0..times {
-        for (index, some) in all.chunks_mut(AT_ONCE).enumerate() {
-            let part = span.mul_f64((index * AT_ONCE) as f64 / count as f64);
-            let due = begin + span * time + part;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+        for (index, some) in (0..chunks).zip(all.chunks_mut(AT_ONCE)) {
+            let due = begin + span * time + span * index / chunks;
+            while let Some(left) = due.checked_duration_since(Instant::now()) {
+                thread::park_timeout(left);
+            }
             exchange(some, REQUEST)?;
         }
     }
