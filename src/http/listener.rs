@@ -150,7 +150,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 /// Closes a listener, and takes over those who wait at it: they would be reset.
-fn accept_rest(listener: Listener, app: &Arc<App>, stopping: &watch::Receiver<()>) {
+pub(super) fn accept_rest(listener: Listener, app: &Arc<App>, stopping: &watch::Receiver<()>) {
     // Asked of the system and not of the runtime, which may not know yet that somebody waits. What
     // fails ends it: the process is about to.
     let mut next: Box<dyn FnMut() -> io::Result<Stream>> = match listener {

@@ -1,9 +1,13 @@
 //! Connections over their whole life: kept, pipelined, half closed, limited, drained.
 
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
+use tokio::sync::watch;
+
 use super::harness::{Client, Reply, Server};
-use crate::http::{Limits, bind_unix};
+use crate::http::listener::accept_rest;
+use crate::http::{Limits, bind_tcp, bind_unix};
 
 #[test]
 fn a_kept_connection_gets_increasing_ids() {
@@ -218,6 +222,36 @@ fn stopping_closes_the_idle_and_finishes_the_busy() {
     assert_eq!(busy.replies().len(), 1);
     server.ended();
     drop(untouched);
+}
+
+#[test]
+fn stopping_answers_who_waits_to_be_accepted() {
+    let server = Server::start(Limits::default());
+    let inside = server.enter();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sock");
+    let unix = bind_unix(&path, 0o660, None).unwrap();
+    let tcp = bind_tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = tcp.to_string();
+    let (stop, stopping) = watch::channel(());
+    let mut over_tcp: Vec<_> = (0..3)
+        .map(|_| Client::new(TcpStream::connect(&address).unwrap()))
+        .collect();
+    let mut over_unix: Vec<_> = (0..3)
+        .map(|_| Client::new(UnixStream::connect(&path).unwrap()))
+        .collect();
+    accept_rest(tcp, &server.app, &stopping);
+    accept_rest(unix, &server.app, &stopping);
+    stop.send_replace(());
+    drop(inside);
+    assert!(TcpStream::connect(&address).is_err());
+    assert!(!path.exists());
+    for client in &mut over_tcp {
+        assert_eq!(client.get("/health").header("connection"), Some("close"));
+    }
+    for client in &mut over_unix {
+        assert_eq!(client.get("/health").header("connection"), Some("close"));
+    }
 }
 
 #[test]
