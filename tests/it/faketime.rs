@@ -32,6 +32,8 @@ impl Clock {
         command
             .env("LD_PRELOAD", library())
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            // The kernel's stamps on files do not move when the clock is set.
+            .env("NO_FAKE_STAT", "1")
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     }
