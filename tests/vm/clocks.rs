@@ -14,6 +14,8 @@ use course::{Course, SECOND};
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+/// How far IDs may be ahead of the clock that is followed.
+const MAX_AHEAD: i64 = 5 * SECOND;
 /// How far from its beginning the clock goes in small steps.
 const SMALL: i64 = 3 * SECOND;
 /// Steps of one strobing, an even number.
@@ -155,7 +157,8 @@ fn restart_in_doubt(course: &mut Course, size: i64) -> Fallible<()> {
     course.step(course::WHILE_DOWN, size)?;
     course.start()?;
     course.recover()?;
-    course.lag(5, size - SECOND)?;
+    // It begins above its mark, which may be ahead of the clock.
+    course.lag(5, size - MAX_AHEAD)?;
     course.step(course::WAY_BACK_AT_START, -size)?;
     course.serve(20)?;
     course.follow()
