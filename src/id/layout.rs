@@ -136,10 +136,11 @@ impl Layout {
         if sum != 63 {
             return Err(LayoutError::Sum(sum));
         }
-        // The generator packs a tick and the ordinals of all machine IDs into one word, and marks
-        // lock one byte a machine ID: both want modest widths.
+        // From 28 bits of seconds, which are eight years, to 53 of milliseconds: what generators in
+        // use have, so that their IDs can be read. Marks lock one byte a machine ID, and the
+        // generator counts the ordinals of a tick in one word: both want modest widths.
         let fields = [
-            ("the time", bits.time, 32, 48),
+            ("the time", bits.time, 28, 53),
             ("the sequence", bits.sequence, 1, 22),
             ("the machine ID", bits.machine, 1, 22),
             (

@@ -8,6 +8,10 @@ mod variables;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+use shardflake::id::Layout;
+use shardflake::id::layout::{Bits, Order};
 
 use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
 use documents::{DOCUMENTS, Document, Row, WAITING};
@@ -233,4 +237,80 @@ fn a_range_is_told_by_its_first_number_and_an_id_by_its_own() {
         seen.insert(id & 65535);
     }
     assert!(seen.iter().eq(&[7, 8, 9]), "{seen:?}");
+}
+
+#[test]
+fn the_bits_of_others_are_served_and_read() {
+    // time, sequence, machine ID, tick, epoch: all but ten bits for a time of milliseconds, and one of
+    // seconds.
+    for (time, sequence, machine, tick_ms, epoch) in [
+        (53, 5, 5, 1, "2020-02-20T02:20:02.020Z"),
+        (28, 13, 22, 1000, "2026-01-01T00:00:00Z"),
+    ] {
+        let home = Home::empty();
+        let document = Document::of("snowflake");
+        let bits = Bits {
+            order: Order::MachineSequence,
+            time,
+            sequence,
+            machine,
+            datacenter: 0,
+        };
+        let began = humantime::parse_rfc3339(epoch).unwrap();
+        let began = began.duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let began = u64::try_from(began).unwrap();
+        home.make_mark_of(Layout::new(bits, tick_ms, began).unwrap(), "1");
+        let variables = [
+            ("SHARDFLAKE_LAYOUT__TIME_BITS", time.to_string()),
+            ("SHARDFLAKE_LAYOUT__SEQUENCE_BITS", sequence.to_string()),
+            ("SHARDFLAKE_LAYOUT__MACHINE_BITS", machine.to_string()),
+            ("SHARDFLAKE_LAYOUT__TICK", format!("{tick_ms}ms")),
+            ("SHARDFLAKE_EPOCH", epoch.to_owned()),
+        ];
+        let with_bits = |mut command: Command| {
+            command.envs(variables.iter().map(|(name, value)| (name, value)));
+            command.env("WORKER_ID", "1");
+            command
+        };
+        let mut command = with_bits(document.command(&home));
+        command.env("SHARDFLAKE_HTTP__LISTEN", home.address().to_string());
+        command.arg("serve");
+        let mut server = Server::start(command, home.address());
+        server.await_serving();
+        let before = now_ms() - tick_ms - TOLERANCE_MS;
+        let id: u64 = server.get("/id").json()["id"]
+            .as_str()
+            .and_then(|id| id.parse().ok())
+            .unwrap();
+        let spanned = before..=now_ms() + TOLERANCE_MS;
+
+        let decoded = server.get(&format!("/decode/{id}")).json();
+        let at = began + decoded["time"].as_u64().unwrap() * tick_ms;
+        assert!(spanned.contains(&at), "{decoded}");
+        assert_eq!(decoded["machine_id"], 1, "{decoded}");
+
+        let told = |arguments: &[&str]| {
+            let output = with_bits(document.command(&home))
+                .args(arguments)
+                .stdout(Stdio::piped())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+        };
+        let again = told(&["decode", "--json", &id.to_string()]);
+        assert_eq!(again[0], decoded);
+        let moment = |ms| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms));
+        let (from, to) = (moment(at).to_string(), moment(at + tick_ms).to_string());
+        let span = told(&["bounds", "--json", "--from", &from, "--to", &to]);
+        let bound = |key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+        assert!(
+            (bound("smallest")..=bound("largest")).contains(&id),
+            "{span}"
+        );
+        assert_eq!(
+            bound("largest") - bound("smallest") + 1,
+            1 << (sequence + machine)
+        );
+    }
 }

@@ -122,13 +122,15 @@ fn widths_that_do_not_fit_are_refused() {
             ..
         })
     ));
-    assert!(matches!(
-        Layout::new(bits(49, 7, 7, 0), 10, 0),
-        Err(LayoutError::Width {
-            field: "the time",
-            ..
-        })
-    ));
+    for (time, sequence, machine) in [(27, 18, 18), (54, 4, 5)] {
+        assert!(matches!(
+            Layout::new(bits(time, sequence, machine, 0), 10, 0),
+            Err(LayoutError::Width {
+                field: "the time",
+                ..
+            })
+        ));
+    }
     assert!(matches!(
         Layout::new(bits(39, 8, 16, 16), 10, 0),
         Err(LayoutError::Width {
@@ -160,6 +162,30 @@ proptest::proptest! {
         proptest::prop_assert_eq!((oracle.time, oracle.sequence, oracle.machine_id), (tick, sequence, machine));
         let fields = Layout::SONYFLAKE.decompose(id).unwrap();
         proptest::prop_assert_eq!((fields.time, fields.sequence, fields.machine_id), (tick, sequence, machine));
+    }
+
+    #[test]
+    fn every_layout_reads_what_it_wrote_to_the_end_of_its_time(
+        order in proptest::sample::select(vec![Order::SequenceMachine, Order::MachineSequence]),
+        time in 28..=53u8,
+        machine in 1..=22u8,
+        tick_ms in 1..=60_000u64,
+        back in 0..1000u64,
+    ) {
+        let below = 63 - time;
+        let machine = machine.clamp(below.saturating_sub(22).max(1), below - 1);
+        let bits = Bits { order, time, sequence: below - machine, machine, datacenter: 0 };
+        let layout = Layout::new(bits, tick_ms, 0).unwrap();
+        let tick = layout.max_tick() - back;
+        let (sequence, machine) = (u64::from(layout.sequences() - 1), u64::from(layout.max_machine()));
+        let fields = layout.decompose(layout.compose(tick, sequence, machine).unwrap()).unwrap();
+        proptest::prop_assert_eq!((fields.time, fields.sequence, fields.machine_id), (tick, sequence, machine));
+        proptest::prop_assert_eq!(layout.unix_ms(tick), tick.saturating_mul(tick_ms));
+        // As far as nanoseconds since 1970 reach.
+        let tick = tick.min(9_000_000_000_000 / tick_ms);
+        let begins = i64::try_from(layout.unix_ms(tick) * 1_000_000).unwrap();
+        proptest::prop_assert_eq!(layout.tick_at(begins), Some(tick));
+        proptest::prop_assert_eq!(layout.tick_at(begins - 1), tick.checked_sub(1));
     }
 
     #[test]
