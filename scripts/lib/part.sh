@@ -23,16 +23,19 @@ nothing_may_skip() {
   [[ ${CI:-} == true ]] && ((EUID == 0))
 }
 
-# part NAME COMMAND…: runs the command in a shell of its own and counts how it went.
+# part NAME COMMAND…: runs the command in a shell of its own, tells how long it took, and counts how it
+# went.
 part() {
   local name=$1 status=0 why
+  # Of what runs in containers and machines, the processor time is counted only in part.
+  local TIMEFORMAT="took %0R s, %0U s + %0S s of processor: $name"
   shift
   printf '\n== %s\n' "$name"
   PART_SKIP=$(mktemp)
   export PART_SKIP
   # Not in a condition: there `set -e` would be without effect in the command.
   set +e
-  (
+  time (
     set -e
     "$@"
   )

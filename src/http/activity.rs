@@ -9,8 +9,13 @@ use crate::clock::{Clock, SystemClock};
 
 /// How long a connection may be open without a request when the server stops, and still make one.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// A connection whose requests are further apart than that is not worth keeping buffers for.
-const RARE: Duration = Duration::from_millis(250);
+/// A connection whose requests are further apart than that is not worth keeping buffers for. Without end
+/// where a benchmark compares with connections that keep theirs.
+const RARE: Duration = if cfg!(unparked) {
+    Duration::from_secs(u32::MAX as u64)
+} else {
+    Duration::from_millis(250)
+};
 /// The value of [`Rest::since`] while the server has something to do or to wait for.
 const BUSY: u64 = u64::MAX;
 /// The same before the first request.

@@ -16,7 +16,7 @@ curl_cases() {
   ((SECONDS - begun < 10)) || fail "HTTP/2 is left without an answer"
   [[ $(fetch --http2 "http://$address/id" | tail -n 1) == 200 ]] || fail "an upgrade to HTTP/2"
   [[ $(fetch --http1.0 "http://$address/ids/1?format=text" | tail -n 1) == 200 ]] || fail "HTTP/1.0"
-  [[ $(fetch --unix-socket "$scratch/socket" http://shard/id | tail -n 1) == 200 ]] || fail "a Unix socket"
+  [[ $(fetch --unix-socket "$scratch/one.socket" http://shard/id | tail -n 1) == 200 ]] || fail "a Unix socket"
   [[ $(fetch -H 'Host:' "http://$address/id" | tail -n 1) == 400 ]] || fail "no Host"
   [[ $(fetch --request-target '*' -X OPTIONS "http://$address" | tail -n 1) == 204 ]] || fail "OPTIONS *"
 }

@@ -46,7 +46,7 @@ backend newer
   server one $address check
 backend socket
   option httpchk
-  server one unix@$scratch/socket check
+  server one unix@$scratch/one.socket check
 EOT
 }
 
@@ -77,7 +77,7 @@ haproxy_cases() {
   [[ $(through 'http://ids/ids/3000?format=text' | wc -l) == 3000 ]] || fail "3,000 lines"
 }
 
-# As installed: to what is behind, nginx speaks HTTP/1.0 and keeps no connection.
+# nginx_configuration: nginx as installed, with what is to stand in its http block on standard input.
 nginx_configuration() {
   # Else its workers are nobody, who may not use the socket.
   ((EUID != 0)) || echo 'user root;'
@@ -94,8 +94,28 @@ http {
   fastcgi_temp_path $scratch/nginx-3;
   uwsgi_temp_path $scratch/nginx-4;
   scgi_temp_path $scratch/nginx-5;
+$(cat)
+}
+EOT
+}
+
+# start_nginx: with that configuration, until this shell ends. Its process ID is in `proxy`.
+start_nginx() {
+  need_commands nginx nginx
+  nginx_configuration >"$scratch/nginx.conf"
+  rm -f "$scratch/proxy"
+  nginx -e stderr -c "$scratch/nginx.conf" 2>"$scratch/told" &
+  proxy=$!
+  # shellcheck disable=SC2064 # Now.
+  trap "kill $proxy" EXIT
+  wait_until 20 answers || fail "nginx does not answer: $(<"$scratch/told")"
+}
+
+# As it is without further words: to what is behind, nginx speaks HTTP/1.0 and keeps no connection.
+plain_nginx() {
+  cat <<EOT
   upstream socket {
-    server unix:$scratch/socket;
+    server unix:$scratch/one.socket;
   }
   server {
     listen unix:$scratch/proxy;
@@ -106,7 +126,6 @@ http {
       proxy_pass http://socket/;
     }
   }
-}
 EOT
 }
 
@@ -116,14 +135,7 @@ answers() {
 
 nginx_cases() {
   local proxy target
-  need_commands nginx nginx
-  nginx_configuration >"$scratch/nginx.conf"
-  rm -f "$scratch/proxy"
-  nginx -e stderr -c "$scratch/nginx.conf" 2>"$scratch/told" &
-  proxy=$!
-  # shellcheck disable=SC2064 # Now.
-  trap "kill $proxy" EXIT
-  wait_until 20 answers || fail "nginx does not answer: $(<"$scratch/told")"
+  start_nginx < <(plain_nginx)
   for target in generate id ids/1 ids/3000 ranges/10 'ids/1?format=text' 'ids/3000?format=binary' \
     socket/id 'socket/ids/1?format=text'; do
     [[ $(through -o "$scratch/body" -w '%{http_code}' "http://ids/$target") == 200 ]] ||
