@@ -12,12 +12,27 @@ copy_source() {
     tar --extract --directory "$1"
 }
 
-# cut_down SECTIONS: leaves the ID core of the copy at hand, which builds in seconds; sections of
-# Cargo.toml whose heads match that expression go.
+# reached MODULE: the modules that it is built of, itself among them, as `core` has it.
+reached() {
+  local all=("$1") next module
+  for ((next = 0; next < ${#all[@]}; next++)); do
+    while IFS= read -r module; do
+      [[ " ${all[*]} " == *" $module "* ]] || all+=("$module")
+    done < <(find "src/${all[next]}" "src/${all[next]}.rs" -name '*.rs' -exec grep -hoE 'crate::[a-z_]+' {} + 2>/dev/null |
+      sed 's/crate:://' | sort -u)
+  done
+  (
+    IFS='|'
+    printf '%s\n' "${all[*]}"
+  )
+}
+
+# cut_down SECTIONS [MODULES]: leaves the ID core of the copy at hand, which builds in seconds, or these
+# modules; sections of Cargo.toml whose heads match that expression go.
 cut_down() {
-  local manifest lib
+  local manifest lib modules=${2:-$core}
   manifest=$(sections=$1 awk '/^\[/ { keep = $0 !~ ENVIRON["sections"] } keep' Cargo.toml)
-  lib=$(sed -nE "/^(pub )?mod ($core);/p" src/lib.rs)
+  lib=$(sed -nE "/^(pub )?mod ($modules);/p" src/lib.rs)
   # Tests in documentation would need a second build each time, without the unit tests.
   printf '%s\n' "${manifest/'[lib]'/$'[lib]\ndoctest = false'}" >Cargo.toml
   printf '%s\n' "$lib" >src/lib.rs
