@@ -181,26 +181,34 @@ impl<S: Storage + Clone> Shard<S> {
         }
     }
 
-    /// Steps the keeper until it has nothing to do at once; the result of its end, if it ended.
-    fn settle(&mut self) -> Option<Result<(), MarkError>> {
+    /// Steps the keeper until it has nothing to do at once: how long it parks, or the result of its end.
+    fn rest(&mut self) -> Result<Duration, Result<(), MarkError>> {
         for _ in 0..100 {
             match self.keeper.step() {
                 Next::Park(Duration::ZERO) => {}
-                Next::Park(_) => return None,
-                Next::End(result) => return Some(result),
+                Next::Park(duration) => return Ok(duration),
+                Next::End(result) => return Err(result),
             }
         }
         panic!("the keeper does not come to rest");
     }
 
+    /// The same; the result of its end, if it ended.
+    fn settle(&mut self) -> Option<Result<(), MarkError>> {
+        self.rest().err()
+    }
+
     /// Lets `duration` pass, stepping the keeper as a thread would.
     async fn pass(&mut self, duration: Duration) {
         let end = Instant::now() + duration;
-        while Instant::now() < end {
-            self.settle();
-            advance(Duration::from_millis(5)).await;
+        loop {
+            let parked = self.rest().unwrap_or(duration);
+            let left = end - Instant::now();
+            if left.is_zero() {
+                return;
+            }
+            advance(parked.min(left)).await;
         }
-        self.settle();
     }
 
     fn stop(mut self) -> Result<(), MarkError> {
