@@ -9,13 +9,8 @@ use crate::clock::{Clock, SystemClock};
 
 /// How long a connection may be open without a request when the server stops, and still make one.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// A connection whose requests are further apart than that is not worth keeping buffers for. Without end
-/// where a benchmark compares with connections that keep theirs.
-const RARE: Duration = if cfg!(unparked) {
-    Duration::from_secs(u32::MAX as u64)
-} else {
-    Duration::from_millis(250)
-};
+/// A connection whose requests are further apart than that is not worth keeping buffers for.
+const RARE: Duration = unless_unparked(Duration::from_millis(250));
 /// The value of [`Rest::since`] while the server has something to do or to wait for.
 const BUSY: u64 = u64::MAX;
 /// The same before the first request.
@@ -256,6 +251,16 @@ impl Activity {
     #[inline]
     fn is_busy(&self) -> bool {
         self.since.load(Ordering::Relaxed) == BUSY
+    }
+}
+
+/// `span`, or far longer than a server runs where a benchmark compares with connections that keep their
+/// buffers.
+pub(super) const fn unless_unparked(span: Duration) -> Duration {
+    if cfg!(unparked) {
+        Duration::from_secs(u32::MAX as u64)
+    } else {
+        span
     }
 }
 

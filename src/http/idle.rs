@@ -10,14 +10,14 @@ use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::time::{self, Sleep};
 
-use super::activity::Rest;
+use super::activity::{Rest, unless_unparked};
 use super::connection::Context;
 use super::seat::Seat;
 use super::stream::Stream;
 use super::{App, Limits};
 
 /// How often a connection that has buffers is looked at: whether it has come to rest.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = unless_unparked(Duration::from_secs(1));
 /// What reading may take of what has come already.
 const READING: Duration = Duration::from_secs(1);
 

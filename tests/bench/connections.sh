@@ -132,8 +132,14 @@ against_unparked() {
   row "  against buffers kept" "$(calc "$ours / $theirs" 3)" "<= $limit"
 }
 
+# user_instructions START: per request, the least of three: what the server does by the clock, whoever
+# asks, is counted as well, and is more on a machine that is slow at the moment.
 user_instructions() {
-  slope instructions "$1" "$port"
+  local least=() i
+  for ((i = 0; i < 3; i++)); do
+    least+=("$(slope instructions "$1" "$port")")
+  done
+  printf '%s\n' "${least[@]}" | sort -g | head -n 1
 }
 
 connections() {
