@@ -12,7 +12,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    println!("cargo::rerun-if-changed=build.rs");
     let told = env::var("SOURCE_DATE_EPOCH")
         .ok()
         .and_then(|text| text.parse::<u64>().ok());
