@@ -6,6 +6,8 @@
 
 mod course;
 
+use shardflake::timestamp::nanos;
+
 use crate::Fallible;
 use crate::machine::{DATA_DISK, Lab, last_words};
 use crate::random::Random;
@@ -18,6 +20,9 @@ const DAY: i64 = 24 * HOUR;
 const MAX_AHEAD: i64 = 5 * SECOND;
 /// How far from its beginning the clock goes in small steps.
 const SMALL: i64 = 3 * SECOND;
+/// How long before midnight a machine is switched on for a leap second: time to start, to wait for the
+/// mark, and for the kernel to see the end of the day coming.
+const LEAD: i64 = 20 * SECOND;
 /// Steps of one strobing, an even number.
 const FLASHES: u64 = 20;
 
@@ -28,11 +33,13 @@ pub(crate) fn run(lab: &Lab, small: u64, large: u64, random: &mut Random) -> Fal
     let result = walk(&mut course, small, random).and_then(|()| jump(&mut course, large, random));
     let result = result.and_then(|()| stand(&mut course, large));
     result.map_err(|error| format!("{error}\n{}", last_words()))?;
+    // On a slow host it takes longer than usual.
+    let early = LEAD.max(nanos(course.began_in * 2));
     let mut report = course.end()?;
     // The operations of a leap second are numbered as in linux/timex.h.
     let leaps = [("insert", 0x10, -SECOND), ("delete", 0x20, SECOND)];
     for (state, status, leap) in leaps.into_iter().take(if short(large) { 1 } else { 2 }) {
-        let over = leap_second(lab, state, status, leap, random);
+        let over = leap_second(lab, state, (status, leap), early, random);
         report.join(over.map_err(|error| format!("{error}\n{}", last_words()))?);
     }
     report.finish(small, large)
@@ -179,12 +186,11 @@ fn stand(course: &mut Course, large: u64) -> Fallible<()> {
 fn leap_second(
     lab: &Lab,
     state: &str,
-    status: u32,
-    leap: i64,
+    (status, leap): (u32, i64),
+    early: i64,
     random: &mut Random,
 ) -> Fallible<course::Report> {
-    // Time to start, to wait for the mark, and for the kernel to see the end of the day coming.
-    let mut course = Course::begin_before_midnight(lab, state, 20 * SECOND, random)?;
+    let mut course = Course::begin_before_midnight(lab, state, early, random)?;
     course.leap(status, leap)?;
     course.end()
 }

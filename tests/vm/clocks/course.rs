@@ -1,7 +1,7 @@
 //! A server that is asked for IDs without a pause while its clock is stepped, and what it replies.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::layout::Layout;
@@ -96,11 +96,14 @@ pub(super) struct Course {
     stepped: (i64, i64),
     /// Replies since the guest answered that the clock is set; none while it is being set.
     since: Option<usize>,
+    /// How long it took from switching the machine on to a server that has nothing to wait for.
+    pub(super) began_in: Duration,
 }
 
 impl Course {
     /// Starts a server on a state directory of its own, with a clock that is the host's plus `skew`.
     pub(super) fn begin(lab: &Lab, name: &str, skew: i64, random: &mut Random) -> Fallible<Self> {
+        let begun = Instant::now();
         let mut machine = lab.power_on(random, skew)?;
         machine.guest.shell("mount -t ext4 /dev/vda /data")?;
         let mut course = Self {
@@ -111,6 +114,7 @@ impl Course {
             start: format!("start SHARD_ID=1 {SETTINGS} --state-dir /data/{name}"),
             stepped: (0, 0),
             since: None,
+            began_in: Duration::ZERO,
         };
         // Spares the start most of the wait for a new mark.
         let init = format!("/shardflake state init --shard-id 1 --state-dir /data/{name}");
@@ -122,6 +126,7 @@ impl Course {
         course.calm()?;
         // What was refused until then is not the clock's doing.
         course.report = Report::default();
+        course.began_in = begun.elapsed();
         Ok(course)
     }
 
