@@ -22,6 +22,16 @@ pub(super) struct Disk {
     /// What others do just before a read (`r0`, `r1`), a write (`w0`, `w1`), a flush (`f`) or a flush of
     /// the names (`n`), and as soon as a file was opened or made (`o`).
     pub(super) meanwhile: Option<Meanwhile>,
+    /// Instead of what the kernel stamps the directory with.
+    pub(super) stamps: Option<Stamps>,
+}
+
+/// When the directory was changed, by a clock that stands still.
+pub(super) struct Stamps {
+    pub(super) now: i64,
+    pub(super) changed: i64,
+    /// How many files were made in it.
+    pub(super) made: usize,
 }
 
 /// Told the call; an error makes it fail.
@@ -68,6 +78,14 @@ impl Disk {
             .map_or(Ok(()), |meanwhile| meanwhile(call))
     }
 
+    /// A file is made in the directory.
+    fn stamp(&mut self) {
+        if let Some(stamps) = &mut self.stamps {
+            stamps.changed = stamps.now;
+            stamps.made += 1;
+        }
+    }
+
     fn valid_bounds(&self) -> Vec<u64> {
         let slots = [0, SLOT_LEN].map(|at| Slot::decode(self.durable.get(at..).unwrap_or(&[])));
         slots.into_iter().flatten().map(|slot| slot.bound).collect()
@@ -86,6 +104,9 @@ impl Storage for Faulty {
     }
 
     fn open_or_create(&self, name: &str) -> io::Result<FaultyFile> {
+        if !self.names()?.iter().any(|known| known == name) {
+            self.disk.lock().unwrap().stamp();
+        }
         let file = self.file(self.real.open_or_create(name)?);
         self.disk.lock().unwrap().meanwhile("o")?;
         Ok(file)
@@ -111,11 +132,17 @@ impl Storage for Faulty {
     }
 
     fn now(&self) -> i64 {
-        self.real.now()
+        let disk = self.disk.lock().unwrap();
+        disk.stamps
+            .as_ref()
+            .map_or_else(|| self.real.now(), |stamps| stamps.now)
     }
 
     fn changed(&self) -> io::Result<Option<i64>> {
-        self.real.changed()
+        match &self.disk.lock().unwrap().stamps {
+            Some(stamps) => Ok(Some(stamps.changed)),
+            None => self.real.changed(),
+        }
     }
 }
 

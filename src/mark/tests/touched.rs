@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::failing::{Faulty, Stamps};
 use super::*;
 use crate::mark::rules::{Floor, Seen, adopted_bound, floor_name};
 use crate::mark::storage::Storage;
@@ -105,6 +106,26 @@ fn what_was_touched_ahead_of_the_clock_is_waited_for_and_nothing_is_written() {
     // The way out, for an operator whose clock was wrong then and is right now.
     let adopted = adopted_bound(&view, &policy("1"), &now(NOW + 60 * SECOND));
     assert_eq!(adopted, Ok(tick(NOW + 60 * SECOND) + Q));
+}
+
+/// Or the start that follows would wait for the clock to come there.
+#[test]
+fn adopting_stamps_a_directory_that_was_changed_ahead_of_the_clock() {
+    for (changed, made) in [(NOW - 1, 0), (NOW, 0), (NOW + 1, 1), (NOW + 60 * SECOND, 1)] {
+        let state = tempfile::tempdir().unwrap();
+        leave(state.path(), "1", tick(NOW));
+        let storage = Faulty::new(state.path());
+        storage.disk().stamps = Some(Stamps {
+            now: NOW,
+            changed,
+            made: 0,
+        });
+        let mut claim = storage.take("1", None).unwrap();
+        claim.adopt(&author(), None, |_| Ok(tick(NOW))).unwrap();
+        let stamps = storage.disk().stamps.take().unwrap();
+        assert_eq!(stamps.made, made, "{}", changed - NOW);
+        assert_eq!(stamps.changed, changed.min(NOW));
+    }
 }
 
 #[test]
