@@ -440,6 +440,23 @@ fn the_files_that_a_start_makes_are_not_taken_for_somebody_elses() {
 }
 
 #[test]
+fn what_somebody_did_to_a_mark_is_not_forgotten_over_a_new_floor() {
+    let state = tempfile::tempdir().unwrap();
+    left_a_minute_ago(state.path());
+    wait_past(read(state.path(), "1.mark")[1].clock);
+    let before = real();
+    fs::write(state.path().join("something"), "").unwrap();
+    let mut claim = claim(state.path(), "1").unwrap();
+    let floor = Floor {
+        tick: 7,
+        furthest: 0,
+    };
+    claim.raise_floor(&author(), floor).unwrap();
+    let view = claim.look().unwrap();
+    assert!(view.overlapping[0].touched() >= Some(before - SECOND / 10));
+}
+
+#[test]
 fn a_witness_knows_of_what_was_issued_elsewhere_under_the_same_path() {
     let (run, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let witness = Witness::new(Directory::new(run.path()), state.path());
