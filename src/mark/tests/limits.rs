@@ -390,7 +390,9 @@ fn what_an_operator_said_of_the_clock_does_not_cover_one_that_lags() {
 fn a_clock_that_lags_is_enough_where_nothing_was_touched_since() {
     let (step, left) = (Duration::from_secs(3600), Duration::from_secs(36));
     let bound = tick(NOW);
-    for touched in [NOW - 1, NOW + 1, NOW + 3599 * SECOND + 1] {
+    // No whole second: such stamps are taken for the end of theirs.
+    let wall = NOW + 5;
+    for touched in [wall - 1, wall, wall + 1, wall + 3599 * SECOND] {
         let mut view = view(&[("1", bound)]);
         // Written an hour ago, and changed by somebody since.
         let seen = &mut view.overlapping[0];
@@ -400,11 +402,11 @@ fn a_clock_that_lags_is_enough_where_nothing_was_touched_since() {
         }
         let doubted = Now {
             doubted: Some((step, Some(left))),
-            ..now(NOW)
+            ..now(wall)
         };
         let verdict = decide(&view, &policy("1"), &doubted, None);
         let waits = verdict == Verdict::Wait(Wait::Stepped { step, left });
-        assert_eq!(waits, touched > NOW, "{touched}: {verdict:?}");
+        assert_eq!(waits, touched > wall, "{touched}: {verdict:?}");
     }
 }
 

@@ -33,6 +33,25 @@ fn a_range_that_is_partly_new_is_above_both() {
 }
 
 #[test]
+fn a_settlement_tells_whether_it_splits_or_joins_marks() {
+    let of = |left_over: &[&str], obsolete: &[&str]| {
+        let ranges = |all: &[&str]| all.iter().map(|range| range.parse().unwrap()).collect();
+        let settlement = Settlement {
+            own_bound: 1,
+            fresh: false,
+            left_over: ranges(left_over),
+            left_over_bound: 1,
+            obsolete: ranges(obsolete),
+        };
+        settlement.regroups()
+    };
+    assert!(!of(&[], &[]));
+    assert!(of(&["1"], &[]));
+    assert!(of(&[], &["0-1"]));
+    assert!(of(&["1"], &["0-1"]));
+}
+
+#[test]
 fn an_interrupted_settlement_is_taken_up() {
     // As it is left when a start of 20-23 dies before it removes 16-31.mark.
     let state = tempfile::tempdir().unwrap();

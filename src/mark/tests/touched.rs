@@ -277,6 +277,15 @@ fn operator(path: &Path, range: &str) -> Operator<Directory> {
 }
 
 #[test]
+fn a_mark_is_not_made_by_a_clock_that_a_start_would_not_believe() {
+    let state = tempfile::tempdir().unwrap();
+    let mut early = operator(state.path(), "1");
+    early.now = now(BUILT - SECOND);
+    assert!(matches!(early.init(), Err(MarkError::Wait(_))));
+    assert_eq!(marks(state.path()), Vec::<String>::new());
+}
+
+#[test]
 fn a_floor_that_cannot_be_read_takes_an_operators_word() {
     let state = tempfile::tempdir().unwrap();
     leave(state.path(), "1", tick(NOW));
