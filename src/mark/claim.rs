@@ -1,8 +1,10 @@
 //! Claiming machine IDs in a state directory: locks first, then a look at the marks.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 
+use super::changes;
 use super::record::{Author, Record};
 use super::rules::{Floor, Other, Seen, Settlement, View, mark_name};
 use super::slot::{MARK_LEN, Slot};
@@ -13,7 +15,7 @@ use super::{LOCKING, MarkError};
 use crate::id::range::MachineRange;
 
 /// The lock file: one byte for each machine ID, and one for the directory.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// Behind every machine ID, whatever the layout.
 const DIRECTORY_BYTE: u64 = 1 << 32;
 const TEMPORARY_SUFFIX: &str = ".mark.new";
@@ -32,6 +34,10 @@ pub struct Claim<S: Storage> {
     /// When a mark or the directory was last changed, as it stood after this claim had written the mark:
     /// that is not somebody else's doing.
     own: Vec<(MachineRange, i64)>,
+    /// When somebody else than a shard last changed the directory, as of the last time that it was locked.
+    others: Option<i64>,
+    /// Whether this claim has changed the directory since.
+    changes: Cell<bool>,
     watching: Option<Watching<S>>,
 }
 
@@ -52,6 +58,8 @@ impl<S: Storage> Claim<S> {
             lock,
             files: BTreeMap::new(),
             own: Vec::new(),
+            others: None,
+            changes: Cell::new(false),
             watching: None,
         };
         claim.alone(|claim| {
@@ -104,12 +112,28 @@ impl<S: Storage> Claim<S> {
         if !locked.map_err(|error| self.io(LOCKING, LOCK, error))? {
             return Err(self.busy());
         }
-        let result = work(self);
+        let result = self.look_at_changes().and_then(|()| work(self));
+        if self.changes.take() {
+            let changed = self.storage.changed().unwrap_or(None);
+            changes::note(&self.lock, changed, self.others);
+        }
         // Losing the byte is no harm; keeping it would be, and it goes with the file.
         let unlocked = self.lock.unlock_bytes(DIRECTORY_BYTE, 1);
         let result = result?;
         unlocked.map_err(|error| self.io("unlock", LOCK, error))?;
         Ok(result)
+    }
+
+    fn look_at_changes(&mut self) -> Result<(), MarkError> {
+        let changed = self.storage.changed();
+        let changed = changed.map_err(|error| self.io("examine", ".", error))?;
+        self.others = changes::of_others(&self.lock, changed);
+        Ok(())
+    }
+
+    /// To be called by whoever makes, renames or removes a file in the directory while it is locked.
+    pub(super) fn changes_directory(&self) {
+        self.changes.set(true);
     }
 
     /// The machine IDs of the claim.
@@ -181,14 +205,16 @@ impl<S: Storage> Claim<S> {
         })
     }
 
-    /// Where the directory was changed while the clock was ahead, changes it by the present clock. The
-    /// marks are written after that.
-    fn touch_directory(&self) -> Result<(), MarkError> {
-        let failed = |error| self.io("touch", ".", error);
-        let changed = self.storage.changed().map_err(failed)?;
-        if changed.is_some_and(|changed| changed > self.storage.now()) {
+    /// Where somebody changed the directory while the clock was ahead, changes it by the present clock.
+    /// The marks are written after that.
+    fn touch_directory(&mut self) -> Result<(), MarkError> {
+        let now = self.storage.now();
+        if self.others.is_some_and(|changed| changed > now) {
+            let failed = |error| self.io("touch", ".", error);
             self.storage.open_or_create(TOUCH).map_err(failed)?;
             self.storage.remove(TOUCH).map_err(failed)?;
+            self.changes_directory();
+            self.others = Some(now);
         }
         Ok(())
     }
@@ -333,9 +359,7 @@ impl<S: Storage> Claim<S> {
     }
 
     fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
-        let changed = self.storage.changed();
-        let mut seen = changed
-            .and_then(|changed| seen(range, file, changed))
+        let mut seen = seen(range, file, self.others)
             .map_err(|error| self.io("read", &mark_name(range), error))?;
         let is_own = |changed: &i64| self.own.contains(&(range, *changed));
         seen.changed = seen.changed.filter(|changed| !is_own(changed));
@@ -360,10 +384,15 @@ impl<S: Storage> Claim<S> {
     /// Takes the last change of the open marks of `ranges`, and of the directory, for this claim's own:
     /// it has written them, and files beside them.
     pub(super) fn own_up(&mut self, ranges: &[MachineRange]) -> Result<(), MarkError> {
+        let directory = self.storage.changed();
+        let directory = directory.map_err(|error| self.io("examine", ".", error))?;
         for range in ranges {
             if let Some(file) = self.files.get(range) {
                 let changed = self.seen(*range, file)?.changed;
-                self.own.extend(changed.map(|changed| (*range, changed)));
+                // As it reads where the note of who changed the directory cannot be had.
+                for changed in [changed, changed.max(directory)].into_iter().flatten() {
+                    self.own.push((*range, changed));
+                }
             }
         }
         Ok(())
@@ -378,6 +407,7 @@ impl<S: Storage> Claim<S> {
         // A settlement that was killed may have left names that are not durable yet.
         self.flush_names()?;
         for range in &settlement.obsolete {
+            self.changes_directory();
             let name = mark_name(*range);
             self.storage
                 .remove(&name)
@@ -437,6 +467,7 @@ impl<S: Storage> Claim<S> {
         if let Some(file) = self.files.get(&range) {
             return self.write_whole(author, range, file, bound);
         }
+        self.changes_directory();
         let name = mark_name(range);
         let temporary = format!("{range}{TEMPORARY_SUFFIX}");
         let file = self

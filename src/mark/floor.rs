@@ -89,6 +89,7 @@ impl<S: Storage> Claim<S> {
             self.keep_slots(&name, &file)?;
             return self.write_slots(author, range, &name, &file, tick);
         }
+        self.changes_directory();
         let temporary = format!("{range}{TEMPORARY}");
         let file = self
             .storage()

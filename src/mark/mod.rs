@@ -9,6 +9,7 @@
 //!   that is written until it succeeds;
 //! - marks never overlap, and one is removed only after those that take its place are durable.
 
+mod changes;
 mod claim;
 mod directory;
 mod floor;

@@ -4,10 +4,11 @@ use std::io;
 
 use nix::errno::Errno;
 
-use super::MarkError;
+use super::claim::LOCK;
 use super::rules::Seen;
 use super::slot::{SLOT_LEN, Slot, SlotError, offset};
 use super::storage::{File, Storage};
+use super::{MarkError, changes};
 use crate::id::range::MachineRange;
 
 pub(super) const MARK_SUFFIX: &str = ".mark";
@@ -24,6 +25,10 @@ pub fn survey<S: Storage>(
     let failed = |name: &str, error| MarkError::io("read", directory, name, error);
     let names = storage.names().map_err(|error| failed(".", error))?;
     let changed = storage.changed().map_err(|error| failed(".", error))?;
+    let changed = match storage.open_to_read(LOCK) {
+        Ok(Some(lock)) => changes::of_others(&lock, changed),
+        _ => changed,
+    };
     let (mut marks, mut strangers) = (Vec::new(), Vec::new());
     for name in names {
         let Some(stem) = name.strip_suffix(MARK_SUFFIX) else {

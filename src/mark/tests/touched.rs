@@ -517,3 +517,32 @@ fn a_start_does_without_a_witness_that_cannot_be_had() {
     assert!(record.extend(tick(NOW) + 1, Moment::default()).is_ok());
     assert!(nanos(Duration::from_millis(100)) == STALL);
 }
+
+#[test]
+fn a_neighbour_that_makes_its_mark_has_touched_no_other() {
+    let state = tempfile::tempdir().unwrap();
+    let bound = left_a_minute_ago(state.path());
+    let first_of = |range: &str| {
+        let at = now(real() + 10 * SECOND);
+        let mut policy = built_lately();
+        policy.range = range.parse().unwrap();
+        start(state.path(), &policy, &at).unwrap().0
+    };
+    // Each later than the mark of the first one by more than a stall.
+    for range in ["2", "3-9", "10-19"] {
+        wait_past(real());
+        first_of(range);
+    }
+    assert_eq!(first_of("1"), bound + 1);
+    // What somebody did before, or does since, still counts.
+    for _ in 0..2 {
+        let before = real();
+        fs::write(state.path().join("something"), "").unwrap();
+        fs::remove_file(state.path().join("something")).unwrap();
+        wait_past(real());
+        first_of(if before % 2 == 0 { "20" } else { "21" });
+        let mut claim = claim(state.path(), "1").unwrap();
+        let touched = claim.look().unwrap().overlapping[0].touched();
+        assert!(touched >= Some(before - SECOND / 10), "{touched:?}");
+    }
+}
