@@ -19,7 +19,9 @@ use super::{App, Limits};
 /// How often a connection that has buffers is looked at: whether it has come to rest.
 const LOOK: Duration = unless_unparked(Duration::from_secs(1));
 /// What reading may take of what has come already.
-const READING: Duration = Duration::from_secs(1);
+pub(super) const READING: Duration = Duration::from_secs(1);
+/// An alarm that is so late tells that the process was stopped, or kept from running.
+const LATE: Duration = Duration::from_millis(100);
 
 /// The end of a connection whose client does nothing, or of one that the server stops over.
 pub(super) struct Idle {
@@ -149,9 +151,10 @@ impl Idle {
         // The process may have been stopped, or kept from running, while the client was prompt. Once
         // only: a client that sends a byte now and then is not waited for longer.
         let now = Instant::now();
+        let is_late = now > self.alarm.deadline().into_std() + LATE;
         let until = match self.reading {
             Some((of, until)) if of == stamp => until,
-            _ if self.has_unread(awake) => now + READING,
+            _ if is_late || self.has_unread(awake) => now + READING,
             _ => now,
         };
         self.reading = Some((stamp, until));

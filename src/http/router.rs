@@ -14,6 +14,7 @@ use tokio::time;
 
 use super::connection::Context;
 use super::error::Error;
+use super::idle::READING;
 use super::response::{Answer, Reply};
 use super::{Limits, endpoint, host};
 use crate::clock::{Clock, SystemClock};
@@ -216,7 +217,9 @@ async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
         }
         Ok(())
     };
-    time::timeout(limits.stall(), read)
+    // The process may have been stopped, or kept from running, while the client was prompt: then the
+    // alarm goes off before what has come was read.
+    time::timeout(limits.stall() + READING, read)
         .await
         .unwrap_or(Err(Error::BodyTimeout {
             limit: limits.stall(),

@@ -69,16 +69,21 @@ fn what_came_while_the_process_stood_still_is_answered() {
                 gauge(&mut other, "shardflake_connections_parked ") >= COUNT
             });
         }
-        // Half of them with half a head already.
-        for client in &mut all[..COUNT / 2] {
-            client.send("GET /gen");
+        // Some of them with half a head already, some with half a body.
+        let kinds = [
+            ("GET /gen", "erate HTTP/1.1\r\nhost: a\r\n\r\n"),
+            ("", "GET /generate HTTP/1.1\r\nhost: a\r\n\r\n"),
+            (
+                "POST /id HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n{}",
+                "{}",
+            ),
+        ];
+        for (client, (before, _)) in all.iter_mut().zip(kinds.iter().cycle()) {
+            client.send(before);
         }
         pause(&mut server);
-        for client in &mut all[..COUNT / 2] {
-            client.send("erate HTTP/1.1\r\nhost: a\r\n\r\n");
-        }
-        for client in &mut all[COUNT / 2..] {
-            client.send("GET /generate HTTP/1.1\r\nhost: a\r\n\r\n");
+        for (client, (_, meanwhile)) in all.iter_mut().zip(kinds.iter().cycle()) {
+            client.send(meanwhile);
         }
         idle_time_out_passes(IDLE_TIMEOUT);
         server.signal(Signal::SIGCONT);
