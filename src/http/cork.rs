@@ -18,6 +18,11 @@ use super::activity::Activity;
 /// The most bytes that are kept; a longer answer is sent as it is.
 const ROOM: usize = 8 * 1024;
 
+/// What HTTP/2 begins with.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// As much of it as HTTP/1 would take for a request's head.
+const HEAD_OF_PREFACE: usize = 18;
+
 /// What a connection and its socket tell each other, both in one task.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -226,12 +231,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cork<S> {
             this.let_go();
         }
         ready!(polled)?;
+        complete_preface(buffer, before);
         let read = &buffer.filled()[before..];
         if !read.is_empty() {
             this.activity.read();
             this.is_whole = ends_head(read);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// hyper tells HTTP/2 from a malformed head only if its whole preface comes at once. What is missing of one
+/// that came in two pieces is put behind the first: whoever speaks it is answered the same then.
+#[inline]
+fn complete_preface(buffer: &mut ReadBuf<'_>, before: usize) {
+    let length = buffer.filled().len() - before;
+    let is_part = (HEAD_OF_PREFACE..PREFACE.len()).contains(&length);
+    if is_part && PREFACE.starts_with(&buffer.filled()[before..]) {
+        let rest = &PREFACE[length..];
+        if rest.len() <= buffer.remaining() {
+            buffer.put_slice(rest);
+        }
     }
 }
 

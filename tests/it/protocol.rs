@@ -78,6 +78,11 @@ fn http_2_is_told_what_is_spoken() {
     let reply = exchange(server.address, preface);
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
     assert!(reply.contains("use HTTP/1.1"), "{reply}");
+    // Also a part of it, at the end of which HTTP/1 would take it for a head.
+    for length in [18, 21] {
+        let reply = exchange(server.address, &preface[..length]);
+        assert!(reply.contains("use HTTP/1.1"), "{length}: {reply}");
+    }
 }
 
 #[test]

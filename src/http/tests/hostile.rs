@@ -200,6 +200,7 @@ fn other_protocols() {
         ("TLS", &after(&hello, 0xaa, 240, b""), Wait, &[400]),
         ("HTTP/2", PREFACE, Wait, &[400]),
         ("HTTP/2, half of it", &PREFACE[..18], Wait, &[400]),
+        ("HTTP/2, most of it", &PREFACE[..21], Wait, &[400]),
         ("HTTP/2 upgrade", UPGRADE, Finish, &[200]),
         ("proxying", CONNECT, Finish, &[404]),
         ("a proxy's head", PROXIED, Wait, &[400]),
