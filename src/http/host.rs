@@ -33,7 +33,8 @@ fn is_host(text: &[u8]) -> bool {
         let Some(end) = inner.iter().position(|byte| *byte == b']') else {
             return false;
         };
-        return is_address(&inner[..end]) && is_port(&inner[end + 1..]);
+        let address = &inner[..end];
+        return (is_address(address) || is_future(address)) && is_port(&inner[end + 1..]);
     }
     let end = text.iter().position(|byte| !is_of_name(*byte));
     let end = end.unwrap_or(text.len());
@@ -85,6 +86,20 @@ fn is_address(text: &[u8]) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(is_of_name)
 }
 
+/// An address of a version to come, as RFC 3986 leaves room for.
+fn is_future(text: &[u8]) -> bool {
+    let [b'v' | b'V', rest @ ..] = text else {
+        return false;
+    };
+    let Some(end) = rest.iter().position(|byte| *byte == b'.') else {
+        return false;
+    };
+    let (version, address) = (&rest[..end], &rest[end + 1..]);
+    let is_of_address = |byte: &u8| *byte == b':' || *byte != b'%' && is_of_name(*byte);
+    let is_version = !version.is_empty() && version.iter().all(u8::is_ascii_hexdigit);
+    is_version && !address.is_empty() && address.iter().all(is_of_address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +123,8 @@ mod tests {
             "[2001:db8::7]:",
             "[::ffff:10.0.0.1]:80",
             "[fe80::1%25eth0]:80",
+            "[v1.fe80::a+en1]:80",
+            "[vF.a]",
             "%2Frun%2Fshardflake.sock",
         ] {
             assert!(is_host(host.as_bytes()), "{host}");
@@ -140,6 +157,11 @@ mod tests {
             "::1]",
             "[]",
             "[a]",
+            "[v.a]",
+            "[v1.]",
+            "[vG.a]",
+            "[v1a]",
+            "[v1.a%25b]",
             "[127.0.0.1]",
             "[::1]7001",
             "[::1]:a",

@@ -144,7 +144,7 @@ pub(super) fn preferred<const N: usize>(headers: &HeaderMap, offers: &[Format; N
         Some(_) => {}
     }
     let ranges: Vec<Range<'_>> = values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .flat_map(|value| unquoted(value.as_bytes(), b','))
         .filter_map(|range| Range::parse(str::from_utf8(range).ok()?))
         .collect();
     let mut best = offers[0];
@@ -172,7 +172,8 @@ impl<'a> Range<'a> {
     /// Reads `type/subtype;q=0.5`; other parameters are left aside, and so is a weight that is none.
     /// `None` if it is no media range.
     fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
+        let parts = unquoted(text.as_bytes(), b';');
+        let mut parts = parts.filter_map(|part| Some(str::from_utf8(part).ok()?.trim()));
         let (kind, subtype) = match parts.next()? {
             // Java's own clients have sent this for decades.
             "*" => ("*", "*"),
@@ -204,6 +205,17 @@ impl<'a> Range<'a> {
             _ => None,
         }
     }
+}
+
+/// The parts of `text` between separators that do not stand in a quoted string.
+fn unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |byte| {
+        let escapes = is_quoted && *byte == b'\\' && !is_escaped;
+        is_quoted ^= *byte == b'"' && !is_escaped;
+        is_escaped = escapes;
+        *byte == separator && !is_quoted
+    })
 }
 
 /// Reads 0 to 1, also without the zero before the point. Decimals after the third are cut off, but what
@@ -265,6 +277,14 @@ mod tests {
             ),
             ("*/*;q=0.1, application/*;q=0.2", Format::Json),
             ("text/plain;charset=utf-8 ; q=0.3", Format::Text),
+            (
+                r#"text/plain;x="a,b";q=0.1, application/json;q=0.5"#,
+                Format::Json,
+            ),
+            (
+                r#"application/json;x="a\",;q=1\\";q=0.1, text/plain;q=0.5"#,
+                Format::Text,
+            ),
             ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Json),
             (
                 "text/plain;q=0.05, application/octet-stream;q=0.1",
