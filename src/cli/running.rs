@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -19,19 +19,25 @@ pub(super) fn flags() -> Option<Flags> {
     let mut servers = processes.filter_map(|entry| {
         let path = entry.ok()?.path();
         let is_ours = program_and_network(&path) == Some(own);
-        is_ours.then(|| fs::read(path.join("cmdline")).ok())?
+        let line = is_ours.then(|| fs::read(path.join("cmdline")).ok())??;
+        Some((line, fs::read_link(path.join("cwd")).unwrap_or_default()))
     });
     only(&mut servers)
 }
 
-/// The flags of the only command line that serves; each word of these ends with a zero.
-fn only(lines: &mut dyn Iterator<Item = Vec<u8>>) -> Option<Flags> {
-    let mut servers = lines.filter_map(|line| {
+/// The flags of the only command line that serves, with the folder that it was given in; each word of these
+/// lines ends with a zero.
+fn only(lines: &mut dyn Iterator<Item = (Vec<u8>, PathBuf)>) -> Option<Flags> {
+    let mut servers = lines.filter_map(|(line, folder)| {
         let line = line.strip_suffix(b"\0")?;
         let words = line.split(|byte| *byte == 0);
         let words = words.map(|word| OsString::from_vec(word.to_vec()));
         let arguments = Arguments::try_parse_from(words).ok()?;
-        arguments.serves().then(|| arguments.common.flags())
+        arguments.serves().then(|| {
+            let mut flags = arguments.common.flags();
+            flags.config = flags.config.map(|path| folder.join(path));
+            flags
+        })
     });
     let flags = servers.next()?;
     servers.next().is_none().then_some(flags)
@@ -53,8 +59,8 @@ mod tests {
     #[test]
     fn one_server_is_told_from_none_and_from_several() {
         let of = |lines: &[&str]| {
-            let mut lines = lines.iter().map(|line| line.as_bytes().to_vec());
-            only(&mut lines)
+            let line = |line: &&str| (line.as_bytes().to_vec(), PathBuf::from("/srv"));
+            only(&mut lines.iter().map(line))
         };
         let serving = "shardflake\0serve\0--listen\0/s\0";
         let health = "/shardflake\0health\0--listen\0/t\0";
@@ -65,6 +71,13 @@ mod tests {
             of(&["shardflake\0--port\080\0"]).unwrap().port.as_deref(),
             Some("80")
         );
+        for (given, found) in [
+            ("own.toml", "/srv/own.toml"),
+            ("/etc/own.toml", "/etc/own.toml"),
+        ] {
+            let line = format!("shardflake\0serve\0--config\0{given}\0");
+            assert_eq!(of(&[&line]).unwrap().config, Some(found.into()));
+        }
         for lines in [
             &[][..],
             &[health],
