@@ -7,10 +7,14 @@ const LAST_MS: i64 = 253_402_300_799_999;
 /// From the first of March of the year 0 on.
 const DAYS_TO_1970: i64 = 719_468;
 
-/// Writes milliseconds since 1970; what lies outside the years 1970 to 9999 is clamped to them.
+/// Writes milliseconds since 1970. RFC 3339 has no years beyond 9999: of those it is said that they are;
+/// what lies before 1970 is clamped to it.
 #[must_use]
 pub fn rfc3339(unix_ms: i64) -> String {
-    let unix_ms = unix_ms.clamp(0, LAST_MS).unsigned_abs();
+    if unix_ms > LAST_MS {
+        return "after 9999".to_owned();
+    }
+    let unix_ms = unix_ms.max(0).unsigned_abs();
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
 }
 
@@ -245,7 +249,9 @@ mod tests {
     #[test]
     fn clamps_what_has_no_four_digit_year() {
         assert_eq!(rfc3339(i64::MIN), "1970-01-01T00:00:00.000Z");
-        assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(LAST_MS), "9999-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(LAST_MS + 1), "after 9999");
+        assert_eq!(rfc3339(i64::MAX), "after 9999");
         assert_eq!(parse_rfc3339("tomorrow"), None);
     }
 

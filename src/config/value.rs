@@ -131,15 +131,11 @@ pub fn rfc3339(text: &str) -> Result<SystemTime, ValueError> {
 /// A year of more than four digits cannot be written so.
 #[must_use]
 pub fn show_time(unix_ms: u64) -> String {
-    const YEAR_10000: u64 = 253_402_300_800_000;
-    if unix_ms >= YEAR_10000 {
-        return "after 9999".to_owned();
+    let time = timestamp::rfc3339(i64::try_from(unix_ms).unwrap_or(i64::MAX));
+    match time.strip_suffix(".000Z") {
+        Some(seconds) => format!("{seconds}Z"),
+        None => time,
     }
-    let time = UNIX_EPOCH + Duration::from_millis(unix_ms);
-    if unix_ms.is_multiple_of(1000) {
-        return humantime::format_rfc3339_seconds(time).to_string();
-    }
-    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// The epoch in milliseconds since 1970.
@@ -251,7 +247,10 @@ pub(super) const OWN_GROUP: &str = "-";
 
 /// A group, by name or number, if not the process's own. Which there are is seen when one is needed.
 pub(super) fn group(kind: &ValueKind) -> Read<Option<String>> {
+    // By that number the system would leave the group as it is.
+    let is_none = |name: &str| name.parse() == Ok(u32::MAX);
     let name = digits(kind).filter(|name| !name.is_empty() && !name.contains(char::is_whitespace));
+    let name = name.filter(|name| !is_none(name));
     let name = name.ok_or_else(|| ValueError::Group(seen(kind)))?;
     Ok(Some(name).filter(|name| name != OWN_GROUP))
 }

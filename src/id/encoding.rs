@@ -50,6 +50,8 @@ pub enum DecodeError {
 }
 
 const MAX_ID: u64 = i64::MAX as u64;
+/// Digits of the longest number whose bits are told: 128 of them, in decimal.
+const LONGEST: usize = 39;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -95,19 +97,25 @@ impl Encoding {
             Self::Base32 => (32, 13),
         };
         let max = self.encode(MAX_ID);
-        if text.is_empty() || text.len() > width {
-            return Err(self.refuse(text, max));
+        let refuse = || self.refuse(text, max);
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(refuse());
         }
         let value = text.bytes().try_fold(0u128, |value, byte| {
-            Some(value * base + u128::from(self.digit(byte)?))
+            let digit = u128::from(self.digit(byte)?);
+            value.checked_mul(base)?.checked_add(digit)
         });
-        let value = value.ok_or_else(|| self.refuse(text, max))?;
+        let value = value.ok_or_else(refuse)?;
         let id = u64::try_from(value).ok().filter(|id| *id <= MAX_ID);
-        id.ok_or_else(|| DecodeError::TooLarge {
+        let id = id.ok_or_else(|| DecodeError::TooLarge {
             text: text.to_owned(),
             bits: u128::BITS - value.leading_zeros(),
             max,
-        })
+        })?;
+        if text.len() > width {
+            return Err(refuse());
+        }
+        Ok(id)
     }
 
     fn digit(self, byte: u8) -> Option<u64> {
@@ -268,10 +276,29 @@ mod tests {
             (Encoding::Decimal, "18446744073709551616", 65),
             (Encoding::Hex, "8000000000000000", 64),
             (Encoding::Base32, "8000000000000", 64),
+            (Encoding::Hex, "10000000000000000", 65),
             (Encoding::Base32, "ZZZZZZZZZZZZZ", 65),
+            (Encoding::Base32, "10000000000000", 66),
+            // Other kinds of ID.
+            (Encoding::Hex, "f81d4fae7dec11d0a76500a0c91e6bf6", 128),
+            (Encoding::Base32, "01ARZ3NDEKTSV4RRFFQ69G5FAV", 121),
+            (
+                Encoding::Decimal,
+                "340282366920938463463374607431768211455",
+                128,
+            ),
         ] {
             let error = encoding.decode(text).unwrap_err().to_string();
             assert!(error.contains(&format!("takes {bits} bits")), "{error}");
+        }
+        for (encoding, text) in [
+            (Encoding::Decimal, "340282366920938463463374607431768211456"),
+            (Encoding::Decimal, "000000000000000000001"),
+            (Encoding::Hex, "00000000000000001"),
+            (Encoding::Base32, "00000000000001"),
+        ] {
+            let error = encoding.decode(text).unwrap_err();
+            assert!(matches!(error, DecodeError::NotDigits { .. }), "{error}");
         }
         assert!(Encoding::Hex.decode("8000000000000000").is_err());
         assert!(Encoding::Hex.decode("g").is_err());

@@ -56,7 +56,8 @@ impl<C: Clock> Issuer<C> {
     }
 
     pub(super) fn span(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(ticks.saturating_mul(self.tick_nanos.unsigned_abs()))
+        // Ticks are of whole milliseconds; nanoseconds would end after 584 years.
+        Duration::from_millis(ticks.saturating_mul(self.tick_nanos.unsigned_abs() / 1_000_000))
     }
 
     /// Where the generator stands, in nanoseconds since 1970, if the wall clock has to come nearer

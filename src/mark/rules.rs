@@ -176,7 +176,8 @@ impl Policy {
     }
 
     fn span(&self, ticks: u64) -> Duration {
-        Duration::from_nanos(ticks.saturating_mul(self.layout.tick_nanos()))
+        // Ticks are of whole milliseconds; nanoseconds would end after 584 years.
+        Duration::from_millis(ticks.saturating_mul(self.layout.tick_nanos() / 1_000_000))
     }
 }
 

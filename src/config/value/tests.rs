@@ -240,7 +240,13 @@ fn groups_are_names_or_numbers() {
     assert_eq!(group(&"www-data".into()), Ok(Some("www-data".to_owned())));
     assert_eq!(group(&33i64.into()), Ok(Some("33".to_owned())));
     assert_eq!(group(&OWN_GROUP.into()), Ok(None));
-    for kind in [text_value(""), text_value("a b"), ValueKind::Boolean(true)] {
+    for kind in [
+        text_value(""),
+        text_value("a b"),
+        text_value("4294967295"),
+        i64::from(u32::MAX).into(),
+        ValueKind::Boolean(true),
+    ] {
         assert_eq!(group(&kind), Err(ValueError::Group(seen(&kind))));
     }
 }
