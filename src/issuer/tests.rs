@@ -299,6 +299,14 @@ fn bounds(state: &Path) -> [u64; 2] {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_tells_its_settings() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = shard(state.path(), &TestClock::at(NOW));
+    assert_eq!(shard.issuer.deadline(), settings().deadline);
+    assert_eq!(shard.issuer.machines(), settings().machines);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_shard_waits_for_its_mark_and_says_so() {
     let state = tempfile::tempdir().unwrap();
     let clock = TestClock::at(NOW);

@@ -1,6 +1,7 @@
 //! The keeper, step by step: when it writes, what it writes, and when it is to be stepped again.
 
 use super::*;
+use crate::mark::storage::File;
 
 impl Shard {
     /// Lets time pass, without the keeper, until `left` ticks lie between the clock and the bound.
@@ -105,6 +106,20 @@ async fn a_lock_is_given_up_after_ten_seconds() {
     assert!(matches!(second.settle(), Some(Err(MarkError::Held { .. }))));
     let told = second.told();
     assert!(matches!(told[..], [Event::LockHeld(_)]), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_turn_tries_again_after_other_times() {
+    let state = tempfile::tempdir().unwrap();
+    // Another start: it holds the byte of the directory, behind those of all machine IDs.
+    let other = Directory::new(state.path()).open_or_create("lock").unwrap();
+    assert!(File::lock_bytes(&other, 1 << 32, 1).unwrap());
+    let mut shard = shard(state.path(), &TestClock::at(NOW));
+    let waits: Vec<_> = (0..8).map(|_| shard.parked()).collect();
+    assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+    drop(other);
+    assert!(shard.settle().is_none());
+    assert!(state.path().join("1.mark").exists());
 }
 
 #[tokio::test(start_paused = true)]

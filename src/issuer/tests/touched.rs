@@ -29,6 +29,11 @@ fn shard_told(state: &Path, nanos: i64, ahead: Option<u64>) -> Shard {
 
 /// A mark of shard 1 that was written when the kernel's clock was a day ago, for all that it says.
 fn leave_old(state: &Path) {
+    leave_old_above(state, 0);
+}
+
+/// The same, with a bound of `above` at least.
+fn leave_old_above(state: &Path, above: u64) {
     let mut shard = shard_at(state, -24 * 3600 * SECOND);
     shard.settle();
     assert!(shard.stop().is_ok());
@@ -37,6 +42,7 @@ fn leave_old(state: &Path) {
     for at in [0, SLOT_LEN] {
         let mut slot = Slot::decode(&bytes[at..]).unwrap();
         slot.clock -= 60 * SECOND;
+        slot.bound = slot.bound.max(above);
         bytes[at..at + SLOT_LEN].copy_from_slice(&slot.encode()[..]);
     }
     // In place: it stays the file that it is, with a new stamp.
@@ -73,10 +79,27 @@ async fn a_touch_is_told_of_where_a_floor_is_raised_after_it() {
     shard.settle();
     // The mark is raised before the floor: that splits and joins nothing.
     let told = shard.told();
-    assert!(
-        matches!(told[..], [.., Event::MarkTouched { .. }, Event::Opened(_)]),
-        "{told:?}"
-    );
+    let [.., Event::MarkTouched { first, .. }, Event::Opened(opened)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(first, opened);
     assert!(!told.contains(&Event::MarksSettled), "{told:?}");
     assert!(state.path().join("1.floor").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_touch_that_costs_nothing_is_not_told_of() {
+    let state = tempfile::tempdir().unwrap();
+    let now = Directory::new(state.path()).now();
+    let hour = settings().layout.tick_at(now).unwrap() + 360_000;
+    leave_old_above(state.path(), hour);
+    let mut shard = shard_told(state.path(), 10 * SECOND, Some(720_000));
+    shard.settle();
+    let told = shard.told();
+    let [.., Event::Opened(opened)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(opened, hour + 1);
+    let is_touched = |event: &Event| matches!(event, Event::MarkTouched { .. });
+    assert!(!told.iter().any(is_touched), "{told:?}");
 }
