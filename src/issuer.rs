@@ -33,7 +33,7 @@ use tokio::time::sleep;
 pub use bulk::Bulk;
 pub use event::Event;
 pub use health::Health;
-pub use keeper::{ACCEPT_CLOCK, AcceptError, Keeper, Next, accepted_until};
+pub use keeper::{Keeper, Next};
 use phase::Phase;
 use published::Published;
 pub use refusal::Refusal;

@@ -313,7 +313,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::AcceptError;
+    use crate::mark::AcceptError;
     use std::collections::HashSet;
     use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! `shardflake state`: marks, for operators.
 
-use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -13,16 +11,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Environment, Flags, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
-use crate::issuer::{ACCEPT_CLOCK, AcceptError, accepted_until};
 use crate::mark::rules::{Now, Policy, Seen, mark_name};
 use crate::mark::slot::Slot;
-use crate::mark::storage::Storage;
-use crate::mark::{Claim, Directory, MarkError, Operator, survey};
+use crate::mark::{
+    AcceptError, Claim, Directory, MarkError, Operator, accept_until, accepted_until, survey,
+};
 use crate::server::state::{self, StateError};
 use crate::timestamp::{rfc3339, rfc3339_nanos};
-
-/// What `accept-clock` writes before the file has its name.
-const TEMPORARY: &str = "accept-clock.new";
 
 /// The longest that an operator's word may hold: ten years.
 const TRUST_MS: i64 = (10 * 365 + 3) * 24 * 3600 * 1000;
@@ -408,29 +403,7 @@ fn accept_clock(
         }
         .into());
     }
-    let path = upkeep.state.dir.join(ACCEPT_CLOCK);
-    let failed = |source| MarkError::Io {
-        action: "write",
-        path: path.display().to_string(),
-        source,
-    };
-    let temporary = upkeep.state.dir.join(TEMPORARY);
-    let write = || {
-        let directory = Directory::new(&upkeep.state.dir);
-        // Root may run this where the service's user may leave a link to any file: none is opened.
-        directory.remove(TEMPORARY)?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)?;
-        // Root may write it, and the service's user has to read it; the directory keeps out others.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        directory.sync()
-    };
-    write().map_err(failed).map_err(Error::from)?;
+    accept_until(&Directory::new(&upkeep.state.dir), moment).map_err(Error::from)?;
     if json {
         return Ok(writeln!(
             out,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::AcceptError;
 use crate::clock::Step;
+use crate::mark::AcceptError;
 use crate::mark::rules::Wait;
 
 /// Something that an operator may want to know of.

@@ -17,10 +17,8 @@ use crate::clock::{Clock, Verdict};
 use crate::mark::rules::{self, Floor, Policy, Seen, View};
 use crate::mark::slot::BootId;
 use crate::mark::storage::Storage;
-use crate::mark::{Author, Claim, MarkError, Record, Witness};
+use crate::mark::{AcceptError, Author, Claim, MarkError, Record, Witness};
 use crate::timestamp::nanos;
-
-pub use clock::{ACCEPT_CLOCK, AcceptError, accepted_until};
 
 /// How long a lock that somebody else holds is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);

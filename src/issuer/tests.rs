@@ -30,7 +30,7 @@ use crate::clock::Step;
 use crate::mark::rules::{Invocation, Policy, Wait};
 use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
-use crate::mark::{Author, Claim, Directory, MarkError};
+use crate::mark::{ACCEPT_CLOCK, Author, Claim, Directory, MarkError};
 
 const SECOND: i64 = crate::clock::SECOND;
 /// Later than the kernel's clock in any run of these tests: it stamps the files that they make.

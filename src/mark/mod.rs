@@ -9,6 +9,7 @@
 //!   that is written until it succeeds;
 //! - marks never overlap, and one is removed only after those that take its place are durable.
 
+mod accept_clock;
 mod changes;
 mod claim;
 mod directory;
@@ -26,6 +27,7 @@ use std::io;
 
 use nix::errno::Errno;
 
+pub use accept_clock::{ACCEPT_CLOCK, AcceptError, accept_until, accepted_until};
 pub use claim::Claim;
 pub use directory::{Directory, FileSystem};
 pub use operator::Operator;

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use shardflake::clock::Clock;
 use shardflake::id::MachineRange;
-use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings, accepted_until};
+use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings};
 use shardflake::mark::rules::{Invocation, Now, Policy};
 use shardflake::mark::slot::{BootId, Holder, Moment};
-use shardflake::mark::{Author, Claim, MarkError, Operator, Witness};
+use shardflake::mark::{Author, Claim, MarkError, Operator, Witness, accepted_until};
 use tokio::task::JoinSet;
 
 use crate::checker::{Checker, Limits};

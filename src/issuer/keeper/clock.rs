@@ -1,20 +1,16 @@
 //! What time it is for the keeper: which clock a start believes, and what an operator accepts.
 
-use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Event, Keeper};
 use crate::clock::{Clock, Follower, SECOND, Verdict};
+use crate::mark::accepted_until;
 use crate::mark::rules::{Now, Seen, View};
 use crate::mark::slot::Moment;
-use crate::mark::storage::{File, Storage};
-use crate::timestamp;
+use crate::mark::storage::Storage;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// The file that `state accept-clock` leaves: one moment in RFC 3339.
-pub const ACCEPT_CLOCK: &str = "accept-clock";
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
@@ -133,37 +129,4 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             self.issuer.tell(&Event::TimeFieldEnding { left, end });
         }
     }
-}
-
-/// Why it is not known whether an operator accepts the clock.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AcceptError {
-    /// The file cannot be read.
-    #[error(
-        "cannot read accept-clock in the state directory: {0}: let the service's user read it, or run `shardflake state accept-clock` again"
-    )]
-    Io(String),
-    /// The file does not hold a moment.
-    #[error(
-        "accept-clock in the state directory holds {0:?}, which is no time: run `shardflake state accept-clock` again, or delete it"
-    )]
-    Text(String),
-}
-
-/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970; `None` if
-/// nobody has said so.
-///
-/// # Errors
-/// [`AcceptError`] if what was said cannot be read.
-pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError> {
-    let failed = |error: io::Error| AcceptError::Io(error.to_string());
-    let Some(file) = storage.open_to_read(ACCEPT_CLOCK).map_err(failed)? else {
-        return Ok(None);
-    };
-    let mut bytes = [0; 64];
-    let read = file.read_at(&mut bytes, 0).map_err(failed)?;
-    let text = String::from_utf8_lossy(&bytes[..read]);
-    let moment = timestamp::parse_rfc3339(text.trim())
-        .ok_or_else(|| AcceptError::Text(text.trim().to_owned()))?;
-    Ok(Some(moment.saturating_mul(1_000_000)))
 }

@@ -198,25 +198,3 @@ async fn the_end_of_the_time_field_is_told_of_a_year_before_and_once() {
         assert_eq!(told(&shard), [ms(365 * 86_400_000 - 10)]);
     }
 }
-
-#[test]
-fn the_file_of_an_accepted_clock_holds_one_moment() {
-    let state = tempfile::tempdir().unwrap();
-    let storage = Directory::new(state.path());
-    assert_eq!(accepted_until(&storage), Ok(None));
-    let path = state.path().join(ACCEPT_CLOCK);
-    for (text, until) in [
-        ("2067-01-15T08:00:00Z\n", Some(NOW)),
-        ("2067-01-15T08:00:00.5Z", Some(NOW + SECOND / 2)),
-        ("tomorrow\n", None),
-        ("", None),
-    ] {
-        fs::write(&path, text).unwrap();
-        let expected = until.map(Some);
-        let expected = expected.ok_or_else(|| AcceptError::Text(text.trim().to_owned()));
-        assert_eq!(accepted_until(&storage), expected, "{text:?}");
-    }
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    assert!(matches!(accepted_until(&storage), Err(AcceptError::Io(_))));
-}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shardflake::clock::Clock;
-use shardflake::issuer::ACCEPT_CLOCK;
+use shardflake::mark::ACCEPT_CLOCK;
 use shardflake::timestamp::rfc3339_nanos;
 use tokio::task::yield_now;
 use tokio::time::advance;
