@@ -23,7 +23,7 @@ use crate::config::{Config, ConfigErrors, Listen};
 use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::issuer::{Issuer, Keeper, SystemIssuer};
 use crate::logging::{self, Kind};
-use crate::mark::{Directory, MarkError};
+use crate::mark::{Directory, DirectoryError, MarkError, Witness};
 use crate::systemd::{self, Socket, SocketError};
 use supervisor::{End, Supervisor};
 
@@ -39,7 +39,7 @@ const FORSAKE: Duration = Duration::from_secs(1);
 pub enum ServerError {
     /// The state directory will not do.
     #[error(transparent)]
-    State(#[from] state::StateError),
+    Directory(#[from] DirectoryError),
     /// The shard cannot start.
     #[error(transparent)]
     Start(MarkError),
@@ -118,7 +118,9 @@ impl Server {
     /// To be called in the runtime that is not `serving`.
     fn build(config: Config, serving: &Runtime) -> Result<Self, ServerError> {
         descriptors::raise_limit();
-        let (directory, warning) = state::directory(&config.state)?;
+        let state = &config.state;
+        let (directory, warning) =
+            Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
         if let Some(warning) = warning {
             logging::record(Level::Warn, Kind::StateWarning, &warning);
         }
@@ -130,7 +132,7 @@ impl Server {
             "shardflake {}, shard {}, state directory {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
             config.shard,
-            config.state.dir.display(),
+            state.dir.display(),
             listed(&listeners)
         );
         logging::record(Level::Info, Kind::Starting, &text);
@@ -144,7 +146,11 @@ impl Server {
             state::author(&settings),
             boot_id(),
         )
-        .witnessed(state::witness(&config.state, true));
+        .witnessed(Witness::find(
+            &config.state.runtime,
+            true,
+            &config.state.dir,
+        ));
         let timers = runtime::Handle::current();
         let app = App::new(Arc::clone(&issuer), config.profile, limits(&config), timers);
         Ok(Self {

@@ -17,9 +17,8 @@ use std::time::Duration;
 
 use super::state;
 use crate::config::ConfigErrors;
-use crate::mark::MarkError;
+use crate::mark::{DirectoryError, MarkError};
 use crate::server::ServerError;
-use crate::server::state::StateError;
 use crate::timestamp::span;
 
 /// How a run ended, as in `sysexits.h`.
@@ -125,11 +124,11 @@ impl From<&MarkError> for Exit {
     }
 }
 
-impl From<&StateError> for Exit {
-    fn from(error: &StateError) -> Self {
+impl From<&DirectoryError> for Exit {
+    fn from(error: &DirectoryError) -> Self {
         match error {
             // Room may come without anybody touching this service.
-            StateError::Full { .. } => Self::TryAgain,
+            DirectoryError::Full { .. } => Self::TryAgain,
             _ => Self::Config,
         }
     }
@@ -157,7 +156,7 @@ impl From<&ServerError> for Exit {
             ServerError::Finish(_) => Self::Io,
             ServerError::Bind(error) if error.may_pass() => Self::TryAgain,
             ServerError::System(_) => Self::TryAgain,
-            ServerError::State(error) => error.into(),
+            ServerError::Directory(error) => error.into(),
             ServerError::Bind(_) | ServerError::Socket(_) => Self::Config,
             ServerError::Bug => Self::Bug,
         }

@@ -8,15 +8,16 @@ use serde::Serialize;
 use super::arguments::{AcceptClock, Adopt, Init, StateCommand};
 use super::{Exit, Failure, Streams, warn};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ConfigError, Environment, Flags, Upkeep};
+use crate::config::{ConfigError, Environment, Flags, State, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
 use crate::mark::rules::{Now, Policy, Seen, mark_name};
 use crate::mark::slot::Slot;
 use crate::mark::{
-    AcceptError, Claim, Directory, MarkError, Operator, accept_until, accepted_until, survey,
+    AcceptError, Claim, Directory, DirectoryError, MarkError, Operator, Witness, accept_until,
+    accepted_until, survey,
 };
-use crate::server::state::{self, StateError};
+use crate::server::state;
 use crate::timestamp::{rfc3339, rfc3339_nanos};
 
 /// The longest that an operator's word may hold: ten years.
@@ -28,7 +29,7 @@ const TRUST_MS: i64 = (10 * 365 + 3) * 24 * 3600 * 1000;
 pub enum Error {
     /// The state directory will not do.
     #[error(transparent)]
-    Directory(#[from] StateError),
+    Directory(#[from] DirectoryError),
     /// The mark cannot be had, or the rules refuse.
     #[error(transparent)]
     Mark(#[from] MarkError),
@@ -167,7 +168,14 @@ fn init(
 /// Locks the shard as a start does.
 fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
     let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
-    let (directory, _) = state::directory(&upkeep.state)?;
+    let State {
+        dir,
+        create,
+        allow_network_fs,
+        runtime,
+        ..
+    } = &upkeep.state;
+    let (directory, _) = Directory::prepare(dir, *create, *allow_network_fs)?;
     let settings = state::settings(upkeep, shard, None);
     let policy = state::policy(upkeep, &settings);
     let now = Now {
@@ -176,7 +184,7 @@ fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
         synchronised: SystemClock.synchronised(),
         accept_until: accepted_until(&directory)?,
     };
-    let witness = state::witness(&upkeep.state, false);
+    let witness = Witness::find(runtime, false, dir);
     let claim = Claim::take(directory, policy.directory.clone(), shard)?;
     Ok(Operator {
         claim: claim.witnessed(witness.as_ref())?,

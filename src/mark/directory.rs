@@ -1,5 +1,8 @@
 //! The state directory on a real file system.
 
+mod file_system;
+mod prepare;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
@@ -10,28 +13,19 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::libc;
 use nix::sys::stat::fstat;
-use nix::sys::statfs::{FsType, fstatfs, statfs};
+use nix::sys::statfs::fstatfs;
 use nix::time::{ClockId, clock_gettime};
 
 use super::storage::{File, Identity, Storage};
 use crate::syscall;
 use crate::timestamp::nanos;
+use file_system::FileSystem;
+pub use prepare::DirectoryError;
 
 /// A directory that holds marks.
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
-}
-
-/// What kind of file system a state directory lies on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileSystem {
-    /// Keeps files over a reboot, and its locks hold for all of the host.
-    Local,
-    /// Its locks may hold on one host only.
-    Network(&'static str),
-    /// Its files are gone when the host or the container is.
-    Volatile(&'static str),
 }
 
 impl Directory {
@@ -45,14 +39,6 @@ impl Directory {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What kind of file system it lies on.
-    ///
-    /// # Errors
-    /// If the directory cannot be reached.
-    pub fn file_system(&self) -> io::Result<FileSystem> {
-        Ok(classify(statfs(&self.path)?.filesystem_type()))
     }
 
     fn options() -> OpenOptions {
@@ -79,39 +65,6 @@ impl Directory {
         if let Ok(owner) = fs::metadata(&self.path) {
             let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
         }
-    }
-}
-
-/// Names of file systems by their magic numbers, from `linux/magic.h` and the file systems' own headers.
-fn classify(magic: FsType) -> FileSystem {
-    // The type of the number differs between C libraries; its low 32 bits do not.
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        reason = "a bit pattern"
-    )]
-    match magic.0 as u32 {
-        0x6969 => FileSystem::Network("nfs"),
-        0xff53_4d42 => FileSystem::Network("cifs"),
-        0xfe53_4d42 => FileSystem::Network("smb2"),
-        0x517b => FileSystem::Network("smb"),
-        0x6573_5546 => FileSystem::Network("fuse"),
-        0x00c3_6400 => FileSystem::Network("ceph"),
-        0x0102_1997 => FileSystem::Network("9p"),
-        0x5346_414f => FileSystem::Network("afs"),
-        0x0bd0_0bd0 => FileSystem::Network("lustre"),
-        0x0116_1970 => FileSystem::Network("gfs2"),
-        0x7461_636f => FileSystem::Network("ocfs2"),
-        0x6b41_4653 => FileSystem::Network("kafs"),
-        0x786f_4256 => FileSystem::Network("vboxsf"),
-        0x4750_4653 => FileSystem::Network("gpfs"),
-        0x1983_0326 => FileSystem::Network("beegfs"),
-        0x2003_0528 => FileSystem::Network("orangefs"),
-        0x7375_7245 => FileSystem::Network("coda"),
-        0x0102_1994 => FileSystem::Volatile("tmpfs"),
-        0x8584_58f6 => FileSystem::Volatile("ramfs"),
-        0x794c_7630 => FileSystem::Volatile("overlay"),
-        _ => FileSystem::Local,
     }
 }
 
@@ -250,7 +203,7 @@ impl File for fs::File {
     }
 
     fn changed(&self) -> io::Result<Option<i64>> {
-        if let FileSystem::Network(_) = classify(fstatfs(self)?.filesystem_type()) {
+        if let FileSystem::Network(_) = FileSystem::of(fstatfs(self)?.filesystem_type()) {
             // Another machine's clock says so.
             return Ok(None);
         }
@@ -422,41 +375,5 @@ mod tests {
         // What cannot be flushed says so.
         let null = fs::File::open("/dev/null").unwrap();
         assert!(File::sync_data(&null).is_err());
-    }
-
-    #[test]
-    fn file_systems_are_told_apart() {
-        let of = |magic| classify(FsType(magic));
-        for (magic, name) in [
-            (0x6969, "nfs"),
-            (0xff53_4d42, "cifs"),
-            (0xfe53_4d42, "smb2"),
-            (0x517b, "smb"),
-            (0x6573_5546, "fuse"),
-            (0x00c3_6400, "ceph"),
-            (0x0102_1997, "9p"),
-            (0x5346_414f, "afs"),
-            (0x0bd0_0bd0, "lustre"),
-            (0x0116_1970, "gfs2"),
-            (0x7461_636f, "ocfs2"),
-            (0x6b41_4653, "kafs"),
-            (0x786f_4256, "vboxsf"),
-            (0x4750_4653, "gpfs"),
-            (0x1983_0326, "beegfs"),
-            (0x2003_0528, "orangefs"),
-            (0x7375_7245, "coda"),
-        ] {
-            assert_eq!(of(magic), FileSystem::Network(name));
-        }
-        for (magic, name) in [
-            (0x0102_1994, "tmpfs"),
-            (0x8584_58f6, "ramfs"),
-            (0x794c_7630, "overlay"),
-        ] {
-            assert_eq!(of(magic), FileSystem::Volatile(name));
-        }
-        assert_eq!(of(0x9123_683e), FileSystem::Local);
-        let (_keep, directory) = directory();
-        assert!(directory.file_system().is_ok());
     }
 }

@@ -29,7 +29,7 @@ use nix::errno::Errno;
 
 pub use accept_clock::{ACCEPT_CLOCK, AcceptError, accept_until, accepted_until};
 pub use claim::Claim;
-pub use directory::{Directory, FileSystem};
+pub use directory::{Directory, DirectoryError};
 pub use operator::Operator;
 pub use record::{Author, Record};
 pub use survey::survey;
@@ -126,8 +126,7 @@ impl MarkError {
 const LOCKING: &str = "lock";
 
 /// Whether that is for want of room.
-#[must_use]
-pub fn is_full(error: &io::Error) -> bool {
+fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded

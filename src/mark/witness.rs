@@ -6,8 +6,13 @@
 //! locks keep out a second owner that found the path leading elsewhere. It makes no promise
 //! of its own: where it cannot be kept, a start does without.
 
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
+use super::directory::Directory;
 use super::rules::View;
 use super::slot::{SLOT_LEN, Slot};
 use super::storage::{File, Storage};
@@ -29,6 +34,25 @@ pub(super) struct Watching<S: Storage> {
     range: MachineRange,
     _lock: S::File,
     file: Option<S::File>,
+}
+
+impl Witness<Directory> {
+    /// A witness for the state directory that `path` leads to, in the first of `places` that this user
+    /// may write to. A place is made only if `make` says so: what an operator makes as root, the
+    /// service's user could not write.
+    #[must_use]
+    pub fn find(places: &[PathBuf], make: bool, path: &Path) -> Option<Self> {
+        let is_usable = |place: &&PathBuf| {
+            if make {
+                // Whether it is there now is asked next.
+                let _ = DirBuilder::new().mode(0o755).create(place);
+            }
+            access(*place, AccessFlags::W_OK).is_ok()
+        };
+        let place = places.iter().find(is_usable)?;
+        // As it is called, not where that leads to now.
+        Some(Self::new(Directory::new(place), path))
+    }
 }
 
 impl<S: Storage + Clone> Witness<S> {
@@ -101,5 +125,30 @@ impl<S: Storage> Watching<S> {
             // Without it, what is told of here goes unnoticed, as where there is no witness.
             let _ = file.write_at(&slot.encode()[..], 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_lies_in_the_first_place_that_can_be_written_and_is_made_only_if_told() {
+        let run = tempfile::tempdir().unwrap();
+        let places = [
+            "/dev/null/none".into(),
+            run.path().join("first"),
+            run.path().join("second"),
+        ];
+        let found = |make| {
+            let witness = Witness::find(&places, make, Path::new("/state"))?;
+            Some(witness.storage.path().to_path_buf())
+        };
+        assert_eq!(found(false), None);
+        assert!(!places[1].exists());
+        std::fs::create_dir(&places[2]).unwrap();
+        assert_eq!(found(false).as_ref(), Some(&places[2]));
+        assert_eq!(found(true).as_ref(), Some(&places[1]));
+        assert_eq!(found(false).as_ref(), Some(&places[1]));
     }
 }

@@ -1,146 +1,20 @@
-//! The state directory of a configuration: where it is, whether it will do, and under which rules.
+//! What a configuration says to those who keep marks and issue by them.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use nix::unistd::{AccessFlags, access};
 
 use crate::clock::{Clock, SECOND, SystemClock, boot_id};
 use crate::config::environment::DEFAULT_FILE;
-use crate::config::{Config, State, Upkeep, keys};
+use crate::config::{Config, Upkeep, keys};
 use crate::id::range::MachineRange;
 use crate::issuer::Settings;
+use crate::mark::Author;
 use crate::mark::rules::{Invocation, Policy};
 use crate::mark::slot::{Holder, Moment};
-use crate::mark::{Author, Directory, FileSystem, Witness, is_full};
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
-
-/// Why a state directory will not do (exit code 78 unless said otherwise).
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// It does not exist, and is not to be made.
-    #[error(
-        "the state directory {0} does not exist, and state.create is false: mount the volume that holds it, or create it"
-    )]
-    Missing(String),
-    /// It cannot be made or reached.
-    #[error(
-        "cannot use the state directory {path}: {source}: create it, owned by the service's user, and under systemd let the unit write there (ReadWritePaths=), or set state.dir (--state-dir) to one that is"
-    )]
-    Unusable {
-        /// Where it is.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// There is no room to make it, which may change by itself (exit code 75).
-    #[error(
-        "cannot make the state directory {path}: {source}: free some space on that file system"
-    )]
-    Full {
-        /// Where it is to be.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Its locks may not hold for other hosts.
-    #[error(
-        "the state directory {path} is on {kind}, whose locks may not hold on every host: use a local file system, or set state.allow_network_fs if the locks are known to hold"
-    )]
-    Network {
-        /// Where it is.
-        path: String,
-        /// The file system's name.
-        kind: &'static str,
-    },
-}
-
-/// Opens the state directory, making it if that is allowed. The second value is a warning.
-///
-/// # Errors
-/// [`StateError`] if it will not do.
-pub fn directory(state: &State) -> Result<(Directory, Option<String>), StateError> {
-    let path = state.dir.display().to_string();
-    let unusable = |source| StateError::Unusable {
-        path: path.clone(),
-        source,
-    };
-    match fs::metadata(&state.dir) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(unusable(ErrorKind::NotADirectory.into())),
-        Err(error) if error.kind() == ErrorKind::NotFound && !state.create => {
-            return Err(StateError::Missing(path));
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => match create(state) {
-            Err(source) if is_full(&source) => return Err(StateError::Full { path, source }),
-            made => made.map_err(unusable)?,
-        },
-        Err(error) => return Err(unusable(error)),
-    }
-    let directory = Directory::new(&state.dir);
-    let file_system = directory.file_system().map_err(unusable)?;
-    let warning = suitable(file_system, path, state.allow_network_fs)?;
-    Ok((directory, warning))
-}
-
-/// Whether marks may lie on that kind of file system, and what to warn of if they do.
-fn suitable(
-    file_system: FileSystem,
-    path: String,
-    allow_network_fs: bool,
-) -> Result<Option<String>, StateError> {
-    match file_system {
-        FileSystem::Local => Ok(None),
-        FileSystem::Network(kind) if allow_network_fs => Ok(Some(format!(
-            "the state directory {path} is on {kind}: IDs are unique only if its locks hold on every host that mounts it"
-        ))),
-        FileSystem::Network(kind) => Err(StateError::Network { path, kind }),
-        FileSystem::Volatile(kind) => Ok(Some(format!(
-            "the state directory {path} is on {kind} and will be lost with the host or container: a restart then relies on the clock alone; use a disk or a volume"
-        ))),
-    }
-}
-
-/// Where the bounds of the state directory are kept a second time while the machine is up. The place is
-/// made only if `make` says so: what an operator makes as root, the service's user could not write.
-#[must_use]
-pub fn witness(state: &State, make: bool) -> Option<Witness<Directory>> {
-    let is_usable = |place: &&PathBuf| {
-        if make {
-            // Whether it is there now is asked next.
-            let _ = DirBuilder::new().mode(0o755).create(place);
-        }
-        access(*place, AccessFlags::W_OK).is_ok()
-    };
-    let place = state.runtime.iter().find(is_usable)?;
-    // As it is called, not where that leads to now.
-    Some(Witness::new(Directory::new(place), &state.dir))
-}
-
-/// Makes the directory and its parents durably: a mark in a directory that a power cut takes away
-/// would be lost.
-fn create(state: &State) -> io::Result<()> {
-    let path = &state.dir;
-    let named_in = to_be_named_in(path);
-    DirBuilder::new().recursive(true).mode(0o750).create(path)?;
-    for parent in named_in {
-        File::open(parent)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// The parents of the directories that are missing for `path`. Those above may belong to others, who need
-/// not let this user open them.
-fn to_be_named_in(path: &Path) -> Vec<&Path> {
-    let missing = path.ancestors().take_while(|one| !one.exists());
-    missing.filter_map(Path::parent).collect()
-}
 
 /// What a server needs of its configuration to keep up its state.
 #[must_use]
@@ -276,7 +150,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Clock as ClockSection, Environment, Flags, Sources};
+    use crate::config::{Clock as ClockSection, Environment, Flags, Sources, State};
     use crate::id::layout::Layout;
 
     /// No value is a default.
@@ -448,64 +322,5 @@ mod tests {
             command(&flags, &[]),
             format!("shardflake state adopt --state-dir /s --shard-id 4-7 --config '{quoted}'")
         );
-    }
-
-    #[test]
-    fn marks_lie_where_locks_hold_or_an_operator_says_that_they_do() {
-        let told = |file_system, allowed| {
-            suitable(file_system, "/state".to_owned(), allowed).map_err(|error| error.to_string())
-        };
-        for allowed in [false, true] {
-            assert_eq!(told(FileSystem::Local, allowed), Ok(None));
-            let warning = told(FileSystem::Volatile("tmpfs"), allowed)
-                .unwrap()
-                .unwrap();
-            for part in ["/state", "tmpfs", "will be lost", "use a disk or a volume"] {
-                assert!(warning.contains(part), "{part} in {warning}");
-            }
-        }
-        let refused = told(FileSystem::Network("nfs"), false).unwrap_err();
-        let warning = told(FileSystem::Network("nfs"), true).unwrap().unwrap();
-        for (text, part) in [
-            (&refused, "set state.allow_network_fs"),
-            (&warning, "unique only if its locks hold"),
-        ] {
-            assert!(text.contains("/state is on nfs"), "{text}");
-            assert!(text.contains(part), "{text}");
-        }
-    }
-
-    fn state(dir: &Path, create: bool) -> State {
-        State {
-            dir: dir.to_path_buf(),
-            create,
-            ..sample().state
-        }
-    }
-
-    #[test]
-    fn only_the_parents_of_what_is_made_are_opened_and_flushed() {
-        let home = tempfile::tempdir().unwrap();
-        let [a, b, c] = ["a", "a/b", "a/b/c"].map(|name| home.path().join(name));
-        assert_eq!(to_be_named_in(&c), [&b, &a, home.path()]);
-        fs::create_dir(&a).unwrap();
-        assert_eq!(to_be_named_in(&c), [&b, &a]);
-    }
-
-    #[test]
-    fn a_directory_is_made_only_where_that_is_allowed() {
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("a/b");
-        let missing = directory(&state(&dir, false)).unwrap_err();
-        assert!(matches!(missing, StateError::Missing(_)), "{missing}");
-        assert!(!home.path().join("a").exists());
-        directory(&state(&dir, true)).unwrap();
-        assert!(dir.is_dir());
-        assert_eq!(to_be_named_in(&dir), [""; 0].map(Path::new));
-        // One that is there is taken without leave to make it.
-        assert!(directory(&state(&dir, false)).is_ok());
-        fs::write(home.path().join("file"), "").unwrap();
-        let file = directory(&state(&home.path().join("file"), true)).unwrap_err();
-        assert!(matches!(file, StateError::Unusable { .. }), "{file}");
     }
 }

@@ -8,9 +8,8 @@ use crate::cli::state::Error;
 use crate::config::ConfigError;
 use crate::http::{Address, BindError};
 use crate::mark::rules::Wait;
-use crate::mark::{AcceptError, MarkError};
+use crate::mark::{AcceptError, DirectoryError, MarkError};
 use crate::server::ServerError;
-use crate::server::state::StateError;
 use crate::systemd::SocketError;
 
 const README: &str = include_str!("../../../README.md");
@@ -30,7 +29,7 @@ fn check(message: &str, words: &str) {
 /// until it is told of here.
 fn said(error: &ServerError) -> (&'static str, &'static str) {
     match error {
-        ServerError::State(error) => said_of_state(error),
+        ServerError::Directory(error) => said_of_directory(error),
         ServerError::Start(_) => (
             "machine ID … is in use in …",
             "stop that process, or choose another machine ID",
@@ -46,18 +45,18 @@ fn said(error: &ServerError) -> (&'static str, &'static str) {
     }
 }
 
-fn said_of_state(error: &StateError) -> (&'static str, &'static str) {
+fn said_of_directory(error: &DirectoryError) -> (&'static str, &'static str) {
     match error {
-        StateError::Missing(_) => (
+        DirectoryError::Missing(_) => (
             "the state directory … does not exist, and state.create is false",
             "mount the volume that holds it, or create it",
         ),
-        StateError::Unusable { .. } => (
+        DirectoryError::Unusable { .. } => (
             "cannot use the state directory …",
             "create it, owned by the service's user…ReadWritePaths=…set state.dir",
         ),
-        StateError::Full { .. } => ("cannot make the state directory …", "free some space"),
-        StateError::Network { .. } => (
+        DirectoryError::Full { .. } => ("cannot make the state directory …", "free some space"),
+        DirectoryError::Network { .. } => (
             "the state directory … is on …, whose locks may not hold on every host",
             "use a local file system, or set state.allow_network_fs",
         ),
@@ -119,9 +118,9 @@ fn errors() -> Vec<(ServerError, u8)> {
     let tcp: std::net::SocketAddr = "192.0.2.1:7001".parse().unwrap();
     let address = || Address::Tcp(tcp);
     vec![
-        (StateError::Missing(path()).into(), 78),
+        (DirectoryError::Missing(path()).into(), 78),
         (
-            StateError::Unusable {
+            DirectoryError::Unusable {
                 path: path(),
                 source: io::ErrorKind::PermissionDenied.into(),
             }
@@ -129,7 +128,7 @@ fn errors() -> Vec<(ServerError, u8)> {
             78,
         ),
         (
-            StateError::Full {
+            DirectoryError::Full {
                 path: path(),
                 source: full(),
             }
@@ -137,7 +136,7 @@ fn errors() -> Vec<(ServerError, u8)> {
             75,
         ),
         (
-            StateError::Network {
+            DirectoryError::Network {
                 path: path(),
                 kind: "nfs",
             }
@@ -241,7 +240,7 @@ fn going_on_ahead_until_the_past_is_warned_of() {
 fn every_refusal_of_a_state_command_says_what_to_do() {
     let text = |text: &str| text.to_owned();
     for (error, code) in [
-        (StateError::Missing(text("/state")).into(), 78),
+        (DirectoryError::Missing(text("/state")).into(), 78),
         (held().into(), 75),
         (AcceptError::Text(text("tomorrow")).into(), 78),
         (
