@@ -8,6 +8,7 @@
 //! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
 //! has *begun*, which is later while the generator is ahead of a clock that was set back.
 
+mod author;
 mod bulk;
 mod event;
 mod health;

@@ -143,7 +143,7 @@ impl Server {
             Arc::clone(&issuer),
             directory,
             state::policy(&upkeep, &settings),
-            state::author(&settings),
+            settings.author(),
             boot_id(),
         )
         .witnessed(Witness::find(

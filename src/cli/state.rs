@@ -188,7 +188,7 @@ fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
     let claim = Claim::take(directory, policy.directory.clone(), shard)?;
     Ok(Operator {
         claim: claim.witnessed(witness.as_ref())?,
-        author: state::author(&settings),
+        author: settings.author(),
         policy,
         now,
     })

@@ -1,9 +1,11 @@
 //! How far ahead things may be.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
+use crate::mark::rules::{Invocation, Policy};
+use crate::timestamp::nanos;
 
 /// How far ahead of the wall clock, and of use, things may be.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +31,39 @@ impl Settings {
     pub const WINDOW: Duration = Duration::from_secs(1);
     /// Default of [`Settings::deadline`].
     pub const DEADLINE: Duration = Duration::from_millis(250);
+
+    /// The same for a shard that an operator lets go on ahead of the wall clock, up to that moment.
+    #[must_use]
+    pub fn continuing_until(self, until: Option<SystemTime>) -> Self {
+        let tick = |until: SystemTime| {
+            let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.layout.tick_at(nanos(since)).unwrap_or(0)
+        };
+        Self {
+            continue_ahead: until.map(tick),
+            ..self
+        }
+    }
+
+    /// What a start with these settings follows in the state directory that messages call `directory`.
+    /// What does not depend on them asks for as little as can be: a mark may be made, the clock may be
+    /// unsynchronised and before any build, and the commands in messages have no options.
+    #[must_use]
+    pub fn policy(&self, directory: String) -> Policy {
+        Policy {
+            directory,
+            invocation: Invocation::default(),
+            layout: self.layout,
+            range: self.machines,
+            max_ahead: self.layout.ticks(self.max_ahead),
+            furthest: self.furthest(),
+            usual: Self::usual_furthest(&self.layout),
+            create: true,
+            require_sync: false,
+            build_date: 0,
+            continue_ahead: self.continue_ahead,
+        }
+    }
 
     /// Q = M + W + H in ticks: no bound is further ahead of the wall clock, whatever this shard's
     /// settings were in an earlier life that used the defaults.

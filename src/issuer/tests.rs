@@ -27,7 +27,7 @@ use tokio::time::{Instant, advance, timeout_at};
 
 use super::*;
 use crate::clock::Step;
-use crate::mark::rules::{Invocation, Policy, Wait};
+use crate::mark::rules::{Policy, Wait};
 use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{ACCEPT_CLOCK, Author, Claim, Directory, MarkError};
@@ -130,17 +130,8 @@ fn shard_in<S: Storage + Clone>(
 
 fn policy(state: &Path, settings: &Settings) -> Policy {
     Policy {
-        directory: state.display().to_string(),
-        invocation: Invocation::default(),
-        layout: settings.layout,
-        range: settings.machines,
-        max_ahead: settings.layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
-        create: true,
-        require_sync: false,
         build_date: NOW - 1000 * SECOND,
-        continue_ahead: settings.continue_ahead,
+        ..settings.policy(state.display().to_string())
     }
 }
 

@@ -1,17 +1,13 @@
 //! What a configuration says to those who keep marks and issue by them.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use crate::clock::{Clock, SECOND, SystemClock, boot_id};
+use crate::clock::SECOND;
 use crate::config::environment::DEFAULT_FILE;
 use crate::config::{Config, Upkeep, keys};
 use crate::id::range::MachineRange;
 use crate::issuer::Settings;
-use crate::mark::Author;
 use crate::mark::rules::{Invocation, Policy};
-use crate::mark::slot::{Holder, Moment};
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
@@ -38,38 +34,28 @@ pub fn settings(
     shard: MachineRange,
     continue_ahead: Option<SystemTime>,
 ) -> Settings {
-    let tick = |until: SystemTime| {
-        let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let nanos = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
-        upkeep.layout.tick_at(nanos).unwrap_or(0)
-    };
     Settings {
         layout: upkeep.layout,
         machines: shard,
         max_ahead: upkeep.clock.max_ahead,
         window: upkeep.state.window,
         deadline: upkeep.deadline,
-        continue_ahead: continue_ahead.map(tick),
+        continue_ahead: None,
     }
+    .continuing_until(continue_ahead)
 }
 
 /// What a start with these settings is to follow.
 #[must_use]
 pub fn policy(upkeep: &Upkeep, settings: &Settings) -> Policy {
     Policy {
-        directory: upkeep.state.dir.display().to_string(),
         invocation: invocation(upkeep, settings.machines),
-        layout: settings.layout,
-        range: settings.machines,
-        max_ahead: settings.layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
         create: upkeep.state.create,
         require_sync: upkeep.clock.require_sync,
         build_date: BUILD_DATE
             .parse::<i64>()
             .map_or(0, |seconds| seconds.saturating_mul(SECOND)),
-        continue_ahead: settings.continue_ahead,
+        ..settings.policy(upkeep.state.dir.display().to_string())
     }
 }
 
@@ -119,35 +105,10 @@ fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// This process, writing now.
-#[must_use]
-pub fn author(settings: &Settings) -> Author {
-    let clock = SystemClock;
-    let host = nix::unistd::gethostname().map_or_else(
-        |_| "unknown".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |metadata| metadata.ino());
-    Author {
-        layout: settings.layout,
-        furthest: settings.furthest(),
-        holder: Holder {
-            host,
-            pid: std::process::id(),
-            pid_namespace: namespace,
-            started: clock.realtime(),
-        },
-        moment: Moment {
-            wall: clock.realtime(),
-            boot: clock.boottime(),
-            boot_id: boot_id(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::config::{Clock as ClockSection, Environment, Flags, Sources, State};

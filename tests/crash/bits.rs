@@ -7,7 +7,7 @@ use std::path::Path;
 use shardflake::clock::{Clock, SECOND, SystemClock};
 use shardflake::id::Layout;
 use shardflake::issuer::Settings;
-use shardflake::mark::rules::{Invocation, Now, Policy, Refused, Verdict, decide};
+use shardflake::mark::rules::{Now, Policy, Refused, Verdict, decide};
 use shardflake::mark::slot::{MARK_LEN, SLOT_LEN};
 use shardflake::mark::{Claim, Directory};
 
@@ -44,7 +44,7 @@ impl Patient {
         );
         Self {
             claim: claim.unwrap(),
-            policy: policy(&directory, &settings),
+            policy: settings.policy(directory.display().to_string()),
             file: OpenOptions::new().write(true).open(&path).unwrap(),
             whole: fs::read(&path).unwrap(),
             bound: slots(&path)[0].bound,
@@ -96,22 +96,6 @@ fn settings() -> Settings {
         max_ahead: Settings::MAX_AHEAD,
         window: Settings::WINDOW,
         deadline: Settings::DEADLINE,
-        continue_ahead: None,
-    }
-}
-
-fn policy(directory: &Path, settings: &Settings) -> Policy {
-    Policy {
-        directory: directory.display().to_string(),
-        invocation: Invocation::default(),
-        layout: settings.layout,
-        range: settings.machines,
-        max_ahead: settings.layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
-        create: true,
-        require_sync: false,
-        build_date: 0,
         continue_ahead: None,
     }
 }

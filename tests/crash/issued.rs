@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use shardflake::clock::{Clock, SystemClock, boot_id};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::{Invocation, Policy};
+use shardflake::mark::rules::Policy;
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Directory};
 
@@ -82,17 +82,8 @@ fn keeper(
     directory: &str,
 ) -> Keeper<Directory, SystemClock> {
     let policy = Policy {
-        directory: directory.to_owned(),
-        invocation: Invocation::default(),
-        layout: settings.layout,
-        range: settings.machines,
-        max_ahead: settings.layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
         create: false,
-        require_sync: false,
-        build_date: 0,
-        continue_ahead: None,
+        ..settings.policy(directory.to_owned())
     };
     let author = Author {
         layout: settings.layout,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use shardflake::clock::Clock;
 use shardflake::id::MachineRange;
 use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings};
-use shardflake::mark::rules::{Invocation, Now, Policy};
+use shardflake::mark::rules::{Now, Policy};
 use shardflake::mark::slot::{BootId, Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError, Operator, Witness, accepted_until};
 use tokio::task::JoinSet;
@@ -80,17 +80,8 @@ pub(crate) struct Start<'a> {
 /// The rules for a start with `settings`.
 fn policy(settings: &Settings) -> Policy {
     Policy {
-        directory: "/state".into(),
-        invocation: Invocation::default(),
-        layout: settings.layout,
-        range: settings.machines,
-        max_ahead: settings.layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
-        create: true,
-        require_sync: false,
         build_date: BUILT,
-        continue_ahead: settings.continue_ahead,
+        ..settings.policy("/state".into())
     }
 }
 

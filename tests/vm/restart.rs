@@ -8,7 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use shardflake::id::layout::Layout;
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::Settings;
-use shardflake::mark::rules::{Invocation, Now, Policy, Verdict, View, decide};
+use shardflake::mark::rules::{Now, Policy, Verdict, View, decide};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Claim, Directory};
 
@@ -124,18 +124,9 @@ fn policy(directory: &Path, range: MachineRange, wall: i64) -> Policy {
         continue_ahead: None,
     };
     Policy {
-        directory: directory.display().to_string(),
-        invocation: Invocation::default(),
-        layout,
-        range,
-        max_ahead: layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
-        create: true,
-        require_sync: false,
         // As if it had just been installed.
         build_date: wall,
-        continue_ahead: None,
+        ..settings.policy(directory.display().to_string())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::config::Profile;
 use crate::http::{App, Cors, Limits, Listener, bind_tcp, run};
 use crate::id::layout::Layout;
 use crate::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use crate::mark::rules::{Invocation, Policy, Settlement};
+use crate::mark::rules::{Policy, Settlement};
 use crate::mark::slot::{Holder, Moment};
 use crate::mark::{Author, Claim, Directory, MarkError};
 
@@ -64,17 +64,8 @@ impl Shard {
             .and_then(|mut claim| claim.settle(&author, |_| Some(long_ago)))
             .unwrap();
         let policy = Policy {
-            directory: String::new(),
-            invocation: Invocation::default(),
-            layout,
-            range: settings.machines,
-            max_ahead: layout.ticks(settings.max_ahead),
-            furthest: settings.furthest(),
-            usual: Settings::usual_furthest(&settings.layout),
             create: false,
-            require_sync: false,
-            build_date: 0,
-            continue_ahead: None,
+            ..settings.policy(String::new())
         };
         let issuer = Arc::new(Issuer::new(settings, SystemClock, |_| {}));
         let keeper = Keeper::new(Arc::clone(&issuer), directory, policy, author, boot_id());

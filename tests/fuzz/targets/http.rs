@@ -21,7 +21,7 @@ use shardflake::config::Profile;
 use shardflake::http::{App, Limits, Listener, run as serve};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::{Invocation, Policy, Settlement};
+use shardflake::mark::rules::{Policy, Settlement};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError};
 
@@ -237,17 +237,8 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
         moment: Moment::default(),
     };
     let policy = Policy {
-        directory: String::new(),
-        invocation: Invocation::default(),
-        layout,
-        range: settings.machines,
-        max_ahead: layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
         create: false,
-        require_sync: false,
-        build_date: 0,
-        continue_ahead: None,
+        ..settings.policy(String::new())
     };
     let storage = Memory::default();
     // A mark of a while ago, so that there is nothing to wait for.

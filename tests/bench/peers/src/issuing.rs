@@ -10,7 +10,7 @@ use std::time::Duration;
 use shardflake::clock::{Clock, SECOND, SystemClock, boot_id};
 use shardflake::id::layout::Layout;
 use shardflake::issuer::{Bulk, Issuer, Keeper, Next, Settings};
-use shardflake::mark::rules::{Invocation, Policy};
+use shardflake::mark::rules::Policy;
 use shardflake::mark::slot::{BootId, Holder, Moment};
 use shardflake::mark::{Author, Directory};
 use tokio::runtime::{Builder, Runtime};
@@ -56,17 +56,8 @@ fn keeper<C: Clock + Clone>(
     let settings = settings(layout);
     let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
     let policy = Policy {
-        directory: state.display().to_string(),
-        invocation: Invocation::default(),
-        layout,
-        range: settings.machines,
-        max_ahead: layout.ticks(settings.max_ahead),
-        furthest: settings.furthest(),
-        usual: Settings::usual_furthest(&settings.layout),
-        create: true,
-        require_sync: false,
         build_date: clock.realtime(),
-        continue_ahead: None,
+        ..settings.policy(state.display().to_string())
     };
     let author = Author {
         layout,
