@@ -5,7 +5,7 @@
 //! the generator, write the exact mark.
 
 mod descriptors;
-pub mod state;
+pub mod shard;
 mod supervisor;
 mod threads;
 
@@ -19,10 +19,11 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{StepWatch, SystemClock, boot_id};
-use crate::config::{Config, ConfigErrors, Listen};
+use crate::config::{Config, ConfigErrors, Listen, Upkeep};
 use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::issuer::{Issuer, Keeper, SystemIssuer};
 use crate::logging::{self, Kind};
+use crate::mark::rules::Invocation;
 use crate::mark::{Directory, DirectoryError, MarkError, Witness};
 use crate::systemd::{self, Socket, SocketError};
 use supervisor::{End, Supervisor};
@@ -64,18 +65,19 @@ pub enum ServerError {
     Bug,
 }
 
-/// Serves until a signal ends it. `reload` reads the configuration again, as at the start.
+/// Serves until a signal ends it. Messages tell an operator to call the program as `invocation` does;
+/// `reload` reads the configuration again, as at the start.
 ///
 /// # Errors
 /// [`ServerError`] says why it could not, or not to a clean end.
-pub fn run(config: Config, reload: Reload) -> Result<(), ServerError> {
+pub fn run(config: Config, invocation: Invocation, reload: Reload) -> Result<(), ServerError> {
     let logging = logging::init(config.log_level, config.shard);
     for warning in &config.warnings {
         logging::record(Level::Warn, Kind::ConfigWarning, warning);
     }
     let result = logging
         .map_err(ServerError::System)
-        .and_then(|()| serve(config, reload));
+        .and_then(|()| serve(config, invocation, reload));
     if let Err(error) = &result {
         tell(error);
     }
@@ -89,14 +91,18 @@ fn tell(error: &ServerError) {
     let _ = systemd::status(&text);
 }
 
-fn serve(config: Config, reload: Reload) -> Result<(), ServerError> {
+fn serve(config: Config, invocation: Invocation, reload: Reload) -> Result<(), ServerError> {
     let serving = threads::serving(config.http.workers)?;
     // Signals, rounds and time-outs of connections, away from the runtime that serves.
     let main = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
-    let result = main.block_on(async { Server::build(config, &serving)?.run(reload).await });
+    let result = main.block_on(async {
+        Server::build(config, invocation, &serving)?
+            .run(reload)
+            .await
+    });
     // A request that outlives the drain is not waited for; its time-outs must outlive it.
     serving.shutdown_timeout(FORSAKE);
     result
@@ -116,7 +122,11 @@ struct Server {
 
 impl Server {
     /// To be called in the runtime that is not `serving`.
-    fn build(config: Config, serving: &Runtime) -> Result<Self, ServerError> {
+    fn build(
+        config: Config,
+        invocation: Invocation,
+        serving: &Runtime,
+    ) -> Result<Self, ServerError> {
         descriptors::raise_limit();
         let state = &config.state;
         let (directory, warning) =
@@ -136,21 +146,17 @@ impl Server {
             listed(&listeners)
         );
         logging::record(Level::Info, Kind::Starting, &text);
-        let upkeep = state::upkeep(&config);
-        let settings = state::settings(&upkeep, config.shard, config.continue_ahead);
+        let upkeep = Upkeep::from(&config);
+        let settings = shard::settings(&upkeep, config.shard, config.continue_ahead);
         let issuer = Arc::new(Issuer::new(settings, SystemClock, logging::event));
         let keeper = Keeper::new(
             Arc::clone(&issuer),
             directory,
-            state::policy(&upkeep, &settings),
+            shard::policy(&upkeep, &settings, invocation),
             settings.author(),
             boot_id(),
         )
-        .witnessed(Witness::find(
-            &config.state.runtime,
-            true,
-            &config.state.dir,
-        ));
+        .witnessed(Witness::find(&state.runtime, true, &state.dir));
         let timers = runtime::Handle::current();
         let app = App::new(Arc::clone(&issuer), config.profile, limits(&config), timers);
         Ok(Self {

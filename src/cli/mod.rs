@@ -6,6 +6,7 @@ mod check;
 mod decode;
 pub mod exit;
 mod health;
+mod invocation;
 mod layouts;
 mod manual;
 mod running;
@@ -27,6 +28,7 @@ use crate::server;
 use crate::timestamp::{nanos, rfc3339_nanos};
 use arguments::{Arguments, Command, Serve};
 pub use exit::{Exit, Failure};
+use invocation::invocation;
 
 /// Where a command reads and writes.
 pub struct Streams<'a> {
@@ -179,9 +181,11 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
     };
     let now = SystemClock.realtime();
     config.warnings.extend(continues_in_vain(&config, now));
+    let invocation = invocation(&config.state.dir, &config.sources, config.shard);
     let environment = environment.clone();
     // It has said why, in the log.
-    let result = server::run(config, Box::new(move || Config::load(&flags, &environment)));
+    let reload = Box::new(move || Config::load(&flags, &environment));
+    let result = server::run(config, invocation, reload);
     Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
 }
 

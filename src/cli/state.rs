@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::arguments::{AcceptClock, Adopt, Init, StateCommand};
-use super::{Exit, Failure, Streams, warn};
+use super::{Exit, Failure, Streams, invocation, warn};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ConfigError, Environment, Flags, State, Upkeep};
+use crate::config::{ConfigError, Environment, Flags, Upkeep};
 use crate::id::Layout;
 use crate::id::range::MachineRange;
 use crate::mark::rules::{Now, Policy, Seen, mark_name};
@@ -17,7 +17,7 @@ use crate::mark::{
     AcceptError, Claim, Directory, DirectoryError, MarkError, Operator, Witness, accept_until,
     accepted_until, survey,
 };
-use crate::server::state;
+use crate::server::shard;
 use crate::timestamp::{rfc3339, rfc3339_nanos};
 
 /// The longest that an operator's word may hold: ten years.
@@ -167,25 +167,20 @@ fn init(
 
 /// Locks the shard as a start does.
 fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
-    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
-    let State {
-        dir,
-        create,
-        allow_network_fs,
-        runtime,
-        ..
-    } = &upkeep.state;
-    let (directory, _) = Directory::prepare(dir, *create, *allow_network_fs)?;
-    let settings = state::settings(upkeep, shard, None);
-    let policy = state::policy(upkeep, &settings);
+    let machines = upkeep.shard.clone().map_err(Error::NoShard)?;
+    let state = &upkeep.state;
+    let (directory, _) = Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
+    let settings = shard::settings(upkeep, machines, None);
+    let called = invocation(&state.dir, &upkeep.sources, machines);
+    let policy = shard::policy(upkeep, &settings, called);
     let now = Now {
         wall: SystemClock.realtime(),
         doubted: None,
         synchronised: SystemClock.synchronised(),
         accept_until: accepted_until(&directory)?,
     };
-    let witness = Witness::find(runtime, false, dir);
-    let claim = Claim::take(directory, policy.directory.clone(), shard)?;
+    let witness = Witness::find(&state.runtime, false, &state.dir);
+    let claim = Claim::take(directory, policy.directory.clone(), machines)?;
     Ok(Operator {
         claim: claim.witnessed(witness.as_ref())?,
         author: settings.author(),
@@ -274,7 +269,7 @@ fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
     if marks.iter().any(|mark| mark.range.overlaps(&shard)) {
         return Ok(());
     }
-    let command = state::invocation(upkeep, shard).of("state init");
+    let command = invocation(&upkeep.state.dir, &upkeep.sources, shard).of("state init");
     Err(Error::NothingToAdopt {
         directory,
         shard,

@@ -198,6 +198,21 @@ pub struct Upkeep {
     pub sources: Sources,
 }
 
+impl From<&Config> for Upkeep {
+    /// What a server needs of its configuration to keep up its state.
+    fn from(config: &Config) -> Self {
+        Self {
+            layout: config.layout,
+            shard: Ok(config.shard),
+            state: config.state.clone(),
+            clock: config.clock,
+            deadline: config.http.deadline,
+            warnings: Vec::new(),
+            sources: config.sources.clone(),
+        }
+    }
+}
+
 /// What the commands that only calculate need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {

@@ -9,6 +9,7 @@ use crate::id::range::RangeError;
 
 mod profiles;
 mod shipped;
+mod upkeep;
 mod variables;
 
 const HOME: (&str, &str) = ("HOME", "/home/u");
