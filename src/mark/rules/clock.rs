@@ -1,0 +1,164 @@
+//! What makes a start wait for the clock: rules 5 and 6. A wrong clock never ends a start: the shard begins
+//! when it is asked again after the clock was set right.
+
+use std::time::Duration;
+
+use super::{FreshBound, Now, Policy, Seen, View, Wait, missing};
+use crate::timestamp::{nanos, rfc3339, rfc3339_nanos};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A mark that is older than this was not in use, or the clock is wrong.
+const STALE: Duration = DAY.saturating_mul(365);
+/// No build is in use for longer than this, or the clock is wrong.
+const OUTDATED: Duration = DAY.saturating_mul(20 * 365 + 5);
+
+/// Rules 5 and 6: the present tick, if the clock allows to issue above `bound`.
+pub(super) fn passed(
+    view: &View,
+    bound: Option<u64>,
+    policy: &Policy,
+    now: &Now,
+    fresh: FreshBound,
+) -> Result<u64, Wait> {
+    let layout = &policy.layout;
+    let tick = plausible(view.read(), policy, now)?;
+    beyond_doubt(view, policy, now)?;
+    in_the_past(view, policy, now)?;
+    let Some(bound) = bound else {
+        return Ok(tick);
+    };
+    let first = bound + 1;
+    if first > layout.max_tick() {
+        return Err(Wait::TimeFieldOver {
+            end: policy.moment(layout.max_tick() + 1),
+        });
+    }
+    let told = policy.continue_ahead.is_some_and(|until| bound <= until);
+    let is_fresh = fresh.is_some() && fresh == view.read();
+    if is_fresh && tick <= bound && !told {
+        return Err(Wait::Fresh {
+            left: policy.span(first - tick),
+            command: policy.invocation.of("state init"),
+        });
+    }
+    if told || first <= tick + policy.max_ahead {
+        return Ok(tick);
+    }
+    let left = policy.span(first - tick - policy.max_ahead);
+    if view.is_young(bound, policy, now.wall) {
+        return Err(Wait::Young { left });
+    }
+    Err(Wait::Behind {
+        clock: rfc3339_nanos(now.wall),
+        bound: policy.moment(bound),
+        behind: policy.span(first - tick),
+        limit: policy.span(policy.max_ahead),
+        left,
+    })
+}
+
+/// Whether no mark was touched later than the clock reads: the bound to be made of that could never be
+/// lowered again.
+fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let touched = view.overlapping.iter().filter_map(Seen::touched).max();
+    match touched.filter(|touched| *touched > now.wall) {
+        None => Ok(()),
+        Some(touched) => Err(Wait::TouchedAhead {
+            directory: policy.directory.clone(),
+            clock: rfc3339_nanos(now.wall),
+            touched: rfc3339_nanos(touched),
+            left: Duration::from_nanos(touched.abs_diff(now.wall)),
+            command: policy.invocation.of("state adopt"),
+        }),
+    }
+}
+
+/// Rule 6: the present tick, if the clock is plausible.
+pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait> {
+    let layout = &policy.layout;
+    let Some(tick) = layout.tick_at(now.wall) else {
+        return Err(Wait::BeforeEpoch {
+            clock: rfc3339_nanos(now.wall),
+            epoch: policy.moment(0),
+        });
+    };
+    if tick > layout.max_tick() {
+        return Err(Wait::TimeFieldOver {
+            end: policy.moment(layout.max_tick() + 1),
+        });
+    }
+    // The word of an operator is on what the wall clock shows. While that is doubted, this is another
+    // one, which lags, and an old word would cover it.
+    let told = now.doubted.is_none() && now.accept_until.is_some_and(|until| now.wall <= until);
+    if !told {
+        believable(bound, tick, policy, now)?;
+    }
+    // Whether it shows the right time or not: nothing keeps it there.
+    match (policy.require_sync, now.synchronised) {
+        (true, Some(false)) => Err(Wait::Unsynchronised {
+            seen: "the kernel says so",
+        }),
+        (true, None) => Err(Wait::Unsynchronised {
+            seen: "the kernel may not be asked here",
+        }),
+        _ => Ok(tick),
+    }
+}
+
+/// Whether what the clock shows may be taken for true without an operator's word.
+fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let layout = &policy.layout;
+    let clock = || rfc3339_nanos(now.wall);
+    if now.wall < policy.build_date {
+        return Err(Wait::BeforeBuild {
+            clock: clock(),
+            built: rfc3339_nanos(policy.build_date),
+        });
+    }
+    match bound {
+        Some(bound) if tick > bound.saturating_add(layout.ticks(STALE)) => {
+            return Err(Wait::TooLate {
+                clock: clock(),
+                limit: "365 days",
+                what: format!("the mark ({})", policy.moment(bound)),
+            });
+        }
+        None if now.wall - policy.build_date > nanos(OUTDATED) => {
+            return Err(Wait::TooLate {
+                clock: clock(),
+                limit: "20 years",
+                what: format!(
+                    "when this program was built ({})",
+                    rfc3339_nanos(policy.build_date)
+                ),
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether nothing here depends on where the wall clock really stands. While a step forward is doubted
+/// the clock lags, and a shard that knows its bound issues by it, as one that runs does. What was lost
+/// may have been issued by the clock as it is, and a touch is later than one that lags.
+fn beyond_doubt(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
+    let touched = view.overlapping.iter().filter_map(Seen::touched);
+    let depends = missing(view, policy.range).is_some()
+        || touched.max().is_some_and(|touched| touched > now.wall);
+    match now.doubted.filter(|_| depends) {
+        Some((step, Some(left))) => Err(Wait::Stepped { step, left }),
+        Some((step, None)) => Err(Wait::SteppedFar { step }),
+        None => Ok(()),
+    }
+}
+
+impl Policy {
+    fn moment(&self, tick: u64) -> String {
+        rfc3339(i64::try_from(self.layout.unix_ms(tick)).unwrap_or(i64::MAX))
+    }
+
+    fn span(&self, ticks: u64) -> Duration {
+        // Ticks are of whole milliseconds; nanoseconds would end after 584 years.
+        Duration::from_millis(ticks.saturating_mul(self.layout.tick_nanos() / 1_000_000))
+    }
+}
