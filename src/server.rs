@@ -19,7 +19,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{StepWatch, SystemClock, boot_id};
-use crate::config::{Config, ConfigErrors, Listen, Upkeep};
+use crate::config::{Config, ConfigErrors, Listen, State, Upkeep};
 use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::issuer::{Issuer, Keeper, SystemIssuer};
 use crate::logging::{self, Kind};
@@ -129,11 +129,7 @@ impl Server {
     ) -> Result<Self, ServerError> {
         descriptors::raise_limit();
         let state = &config.state;
-        let (directory, warning) =
-            Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
-        if let Some(warning) = warning {
-            logging::record(Level::Warn, Kind::StateWarning, &warning);
-        }
+        let directory = directory(state)?;
         let listeners = {
             let _serving = serving.enter();
             listeners(&config)?
@@ -217,6 +213,16 @@ impl Server {
             Err(_) => Err(ServerError::Bug),
         }
     }
+}
+
+/// The state directory; what speaks against it and is allowed goes to the log.
+fn directory(state: &State) -> Result<Directory, DirectoryError> {
+    let (directory, warning) =
+        Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
+    if let Some(warning) = warning {
+        logging::record(Level::Warn, Kind::StateWarning, &warning);
+    }
+    Ok(directory)
 }
 
 /// What is configured, as far as it can be had.

@@ -97,17 +97,22 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 if view.overlapping.iter().any(|seen| seen.identity.is_weak()) {
                     self.issuer.tell(&Event::MarkWeak);
                 }
-                let record = claim.into_record(self.author.clone())?;
-                if record.bound() >= first {
-                    // A slot that could not be read before can be now: what it says is not known to be
-                    // durable, and the rules have not seen it.
-                    self.stage = Stage::Locking;
-                    return Ok(Next::Park(LOCK_RETRY));
-                }
-                self.stage = Stage::Opening { record, first };
-                Ok(Next::Park(Duration::ZERO))
+                self.take_over(claim, first)
             }
         }
+    }
+
+    /// Goes on with the shard's own mark, to issue from `first` on.
+    fn take_over(&mut self, claim: Claim<S>, first: u64) -> Result<Next, MarkError> {
+        let record = claim.into_record(self.author.clone())?;
+        if record.bound() >= first {
+            // A slot that could not be read before can be now: what it says is not known to be
+            // durable, and the rules have not seen it.
+            self.stage = Stage::Locking;
+            return Ok(Next::Park(LOCK_RETRY));
+        }
+        self.stage = Stage::Opening { record, first };
+        Ok(Next::Park(Duration::ZERO))
     }
 
     /// What goes beyond the usual is durable before it is made use of.
