@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::checker::look;
-use crate::server::{BINARY, Client, Home, PATIENCE, code, undisturbed};
+use crate::client::Client;
+use crate::server::{BINARY, Home, PATIENCE, code, undisturbed};
 use crate::setting::{Outcome, Setting};
 use crate::trace::{Call, calls_of};
 

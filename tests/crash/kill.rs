@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::checker::Ledger;
+use crate::client::Client;
 use crate::load::{Load, Plan};
 use crate::moments::Random;
-use crate::server::{Client, Home, PATIENCE, Server};
+use crate::server::{Home, PATIENCE, Server};
 use crate::setting::{Outcome, Setting};
 use crate::trace::{Call, calls_of, keeper_lines};
 

@@ -14,8 +14,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::checker::Ledger;
+use crate::client::Client;
 use crate::places::{Place, Told};
-use crate::server::{BINARY, Client, Home, PATIENCE, code, fields, tick_now, undisturbed};
+use crate::server::{BINARY, Home, PATIENCE, code, fields, tick_now, undisturbed};
 
 /// Lives in a row that make IDs run ahead of the clock: each begins a window above the one before.
 const ROUNDS: usize = 4;

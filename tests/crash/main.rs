@@ -5,6 +5,9 @@
 
 mod bits;
 mod checker;
+#[allow(dead_code, reason = "tests/it uses the rest")]
+#[path = "../it/client.rs"]
+mod client;
 mod clocks;
 mod copies;
 mod disks;

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::server::{BINARY, Client, Home, Server, ends, undisturbed};
+use crate::client::Client;
+use crate::server::{BINARY, Home, Server, ends, undisturbed};
 
 /// A server that is told its port by a variable.
 fn by_variable(home: &Home, wrapper: &[&str], port: u16) -> Command {

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
 
-use crate::server::{Client, Home, PATIENCE, Server};
+use crate::client::Client;
+use crate::server::{Home, PATIENCE, Server};
 
 /// A server with these variables of `http`, that issues.
 fn serve(home: &Home, shard: &str, variables: &[(&str, &str)]) -> Server {

@@ -4,7 +4,8 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use crate::server::{Client, Home, Server, fields};
+use crate::client::Client;
+use crate::server::{Home, Server, fields};
 
 #[test]
 fn failing_flushes_end_in_503_with_the_reason_and_recover() {

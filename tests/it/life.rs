@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::server::{Client, Home, PATIENCE, Server, fields, tick_now};
+use crate::client::Client;
+use crate::server::{Home, PATIENCE, Server, fields, tick_now};
 
 #[test]
 fn an_id_decodes_to_now_and_this_machine() {

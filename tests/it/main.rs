@@ -1,6 +1,7 @@
 //! The real binary over real sockets, files, locks and clocks; and the shape of its source.
 
 mod addresses;
+mod client;
 mod clock;
 mod connections;
 mod deps;

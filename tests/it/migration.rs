@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
-use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
+use crate::client::Client;
+use crate::server::{BINARY, Home, Server, now_ms, undisturbed};
 
 const GUIDE: &str = include_str!("../../packaging/doc/migration.md");
 /// How many IDs a server is asked for. The old one issues so many in its last minute.

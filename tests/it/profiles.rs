@@ -13,7 +13,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use shardflake::id::Layout;
 use shardflake::id::layout::{Bits, Order};
 
-use crate::server::{BINARY, Client, Home, Server, now_ms, undisturbed};
+use crate::client::Client;
+use crate::server::{BINARY, Home, Server, now_ms, undisturbed};
 use documents::{DOCUMENTS, Document, Row, WAITING};
 use pattern::{Found, read};
 

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-use crate::server::{Client, Home, PATIENCE, Server, ends};
+use crate::client::Client;
+use crate::server::{Home, PATIENCE, Server, ends};
 
 /// All that comes for these bytes until the server ends the connection.
 fn exchange(address: SocketAddr, bytes: &str) -> String {

@@ -7,7 +7,8 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
-use crate::server::{Client, Home, Server, ends};
+use crate::client::Client;
+use crate::server::{Home, Server, ends};
 
 /// That of the process, the log's, the keeper's, the clock's, and one that serves.
 const FEWEST: usize = 5;
