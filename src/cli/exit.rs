@@ -128,7 +128,7 @@ impl From<&DirectoryError> for Exit {
     fn from(error: &DirectoryError) -> Self {
         match error {
             // Room may come without anybody touching this service.
-            DirectoryError::Full { .. } => Self::TryAgain,
+            DirectoryError::Full { .. } | DirectoryError::Short { .. } => Self::TryAgain,
             _ => Self::Config,
         }
     }

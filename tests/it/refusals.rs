@@ -1,9 +1,11 @@
 //! What is refused, with which exit code, and what the refusal says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
-use crate::server::{Home, Server, ends};
+use crate::server::{BINARY, Home, Server, ends, undisturbed};
 
 #[test]
 fn an_overlapping_range_exits_75_and_quotes_the_holder() {
@@ -42,6 +44,32 @@ fn a_lock_that_is_freed_in_time_is_taken() {
     assert_eq!(first.stop(), 0);
     second.await_serving();
     assert!(second.id() > before);
+}
+
+#[test]
+fn too_few_open_files_exit_75_wherever_that_is_met() {
+    let mut codes = BTreeSet::new();
+    for limit in 3..=24 {
+        let home = Home::empty();
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                &format!("ulimit -n {limit}; exec \"$@\""),
+                "sh",
+                BINARY,
+            ])
+            .args(["state", "init", "--shard-id", "1", "--state-dir"])
+            .arg(home.state());
+        let done = undisturbed(&mut command).output().unwrap();
+        let text = String::from_utf8(done.stderr).unwrap();
+        // Below that many it cannot even be loaded.
+        if !text.contains("shared librar") {
+            codes.insert(done.status.code());
+            assert_ne!(done.status.code(), Some(78), "{limit}: {text}");
+        }
+    }
+    assert!(codes.iter().eq(&[Some(0), Some(75)]), "{codes:?}");
 }
 
 #[test]

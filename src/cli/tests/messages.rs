@@ -55,6 +55,10 @@ fn said_of_directory(error: &DirectoryError) -> (&'static str, &'static str) {
             "cannot use the state directory …",
             "create it, owned by the service's user…ReadWritePaths=…set state.dir",
         ),
+        DirectoryError::Short { .. } => (
+            "cannot look at the state directory …",
+            "raise the limit on open files…or free memory",
+        ),
         DirectoryError::Full { .. } => ("cannot make the state directory …", "free some space"),
         DirectoryError::Network { .. } => (
             "the state directory … is on …, whose locks may not hold on every host",
@@ -126,6 +130,14 @@ fn errors() -> Vec<(ServerError, u8)> {
             }
             .into(),
             78,
+        ),
+        (
+            DirectoryError::Short {
+                path: path(),
+                source: io::Error::from_raw_os_error(24),
+            }
+            .into(),
+            75,
         ),
         (
             DirectoryError::Full {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Directory;
 use super::file_system::FileSystem;
-use crate::mark::is_full;
+use crate::mark::{is_full, is_short};
 
 /// Why a state directory will not do.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,16 @@ pub enum DirectoryError {
         "cannot use the state directory {path}: {source}: create it, owned by the service's user, and under systemd let the unit write there (ReadWritePaths=), or set state.dir (--state-dir) to one that is"
     )]
     Unusable {
+        /// Where it is.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// This process may open no more files, or have no more memory, which may change by itself.
+    #[error(
+        "cannot look at the state directory {path}: {source}: raise the limit on open files (LimitNOFILE=, ulimit -n), or free memory"
+    )]
+    Short {
         /// Where it is.
         path: String,
         /// What the system says.
@@ -55,6 +65,14 @@ impl DirectoryError {
         if is_full(&source) {
             Self::Full { path, source }
         } else {
+            Self::unseen(path, source)
+        }
+    }
+
+    fn unseen(path: String, source: io::Error) -> Self {
+        if is_short(&source) {
+            Self::Short { path, source }
+        } else {
             Self::Unusable { path, source }
         }
     }
@@ -72,10 +90,7 @@ impl Directory {
         allow_network_fs: bool,
     ) -> Result<(Self, Option<String>), DirectoryError> {
         let shown = path.display().to_string();
-        let unusable = |source| DirectoryError::Unusable {
-            path: shown.clone(),
-            source,
-        };
+        let unusable = |source| DirectoryError::unseen(shown.clone(), source);
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return Err(unusable(ErrorKind::NotADirectory.into())),
