@@ -32,6 +32,8 @@ mod tests {
             assert_ne!(delays(shard), delays(shard + 1), "{shard}");
             let within = Duration::from_millis(5)..Duration::from_millis(37);
             assert!(delays(shard).iter().all(|delay| within.contains(delay)));
+            // Nor does one try again after the same time for ever.
+            assert!(delays(shard).iter().any(|delay| *delay != delays(shard)[0]));
         }
     }
 }
