@@ -5,7 +5,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Poll, ready};
 use std::time::Duration;
 
@@ -14,14 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time;
 
-use super::activity::{Activity, Rest};
-use super::cork::Turn;
+use super::App;
 use super::error::Error;
 use super::idle::Idle;
 use super::memory::Parked;
 use super::seat::Seat;
 use super::stream::Stream;
-use super::{App, Limits};
 
 /// How long, and for how many bytes, a client that was refused in the middle of its request is
 /// still read from.
@@ -29,50 +26,6 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 /// How much is read before there are buffers: most heads are shorter.
 const FIRST: usize = 1024;
-
-/// What the requests of one connection share.
-pub(super) struct Context {
-    pub(super) app: Arc<App>,
-    pub(super) limits: Limits,
-    pub(super) activity: Arc<Activity>,
-    pub(super) turn: Arc<Turn>,
-    left_unread: AtomicBool,
-    ending: AtomicBool,
-}
-
-impl Context {
-    pub(super) fn new(app: &Arc<App>, limits: &Limits, rest: Rest) -> Self {
-        Self {
-            app: Arc::clone(app),
-            limits: *limits,
-            activity: Arc::new(Activity::new(rest)),
-            turn: Arc::default(),
-            left_unread: AtomicBool::new(false),
-            ending: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether it would do for a connection with these limits. One that is ending never comes to rest.
-    pub(super) fn is_for(&self, app: &Arc<App>, limits: &Limits) -> bool {
-        Arc::ptr_eq(&self.app, app) && self.limits == *limits && !self.is_ending()
-    }
-
-    /// To be called when a request is answered without reading all of its body.
-    pub(super) fn leave_unread(&self) {
-        self.left_unread.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether an answer that is made at `boot`, a reading of the boot clock, is the connection's last.
-    #[inline]
-    pub(super) fn is_last(&self, boot: i64) -> bool {
-        self.is_ending() || self.app.is_leaving() || self.activity.is_old(boot)
-    }
-
-    /// Whether the server stops.
-    fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed)
-    }
-}
 
 /// Serves requests until the client or an error ends the connection, it was idle for too long,
 /// or `stopping` changes. A request that is being answered then still gets its answer, and so does
@@ -124,7 +77,7 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
                 return Poll::Ready(Some(Ok(())));
             }
             if stops() {
-                seat.context().ending.store(true, Ordering::Relaxed);
+                seat.context().end();
                 // What has come already counts as asked before the stop.
                 if let Poll::Ready(ended) = seat.poll(cx) {
                     return Poll::Ready(Some(ended));
@@ -169,7 +122,7 @@ fn end(seat: Seat, ended: hyper::Result<()>) -> Option<Pin<Box<impl Future<Outpu
     let (mut socket, context) = seat.take_apart();
     let speaks_http_2 = matches!(&ended, Err(error) if error.is_parse_version_h2());
     let refused = ended.is_err_and(|error| error.is_parse());
-    let lingers = refused || context.left_unread.load(Ordering::Relaxed);
+    let lingers = refused || context.has_left_unread();
     let goes_on = lingers || context.turn.keeps();
     goes_on.then(|| {
         Box::pin(async move {

@@ -11,7 +11,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use tokio::time::{self, Sleep};
 
 use super::activity::{Rest, unless_unparked};
-use super::connection::Context;
+use super::context::Context;
 use super::seat::Seat;
 use super::stream::Stream;
 use super::{App, Limits};

@@ -6,6 +6,7 @@ mod activity;
 mod bind;
 mod body;
 mod connection;
+mod context;
 mod cork;
 mod cors;
 mod endpoint;

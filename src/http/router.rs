@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Version};
 use tokio::time;
 
-use super::connection::Context;
+use super::context::Context;
 use super::error::Error;
 use super::idle::READING;
 use super::response::{Answer, Reply};

@@ -17,7 +17,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 
 use super::activity::Rest;
-use super::connection::Context;
+use super::context::Context;
 use super::cork::{Cork, Slot};
 use super::response::Reply;
 use super::router::{self, Answering};
