@@ -1,14 +1,12 @@
 //! System calls that neither the standard library nor nix offers as safe functions.
 //!
-//! The only module with unsafe code; everything it exports is safe to call.
-#![expect(
-    unsafe_code,
-    reason = "adjtimex, three file ioctls, inherited descriptors and malloc_trim"
-)]
+//! The only module with unsafe code, but for one function of `systemd`, which takes over the descriptors
+//! that the service manager passes. Everything that this one exports is safe to call.
+#![expect(unsafe_code, reason = "adjtimex, three file ioctls and malloc_trim")]
 
 use std::fs::File;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsRawFd;
 
 use nix::libc;
 
@@ -95,15 +93,6 @@ pub fn disable_copy_on_write(file: &File) -> bool {
         ioctl::flags(fd, &raw mut flags).is_ok()
             && flags & libc::c_long::from(NO_COPY_ON_WRITE) != 0
     }
-}
-
-/// Takes over a descriptor that the service manager passed to this process.
-///
-/// To be called once for each number that `sd_notify::listen_fds` names, and for no other.
-#[must_use]
-pub fn inherited(fd: RawFd) -> OwnedFd {
-    // SAFETY: by the protocol nobody else in this process owns the descriptor.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Gives the system back what memory is free, where the C library keeps it.

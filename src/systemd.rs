@@ -4,7 +4,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -14,8 +14,6 @@ use nix::sys::socket::{
     AddressFamily, SockaddrLike, SockaddrStorage, getsockname, getsockopt, sockopt,
 };
 use sd_notify::NotifyState;
-
-use crate::syscall;
 
 /// A socket that the service manager has opened.
 #[derive(Debug)]
@@ -93,15 +91,26 @@ pub fn watchdog_interval() -> Option<Duration> {
 pub fn sockets() -> Result<Vec<Socket>, SocketError> {
     let fds = sd_notify::listen_fds().map_err(SocketError::Environment)?;
     fds.enumerate()
-        .map(|(index, fd)| socket(syscall::inherited(fd)).ok_or(SocketError::Kind { index }))
+        .map(|(index, fd)| socket(inherited(fd)).ok_or(SocketError::Kind { index }))
         .collect()
+}
+
+/// Takes over a descriptor that the service manager passed to this process, one that `sd_notify::listen_fds`
+/// names: only [`sockets`] calls this, and that only once, so that nothing else closes the descriptor.
+#[expect(
+    unsafe_code,
+    reason = "a descriptor that was passed is known by its number alone"
+)]
+fn inherited(fd: RawFd) -> OwnedFd {
+    // SAFETY: by the protocol nobody else in this process owns the descriptor.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 fn socket(fd: OwnedFd) -> Option<Socket> {
     if !getsockopt(&fd, sockopt::AcceptConn).ok()? {
         return None;
     }
-    let address: SockaddrStorage = getsockname(std::os::fd::AsRawFd::as_raw_fd(&fd)).ok()?;
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
     match address.family()? {
         AddressFamily::Inet | AddressFamily::Inet6 => Some(Socket::Tcp(fd.into())),
         AddressFamily::Unix => Some(Socket::Unix(fd.into())),
