@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms; `atomic`, which a model checker replaces |
 //! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
-//! | 2 | [`config`], [`logging`], [`systemd`], [`metrics`] | what surrounds a service |
+//! | 2 | [`config`], [`logging`], [`systemd`], [`metrics`], [`json`] | what surrounds a service; the JSON that HTTP and the command line share |
 //! | 3 | [`http`] | listeners, routes, replies |
 //! | top | [`server`], [`cli`] | wiring, and the command line |
 //!
@@ -21,6 +21,7 @@ pub mod config;
 pub mod http;
 pub mod id;
 pub mod issuer;
+pub mod json;
 pub mod logging;
 pub mod mark;
 pub mod metrics;

@@ -5,23 +5,25 @@ use super::arguments::Bounds;
 use super::exit::Failure;
 use super::table::{self, Column};
 use crate::id::{Layout, Span};
+use crate::json;
 
 pub(super) fn run(
     arguments: &Bounds,
     layout: &Layout,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let span = Span::new(layout, arguments.from, arguments.to)
+    let bounds = Span::new(layout, arguments.from, arguments.to)
+        .map(json::Bounds::from)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.json.json {
-        let line = serde_json::to_string(&span).map_err(std::io::Error::from)?;
+        let line = serde_json::to_string(&bounds).map_err(std::io::Error::from)?;
         writeln!(streams.out, "{line}")?;
         return Ok(());
     }
     Ok(table::write(
         streams.out,
         &[Column::Number("SMALLEST"), Column::Number("LARGEST")],
-        &[vec![span.smallest, span.largest]],
+        &[vec![bounds.smallest, bounds.largest]],
         streams.colour,
     )?)
 }

@@ -6,7 +6,8 @@ use super::Streams;
 use super::arguments::Decode;
 use super::exit::{Exit, Failure};
 use super::table::{Column, Table};
-use crate::id::{Decoded, Layout};
+use crate::id::Layout;
+use crate::json::Decoded;
 
 const COLUMNS: [Column; 5] = [
     Column::Number("ID"),

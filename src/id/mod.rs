@@ -4,7 +4,6 @@
 
 pub mod bounds;
 mod decimal;
-mod decoded;
 pub(crate) mod divisor;
 pub mod encoding;
 pub mod generator;
@@ -13,7 +12,6 @@ pub mod range;
 
 pub use bounds::Span;
 pub use decimal::Decimals;
-pub use decoded::Decoded;
 pub use encoding::Encoding;
 pub use generator::Generator;
 pub use layout::Layout;

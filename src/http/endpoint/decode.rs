@@ -4,7 +4,7 @@ use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{ENCODING, Format, Query};
 use crate::http::response::Answer;
-use crate::id::Decoded;
+use crate::json::Decoded;
 
 /// Takes apart the ID that `text` is.
 pub(in crate::http) fn decode(app: &App, text: &str, query: Option<&str>) -> Result<Answer, Error> {

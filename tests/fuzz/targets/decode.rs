@@ -5,7 +5,8 @@ use std::io::Cursor;
 
 use shardflake::cli::{self, Exit, Streams};
 use shardflake::config::Environment;
-use shardflake::id::{Decoded, Encoding, Layout};
+use shardflake::id::{Encoding, Layout};
+use shardflake::json::Decoded;
 
 use super::http;
 use super::input::Input;

@@ -1,15 +1,17 @@
-//! An ID taken apart for people and programs, as `/decode` and `shardflake decode` show it.
+//! What HTTP and the command line both reply with, in the same JSON.
+//!
+//! IDs are texts in it: many JSON readers round numbers of this size.
 
 use serde::Serialize;
 
-use super::encoding::Encoding;
-use super::layout::{Layout, Overflow};
+use crate::id::layout::Overflow;
+use crate::id::{Encoding, Layout, Span};
 use crate::timestamp;
 
-/// An ID taken apart, under Sonyflake's names.
+/// An ID taken apart, under Sonyflake's names, as `/decode` and `shardflake decode` show it.
 #[derive(Debug, Serialize)]
 pub struct Decoded {
-    /// In decimal, as text: many JSON readers round numbers of this size.
+    /// The ID, in decimal.
     pub id: String,
     /// Ticks since the epoch.
     pub time: u64,
@@ -43,6 +45,24 @@ impl Decoded {
     }
 }
 
+/// The bounds of the IDs of a time span, as `/bounds` and `shardflake bounds` show them.
+#[derive(Debug, Serialize)]
+pub struct Bounds {
+    /// The smallest ID, in decimal.
+    pub smallest: String,
+    /// The largest ID, in decimal.
+    pub largest: String,
+}
+
+impl From<Span> for Bounds {
+    fn from(span: Span) -> Self {
+        Self {
+            smallest: span.smallest.to_string(),
+            largest: span.largest.to_string(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +93,17 @@ mod tests {
     #[test]
     fn a_negative_id_is_none() {
         assert!(Decoded::new(&Layout::SONYFLAKE, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn shows_bounds_as_texts() {
+        let bounds = Bounds::from(Span {
+            smallest: 0,
+            largest: i64::MAX.unsigned_abs(),
+        });
+        assert_eq!(
+            serde_json::to_string(&bounds).unwrap(),
+            r#"{"smallest":"0","largest":"9223372036854775807"}"#
+        );
     }
 }
