@@ -127,7 +127,7 @@ fn end(seat: Seat, ended: hyper::Result<()>) -> Option<Pin<Box<impl Future<Outpu
     goes_on.then(|| {
         Box::pin(async move {
             if speaks_http_2 {
-                let answer = Error::Http2.bytes(context.app.profile);
+                let answer = Error::Http2.bytes(context.app.replies);
                 // One try, as below.
                 poll_fn(|cx| {
                     let written = Pin::new(&mut socket).poll_write(cx, answer.as_bytes());

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::endpoint::MOST;
 use super::negotiation::{Format, QueryError, shorten};
+use super::profile::Replies;
 use super::response::Answer;
-use crate::config::Profile;
 use crate::id::bounds::SpanError;
 use crate::id::encoding::DecodeError;
 use crate::id::layout::Overflow;
@@ -136,23 +136,23 @@ impl Error {
         )
     }
 
-    /// The body as JSON, with the keys that `profile` documents.
-    fn body(&self, profile: Profile) -> String {
+    /// The body as JSON, with the keys that the profile documents.
+    fn body(&self, replies: &Replies) -> String {
         let body = Body {
             error: &self.to_string(),
-            code: (profile != Profile::Snowflake).then(|| self.code()),
+            code: replies.error_has_code.then(|| self.code()),
         };
         serde_json::to_string(&body).expect("texts make JSON")
     }
 
     /// The answer as JSON.
-    pub(super) fn answer(&self, profile: Profile) -> Answer {
-        self.finish(Answer::new(Format::Json, self.body(profile)))
+    pub(super) fn answer(&self, replies: &Replies) -> Answer {
+        self.finish(Answer::new(Format::Json, self.body(replies)))
     }
 
     /// The whole answer as it is sent, to a client whom hyper does not answer.
-    pub(super) fn bytes(&self, profile: Profile) -> String {
-        let (status, body) = (self.status(), self.body(profile));
+    pub(super) fn bytes(&self, replies: &Replies) -> String {
+        let (status, body) = (self.status(), self.body(replies));
         let length = body.len();
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}"

@@ -13,9 +13,11 @@ mod endpoint;
 mod error;
 mod host;
 mod idle;
+mod line;
 mod listener;
 mod memory;
 mod negotiation;
+mod profile;
 mod response;
 mod router;
 mod seat;
@@ -33,6 +35,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::config::Profile;
 use crate::issuer::{Health, Refusal, SystemIssuer};
 use crate::metrics;
+use profile::Replies;
 
 pub use bind::{Address, BindError, SocketFile, bind_all, bind_tcp, bind_unix, connect_unix};
 pub use cors::Cors;
@@ -83,8 +86,7 @@ impl Limits {
 /// What all connections share.
 pub struct App {
     issuer: Arc<SystemIssuer>,
-    /// Whose documented replies the routes give.
-    profile: Profile,
+    replies: &'static Replies,
     cors: Cors,
     metrics: metrics::Http,
     limits: RwLock<Limits>,
@@ -111,7 +113,7 @@ impl App {
     ) -> Self {
         Self {
             issuer,
-            profile,
+            replies: Replies::of(profile),
             cors: Cors::default(),
             metrics: metrics::Http::default(),
             limits: RwLock::new(limits),

@@ -15,8 +15,9 @@ use tokio::time;
 use super::context::Context;
 use super::error::Error;
 use super::idle::READING;
+use super::profile::WriteId;
 use super::response::{Answer, Reply};
-use super::{Limits, endpoint, host};
+use super::{App, Limits, endpoint, host};
 use crate::clock::{Clock, SystemClock};
 use crate::metrics::Route;
 
@@ -79,7 +80,9 @@ pub(super) fn answer(context: &Arc<Context>, request: Request<Incoming>) -> Answ
     let plain = single && body.is_end_stream() && check_method(route, &parts.method).is_ok();
     if plain && host::check(&parts).is_ok() {
         // Most requests: without a task's state to keep.
-        if let Some(answered) = endpoint::at_once(&context.app, route, &parts, begun) {
+        if let Some(answered) =
+            endpoint::at_once(&context.app, json(&context.app, route), &parts, begun)
+        {
             if is_plain(&parts) {
                 context.activity.plain();
             }
@@ -118,7 +121,7 @@ fn finish(
         if error.leaves_unread() {
             context.leave_unread();
         }
-        error.answer(context.app.profile)
+        error.answer(context.app.replies)
     });
     let ended = SystemClock.boottime();
     if context.is_last(ended) {
@@ -162,7 +165,7 @@ async fn respond(
     }
     check_method(route, &parts.method)?;
     match route {
-        Route::Generate | Route::Id => endpoint::new_id(app, route, parts).await,
+        Route::Generate | Route::Id => endpoint::new_id(app, json(app, route), parts).await,
         Route::Ids => endpoint::ids(app, &context.activity, rest, parts).await,
         Route::Ranges => endpoint::ranges(app, &context.activity, rest, parts).await,
         Route::Bounds => endpoint::bounds(app, parts.uri.query()),
@@ -172,6 +175,15 @@ async fn respond(
         Route::Readyz => Ok(endpoint::readyz(app)),
         Route::Metrics => Ok(endpoint::metrics(app)),
         Route::Other => Err(Error::not_found(parts.uri.path())),
+    }
+}
+
+/// How `route` writes an ID.
+#[inline]
+fn json(app: &App, route: Route) -> WriteId {
+    match route {
+        Route::Generate => app.replies.generate,
+        _ => app.replies.id,
     }
 }
 

@@ -3,7 +3,6 @@
 use hyper::HeaderMap;
 use serde::Serialize;
 
-use crate::config::Profile;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::negotiation::{self, Format};
@@ -34,27 +33,18 @@ struct Clock {
 
 /// Whether the shard may issue, in a word.
 pub(in crate::http) fn health(app: &App, headers: &HeaderMap) -> Answer {
-    let offers = match app.profile {
-        Profile::Snowflake => [Format::Json, Format::Text],
-        _ => [Format::Text, Format::Json],
-    };
-    let format = negotiation::preferred(headers, &offers);
+    let replies = app.replies;
+    let format = negotiation::preferred(headers, &replies.health);
     let json = format == Format::Json;
     match app.health().refusal.map(Error::from) {
-        None if json => Answer::new(format, healthy(app)),
-        None if app.profile == Profile::SnowflakeNode => Answer::new(format, "ok"),
-        None => Answer::new(format, "OK"),
-        Some(error) if json => error.answer(app.profile),
+        None if json => {
+            let first = app.issuer().machines().first();
+            Answer::new(format, (replies.healthy_json)(first))
+        }
+        None => Answer::new(format, replies.healthy),
+        Some(error) if json => error.answer(replies),
         Some(error) => error.answer_as_text(),
     }
-}
-
-fn healthy(app: &App) -> String {
-    if app.profile != Profile::Snowflake {
-        return r#"{"status":"ok"}"#.to_owned();
-    }
-    let worker = app.issuer().machines().first();
-    format!(r#"{{"status":"healthy","worker_id":{worker}}}"#)
 }
 
 /// Whether the process gets on; its waiting for the clock is no reason to restart it.

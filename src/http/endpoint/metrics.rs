@@ -6,5 +6,9 @@ use crate::metrics;
 
 /// Everything that is counted.
 pub(in crate::http) fn metrics(app: &App) -> Answer {
-    Answer::metrics(metrics::render(app.issuer(), &app.metrics, app.profile))
+    Answer::metrics(metrics::render(
+        app.issuer(),
+        &app.metrics,
+        app.replies.profile,
+    ))
 }
