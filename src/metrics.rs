@@ -16,41 +16,6 @@ use crate::logging;
 /// The type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Which route a request took; the label of its series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the route of its name")]
-pub enum Route {
-    Generate,
-    Id,
-    Ids,
-    Ranges,
-    Decode,
-    Bounds,
-    Health,
-    Livez,
-    Readyz,
-    Metrics,
-    /// Every path that names no route.
-    Other,
-}
-
-impl Route {
-    /// All routes with their labels, in the order of the enum.
-    const LABELS: [(Self, &'static str); 11] = [
-        (Self::Generate, "generate"),
-        (Self::Id, "id"),
-        (Self::Ids, "ids"),
-        (Self::Ranges, "ranges"),
-        (Self::Decode, "decode"),
-        (Self::Bounds, "bounds"),
-        (Self::Health, "health"),
-        (Self::Livez, "livez"),
-        (Self::Readyz, "readyz"),
-        (Self::Metrics, "metrics"),
-        (Self::Other, "other"),
-    ];
-}
-
 /// The status codes that a router answers with, each a series; the last place is for any other.
 const CODES: [&str; 11] = [
     "200", "204", "400", "404", "405", "408", "413", "429", "503", "505", "other",
@@ -64,19 +29,45 @@ const REASONS: [&str; Refusal::CODES.len() + 1] = {
     all
 };
 
+/// What is counted of a route's requests.
+#[derive(Debug)]
+struct Route {
+    label: &'static str,
+    requests: [Counter; CODES.len()],
+    durations: Histogram,
+}
+
 /// What the HTTP server counts. Every request touches a few atomics, and no lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Http {
-    requests: [[Counter; CODES.len()]; Route::LABELS.len()],
-    durations: [Histogram; Route::LABELS.len()],
+    routes: Box<[Route]>,
     refused: [Counter; REASONS.len()],
     connections: AtomicUsize,
     parked: AtomicUsize,
 }
 
 impl Http {
-    /// Counts an answered request, which took that many nanoseconds.
-    pub fn answered(&self, route: Route, status: u16, took: u64) {
+    /// Of routes with these labels, in whose order their series are listed.
+    pub fn new(labels: impl IntoIterator<Item = &'static str>) -> Self {
+        let route = |label| Route {
+            label,
+            requests: Default::default(),
+            durations: Histogram::default(),
+        };
+        Self {
+            routes: labels.into_iter().map(route).collect(),
+            refused: Default::default(),
+            connections: AtomicUsize::default(),
+            parked: AtomicUsize::default(),
+        }
+    }
+
+    /// Counts an answered request to the route whose label is at this place, which took that many
+    /// nanoseconds.
+    ///
+    /// # Panics
+    /// If there are fewer labels.
+    pub fn answered(&self, place: usize, status: u16, took: u64) {
         let code = match status {
             200 => 0,
             204 => 1,
@@ -90,8 +81,9 @@ impl Http {
             505 => 9,
             _ => CODES.len() - 1,
         };
-        self.requests[route as usize][code].add(1);
-        self.durations[route as usize].record_nanos(took);
+        let route = &self.routes[place];
+        route.requests[code].add(1);
+        route.durations.record_nanos(took);
     }
 
     /// Counts a request for an ID that got none, by the refusal's code.
@@ -233,11 +225,12 @@ fn served(text: &mut Text, http: &Http) {
         Kind::Counter,
         "Requests by route and status; without those that are no HTTP.",
     );
-    for ((_, route), codes) in Route::LABELS.iter().zip(&http.requests) {
-        for (code, counter) in CODES.iter().zip(codes) {
+    for route in &http.routes {
+        for (code, counter) in CODES.iter().zip(&route.requests) {
             // A success counts from zero, so that a rate can be had from the first one on.
             if *code == "200" || counter.total() > 0 {
-                text.sample("", &[("route", route), ("code", code)], counter.total());
+                let labels = [("route", route.label), ("code", code)];
+                text.sample("", &labels, counter.total());
             }
         }
     }
@@ -246,8 +239,8 @@ fn served(text: &mut Text, http: &Http) {
         Kind::Histogram,
         "From a request's head read to its answer made, or begun if it is streamed; its wait for a tick included.",
     );
-    for ((_, route), histogram) in Route::LABELS.iter().zip(&http.durations) {
-        text.histogram(&[("route", route)], histogram);
+    for route in &http.routes {
+        text.histogram(&[("route", route.label)], &route.durations);
     }
     text.family("http_connections", Kind::Gauge, "Open connections.");
     text.sample("", &[], http.connections());

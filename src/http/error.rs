@@ -9,6 +9,7 @@ use super::endpoint::MOST;
 use super::negotiation::{Format, QueryError, shorten};
 use super::profile::Replies;
 use super::response::Answer;
+use super::routes;
 use crate::id::bounds::SpanError;
 use crate::id::encoding::DecodeError;
 use crate::id::layout::Overflow;
@@ -17,9 +18,7 @@ use crate::issuer::Refusal;
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error(
-        "{path:?} is no route; there are /generate, /id, /ids/{{count}}, /ranges/{{count}}, /decode/{{id}}, /bounds, /health, /livez, /readyz and /metrics"
-    )]
+    #[error("{path:?} is no route; there are {}", routes::listed())]
     NotFound { path: String },
     #[error("{method} is no method of this route; use one of {allow}")]
     Method { method: String, allow: &'static str },

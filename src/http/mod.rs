@@ -20,6 +20,7 @@ mod negotiation;
 mod profile;
 mod response;
 mod router;
+mod routes;
 mod seat;
 mod stream;
 #[cfg(test)]
@@ -115,7 +116,7 @@ impl App {
             issuer,
             replies: Replies::of(profile),
             cors: Cors::default(),
-            metrics: metrics::Http::default(),
+            metrics: metrics::Http::new(routes::labels()),
             limits: RwLock::new(limits),
             bulk: Arc::new(Semaphore::new(limits.bulk_replies)),
             room: Notify::new(),

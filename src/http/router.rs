@@ -15,39 +15,10 @@ use tokio::time;
 use super::context::Context;
 use super::error::Error;
 use super::idle::READING;
-use super::profile::WriteId;
 use super::response::{Answer, Reply};
+use super::routes::{self, Handler, Route};
 use super::{App, Limits, endpoint, host};
 use crate::clock::{Clock, SystemClock};
-use crate::metrics::Route;
-
-/// Where a path leads, and what follows the route in it.
-fn route(path: &str) -> (Route, &str) {
-    let route = match path {
-        "/generate" => Route::Generate,
-        "/id" => Route::Id,
-        "/health" => Route::Health,
-        "/livez" => Route::Livez,
-        "/readyz" => Route::Readyz,
-        "/metrics" => Route::Metrics,
-        "/bounds" => Route::Bounds,
-        _ => return longer(path),
-    };
-    (route, "")
-}
-
-/// Routes that end in what is asked for.
-fn longer(path: &str) -> (Route, &str) {
-    let routes = [
-        ("/ids/", Route::Ids),
-        ("/ranges/", Route::Ranges),
-        ("/decode/", Route::Decode),
-    ];
-    routes
-        .into_iter()
-        .find_map(|(prefix, route)| Some((route, path.strip_prefix(prefix)?)))
-        .unwrap_or((Route::Other, ""))
-}
 
 /// The answer to a request.
 pub(super) enum Answering {
@@ -75,29 +46,38 @@ pub(super) fn answer(context: &Arc<Context>, request: Request<Incoming>) -> Answ
     let begun = SystemClock.boottime();
     context.activity.asked(begun);
     let (parts, body) = request.into_parts();
-    let (route, rest) = route(parts.uri.path());
-    let single = matches!(route, Route::Generate | Route::Id);
-    let plain = single && body.is_end_stream() && check_method(route, &parts.method).is_ok();
-    if plain && host::check(&parts).is_ok() {
-        // Most requests: without a task's state to keep.
-        if let Some(answered) =
-            endpoint::at_once(&context.app, json(&context.app, route), &parts, begun)
-        {
-            if is_plain(&parts) {
-                context.activity.plain();
-            }
-            let (version, headers) = (parts.version, parts.headers);
-            let reply = finish(context, route, begun, answered, version, headers);
-            return Answering::Known(Some(reply));
+    let (place, rest) = routes::find(parts.uri.path());
+    // Most requests: without a task's state to keep.
+    if body.is_end_stream()
+        && let Some(answered) = at_once(&context.app, place, &parts, begun)
+    {
+        if is_plain(&parts) {
+            context.activity.plain();
         }
+        let (version, headers) = (parts.version, parts.headers);
+        let reply = finish(context, place, begun, answered, version, headers);
+        return Answering::Known(Some(reply));
     }
     let rest = parts.uri.path().len() - rest.len();
     let context = Arc::clone(context);
     Answering::Awaited(Box::pin(async move {
-        let answered = read_and_respond(&context, route, rest, &parts, body).await;
+        let answered = read_and_respond(&context, place, rest, &parts, body).await;
         let (version, headers) = (parts.version, parts.headers);
-        finish(&context, route, begun, answered, version, headers)
+        finish(&context, place, begun, answered, version, headers)
     }))
+}
+
+/// The answer to a request for one new ID, if there is nothing to wait for.
+#[inline]
+fn at_once(app: &App, place: usize, parts: &Parts, begun: i64) -> Option<Result<Answer, Error>> {
+    let route = routes::at(place)?;
+    let Handler::NewId(json) = route.handler else {
+        return None;
+    };
+    if !route.methods.have(&parts.method) || host::check(parts).is_err() {
+        return None;
+    }
+    endpoint::at_once(app, json(app.replies), parts, begun)
 }
 
 /// Whether hyper remembers nothing special of the request: no old version, no lack of a body in the
@@ -107,11 +87,11 @@ fn is_plain(parts: &Parts) -> bool {
     parts.version == Version::HTTP_11 && parts.method != Method::HEAD && parts.extensions.is_empty()
 }
 
-/// The reply, counted as of now. `version` and `headers` are the request's.
+/// The reply, counted as of now under the route at `place`. `version` and `headers` are the request's.
 #[inline]
 fn finish(
     context: &Context,
-    route: Route,
+    place: usize,
     begun: i64,
     answered: Result<Answer, Error>,
     version: Version,
@@ -129,7 +109,7 @@ fn finish(
     }
     context.activity.waiting(ended);
     let took = (ended - begun).unsigned_abs();
-    context.app.metrics.answered(route, answer.code(), took);
+    context.app.metrics.answered(place, answer.code(), took);
     let grant = context.app.cors.grant(&headers);
     let mut reply = answer.into_reply(version, headers);
     if let Some(grant) = grant {
@@ -138,10 +118,11 @@ fn finish(
     reply
 }
 
-/// The route's answer, after the body was read; what is asked for begins at `rest` of the path.
+/// The answer of the route at `place`, after the body was read. What the client filled in begins at `rest`
+/// of the path.
 async fn read_and_respond(
     context: &Context,
-    route: Route,
+    place: usize,
     rest: usize,
     parts: &Parts,
     body: Incoming,
@@ -149,65 +130,31 @@ async fn read_and_respond(
     if !body.is_end_stream() {
         discard(body, &context.limits).await?;
     }
-    respond(context, route, &parts.uri.path()[rest..], parts).await
+    respond(context, routes::at(place), &parts.uri.path()[rest..], parts).await
 }
 
 async fn respond(
     context: &Context,
-    route: Route,
+    route: Option<&Route>,
     rest: &str,
     parts: &Parts,
 ) -> Result<Answer, Error> {
     let app = &context.app;
     host::check(parts)?;
+    let path = parts.uri.path();
     if parts.method == Method::OPTIONS {
-        return Ok(Answer::options(methods(route, parts.uri.path())));
+        return Ok(Answer::options(routes::methods(route, path).allow()));
     }
-    check_method(route, &parts.method)?;
-    match route {
-        Route::Generate | Route::Id => endpoint::new_id(app, json(app, route), parts).await,
-        Route::Ids => endpoint::ids(app, &context.activity, rest, parts).await,
-        Route::Ranges => endpoint::ranges(app, &context.activity, rest, parts).await,
-        Route::Bounds => endpoint::bounds(app, parts.uri.query()),
-        Route::Decode => endpoint::decode(app, rest, parts.uri.query()),
-        Route::Health => Ok(endpoint::health(app, &parts.headers)),
-        Route::Livez => Ok(endpoint::livez(app)),
-        Route::Readyz => Ok(endpoint::readyz(app)),
-        Route::Metrics => Ok(endpoint::metrics(app)),
-        Route::Other => Err(Error::not_found(parts.uri.path())),
+    let route = route.ok_or_else(|| Error::not_found(path))?;
+    if !route.methods.have(&parts.method) {
+        return Err(Error::method(&parts.method, route.methods.allow()));
     }
-}
-
-/// How `route` writes an ID.
-#[inline]
-fn json(app: &App, route: Route) -> WriteId {
-    match route {
-        Route::Generate => app.replies.generate,
-        _ => app.replies.id,
-    }
-}
-
-/// The methods of `route`. Of a path that is none, what every path has; of the asterisk, what some have.
-const fn methods(route: Route, path: &str) -> &'static str {
-    match route {
-        Route::Generate | Route::Id | Route::Ids | Route::Ranges => "GET, HEAD, POST, OPTIONS",
-        Route::Other if matches!(path.as_bytes(), b"*") => "GET, HEAD, POST, OPTIONS",
-        Route::Other => "OPTIONS",
-        _ => "GET, HEAD, OPTIONS",
-    }
-}
-
-/// Whether `route` is had by `method`; OPTIONS, which is answered in the same way by all, aside.
-fn check_method(route: Route, method: &Method) -> Result<(), Error> {
-    let post = matches!(
-        route,
-        Route::Generate | Route::Id | Route::Ids | Route::Ranges
-    );
-    match *method {
-        _ if route == Route::Other => Ok(()),
-        Method::GET | Method::HEAD => Ok(()),
-        Method::POST if post => Ok(()),
-        _ => Err(Error::method(method, methods(route, ""))),
+    match route.handler {
+        Handler::NewId(json) => endpoint::new_id(app, json(app.replies), parts).await,
+        Handler::ManyIds(shape) => {
+            endpoint::many_ids(app, &context.activity, rest, shape, parts).await
+        }
+        Handler::Plain(answer) => answer(app, parts, rest),
     }
 }
 
@@ -236,45 +183,4 @@ async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
         .unwrap_or(Err(Error::BodyTimeout {
             limit: limits.stall(),
         }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_paths_are_routes() {
-        assert_eq!(route("/generate"), (Route::Generate, ""));
-        assert_eq!(route("/decode/7"), (Route::Decode, "7"));
-        assert_eq!(route("/decode/"), (Route::Decode, ""));
-        for path in [
-            "",
-            "/",
-            "*",
-            "/decode",
-            "/generate/",
-            "//generate",
-            "/Generate",
-            "/healthz",
-        ] {
-            assert_eq!(route(path), (Route::Other, ""), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_route_says_which_methods_it_has() {
-        for method in [Method::GET, Method::HEAD, Method::POST] {
-            assert!(check_method(Route::Generate, &method).is_ok());
-        }
-        for (route, method, expected) in [
-            (Route::Id, Method::DELETE, "GET, HEAD, POST, OPTIONS"),
-            (Route::Health, Method::POST, "GET, HEAD, OPTIONS"),
-            (Route::Decode, Method::PATCH, "GET, HEAD, OPTIONS"),
-        ] {
-            let Err(Error::Method { allow, .. }) = check_method(route, &method) else {
-                panic!("{method} is allowed");
-            };
-            assert_eq!(allow, expected);
-        }
-    }
 }

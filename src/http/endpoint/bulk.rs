@@ -24,7 +24,8 @@ use crate::id::generator::Run;
 use crate::issuer::{Bulk, Refusal};
 
 use super::head::head;
-use piece::{Piece, Shape};
+use piece::Piece;
+pub(in crate::http) use piece::Shape;
 
 /// The most IDs of one reply.
 pub(in crate::http) const MOST: u32 = 4_096_000;
@@ -48,33 +49,19 @@ struct Reply {
     place: Option<OwnedSemaphorePermit>,
 }
 
-/// `/ids/{count}`.
-pub(in crate::http) async fn ids(
-    app: &Arc<App>,
-    activity: &Arc<Activity>,
-    count: &str,
-    request: &Parts,
-) -> Result<Answer, Error> {
-    let count = parse(count)?;
+/// What is asked of `/ids/{count}`.
+pub(in crate::http) fn ids(request: &Parts) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[FORMAT, ENCODING])?;
     let format = query
         .format
         .unwrap_or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS));
-    let shape = Shape::Ids(format, query.encoding);
-    answer(app, activity, count, shape, request).await
+    Ok(Shape::Ids(format, query.encoding))
 }
 
-/// `/ranges/{count}`.
-pub(in crate::http) async fn ranges(
-    app: &Arc<App>,
-    activity: &Arc<Activity>,
-    count: &str,
-    request: &Parts,
-) -> Result<Answer, Error> {
-    let count = parse(count)?;
+/// What is asked of `/ranges/{count}`.
+pub(in crate::http) fn ranges(request: &Parts) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[ENCODING])?;
-    let shape = Shape::Ranges(query.encoding);
-    answer(app, activity, count, shape, request).await
+    Ok(Shape::Ranges(query.encoding))
 }
 
 /// Decimal digits alone, as everywhere: what is odd about a number is never guessed away.
@@ -87,13 +74,16 @@ fn parse(text: &str) -> Result<NonZeroU32, Error> {
         .ok_or_else(|| Error::count(text))
 }
 
-async fn answer(
+/// The answer with as many IDs as the text says, in the shape that is asked for.
+pub(in crate::http) async fn many_ids(
     app: &Arc<App>,
     activity: &Arc<Activity>,
-    count: NonZeroU32,
-    shape: Shape,
+    count: &str,
+    shape: fn(&Parts) -> Result<Shape, Error>,
     request: &Parts,
 ) -> Result<Answer, Error> {
+    let count = parse(count)?;
+    let shape = shape(request)?;
     let format = shape.format();
     let per_tick =
         u64::from(app.issuer().machines().count()) * u64::from(app.issuer().layout().sequences());

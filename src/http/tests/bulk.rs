@@ -334,7 +334,9 @@ fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
         .build()
         .unwrap()
         .block_on(async {
-            let answer = endpoint::ids(&server.app, &activity, "1000000", &request).await;
+            let answer =
+                endpoint::many_ids(&server.app, &activity, "1000000", endpoint::ids, &request)
+                    .await;
             let mut body = answer
                 .unwrap()
                 .into_reply(Version::HTTP_11, HeaderMap::new())

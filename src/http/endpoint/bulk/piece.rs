@@ -20,7 +20,7 @@ const LINE: (&[u8], &[u8]) = (b"", b"\n");
 
 /// What a reply is made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Shape {
+pub(in crate::http) enum Shape {
     Ids(Format, Encoding),
     Ranges(Encoding),
 }
