@@ -523,7 +523,8 @@ fn a_neighbour_that_makes_its_mark_has_touched_no_other() {
     let state = tempfile::tempdir().unwrap();
     let bound = left_a_minute_ago(state.path());
     let first_of = |range: &str| {
-        let at = now(real() + 10 * SECOND);
+        // However long a disk takes for a new mark.
+        let at = now(real() + 600 * SECOND);
         let mut policy = built_lately();
         policy.range = range.parse().unwrap();
         start(state.path(), &policy, &at).unwrap().0
