@@ -76,13 +76,23 @@ fn fewer_threads_than_wanted_serve_and_it_is_told() {
                 "{told}"
             );
         }
-        let names = threads(&server);
+        let names = running(&mut server);
         let of = |name: &str| names.iter().filter(|(_, found)| found == name).count();
         assert_eq!(of("http"), serving, "{names:?}");
         assert_eq!(names.len(), FEWEST - 1 + serving, "{names:?}");
         server.id();
         assert_eq!(server.stop(), 0);
     }
+}
+
+/// The threads once all of them run: until then they bear the process's name.
+fn running(server: &mut Server) -> Vec<(String, String)> {
+    server.until("all threads running", |server| {
+        let threads = threads(server);
+        let unnamed = threads.iter().filter(|(_, name)| name == "shardflake");
+        unnamed.count() == 1
+    });
+    threads(server)
 }
 
 /// Number and name of each thread.
@@ -104,7 +114,7 @@ fn threads(server: &Server) -> Vec<(String, String)> {
 fn no_thread_is_started_later() {
     let home = Home::with_mark("1");
     let mut server = home.serve("1");
-    let before = threads(&server);
+    let before = running(&mut server);
     thread::scope(|scope| {
         for _ in 0..50 {
             scope.spawn(|| {
