@@ -152,6 +152,20 @@ pub struct Stats {
 mod tests {
     use super::*;
 
+    /// Or what one adds overwrites what the other has added.
+    #[test]
+    fn no_two_threads_have_one_number() {
+        let own = thread_number();
+        assert_eq!(thread_number(), own);
+        let others: Vec<_> = (0..8)
+            .map(|_| std::thread::spawn(thread_number).join().unwrap())
+            .collect();
+        for (place, other) in others.iter().enumerate() {
+            assert_ne!(*other, own);
+            assert!(!others[..place].contains(other), "{others:?}");
+        }
+    }
+
     #[test]
     fn what_any_number_of_threads_add_is_in_the_sum() {
         let counter = StripedCounter::default();
