@@ -536,12 +536,12 @@ fn a_neighbour_that_makes_its_mark_has_touched_no_other() {
     }
     assert_eq!(first_of("1"), bound + 1);
     // What somebody did before, or does since, still counts.
-    for _ in 0..2 {
+    for neighbour in ["20", "21"] {
         let before = real();
         fs::write(state.path().join("something"), "").unwrap();
         fs::remove_file(state.path().join("something")).unwrap();
         wait_past(real());
-        first_of(if before % 2 == 0 { "20" } else { "21" });
+        first_of(neighbour);
         let mut claim = claim(state.path(), "1").unwrap();
         let touched = claim.look().unwrap().overlapping[0].touched();
         assert!(touched >= Some(before - SECOND / 10), "{touched:?}");
