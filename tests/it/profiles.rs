@@ -279,10 +279,15 @@ fn the_bits_of_others_are_served_and_read() {
         let mut server = Server::start(command, home.address());
         server.await_serving();
         let before = now_ms() - tick_ms - TOLERANCE_MS;
-        let id: u64 = server.get("/id").json()["id"]
-            .as_str()
-            .and_then(|id| id.parse().ok())
-            .unwrap();
+        // A tick of a second may be longer in coming than a request waits.
+        let mut id = 0;
+        server.until("issuing", |server| {
+            let reply = server.get("/id");
+            if reply.status == 200 {
+                id = reply.json()["id"].as_str().unwrap().parse().unwrap();
+            }
+            reply.status == 200
+        });
         let spanned = before..=now_ms() + TOLERANCE_MS;
 
         let decoded = server.get(&format!("/decode/{id}")).json();
