@@ -124,6 +124,7 @@ impl<S: Storage> Claim<S> {
         Ok(result)
     }
 
+    /// Sees when somebody else than a shard last changed the directory, before this claim does.
     fn look_at_changes(&mut self) -> Result<(), MarkError> {
         let changed = self.storage.changed();
         let changed = changed.map_err(|error| self.io("examine", ".", error))?;

@@ -52,6 +52,7 @@ crowded() {
   all open
   all ask
   all half
+  # So that each half is read by itself: what was read cannot be seen from here.
   sleep 2
   all rest
   all open

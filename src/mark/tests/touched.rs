@@ -433,18 +433,23 @@ fn a_mark_that_is_raised_on_the_way_was_not_made() {
     assert_eq!(marks(state.path()), ["1.floor", "1.mark", "something"]);
 }
 
-#[test]
-fn the_files_that_a_start_makes_are_not_taken_for_somebody_elses() {
-    let state = tempfile::tempdir().unwrap();
-    let bound = left_a_minute_ago(state.path());
-    wait_past(read(state.path(), "1.mark")[1].clock);
-    let mut claim = claim(state.path(), "1").unwrap();
+/// What shard 1 sees in its directory once it has written a floor, which says little.
+fn over_a_new_floor(path: &Path) -> View {
+    let mut claim = claim(path, "1").unwrap();
     let floor = Floor {
         tick: 7,
         furthest: 0,
     };
     claim.raise_floor(&author(), floor).unwrap();
-    let view = claim.look().unwrap();
+    claim.look().unwrap()
+}
+
+#[test]
+fn the_files_that_a_start_makes_are_not_taken_for_somebody_elses() {
+    let state = tempfile::tempdir().unwrap();
+    let bound = left_a_minute_ago(state.path());
+    wait_past(read(state.path(), "1.mark")[1].clock);
+    let view = over_a_new_floor(state.path());
     assert_eq!(view.bound(&policy("1")), Some(bound));
 }
 
@@ -455,13 +460,7 @@ fn what_somebody_did_to_a_mark_is_not_forgotten_over_a_new_floor() {
     wait_past(read(state.path(), "1.mark")[1].clock);
     let before = real();
     fs::write(state.path().join("something"), "").unwrap();
-    let mut claim = claim(state.path(), "1").unwrap();
-    let floor = Floor {
-        tick: 7,
-        furthest: 0,
-    };
-    claim.raise_floor(&author(), floor).unwrap();
-    let view = claim.look().unwrap();
+    let view = over_a_new_floor(state.path());
     assert!(view.overlapping[0].touched() >= Some(before - SECOND / 10));
 }
 
