@@ -258,7 +258,9 @@ fn complete_preface(buffer: &mut ReadBuf<'_>, before: usize) {
 /// Whether a head ends there, and not one with an empty line behind it.
 #[inline]
 fn ends_head(bytes: &[u8]) -> bool {
-    matches!(bytes, [.., before, b'\r', b'\n', b'\r', b'\n'] if *before != b'\n')
+    let end = bytes.strip_suffix(b"\r\n\r\n");
+    end.and_then(<[u8]>::last)
+        .is_some_and(|before| *before != b'\n')
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {

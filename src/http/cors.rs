@@ -60,9 +60,16 @@ impl Cors {
 
     /// What is to be said in reply to a request with these headers; nothing if CORS is off.
     #[inline]
-    pub(super) fn grant(&self, request: &HeaderMap) -> Option<Grant> {
+    pub(super) fn grant(&self, request: &HeaderMap) -> Option<Box<Grant>> {
+        if matches!(self, Self::Off) {
+            return None;
+        }
+        Some(Box::new(self.made_for(request)))
+    }
+
+    fn made_for(&self, request: &HeaderMap) -> Grant {
         let (origin, varies) = match self {
-            Self::Off => return None,
+            Self::Off => (None, false),
             Self::Any => (Some(HeaderValue::from_static("*")), false),
             Self::These(origins) => {
                 let asking = request.get(ORIGIN);
@@ -70,12 +77,12 @@ impl Cors {
                 (known.cloned(), true)
             }
         };
-        Some(Grant {
+        Grant {
             origin,
             varies,
             before: request.contains_key(ACCESS_CONTROL_REQUEST_METHOD),
             headers: request.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned(),
-        })
+        }
     }
 }
 

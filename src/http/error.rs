@@ -165,12 +165,14 @@ impl Error {
 
     /// Gives `answer` the status of this error, and the headers that belong to it.
     pub(super) fn finish(&self, answer: Answer) -> Answer {
-        let answer = answer.status(self.status());
+        let mut answer = answer.status(self.status());
+        if self.leaves_unread() {
+            answer.close();
+        }
         match self {
             Self::Method { allow, .. } => answer.allow(allow),
             Self::TooManyBulk { .. } | Self::Stuck => answer.retry_after(1),
             Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
-            _ if self.leaves_unread() => answer.close(),
             _ => answer,
         }
     }

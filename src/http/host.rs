@@ -4,55 +4,87 @@
 use std::net::Ipv6Addr;
 
 use hyper::Version;
-use hyper::header::HOST;
-use hyper::http::request::Parts;
 
 use super::error::Error;
+use super::head::Head;
 use super::negotiation::shorten;
 
-/// Refuses a request with two, a malformed one, or none where HTTP wants one.
+/// Whether the request has one that is well-formed, or none where HTTP wants none.
 #[inline]
-pub(super) fn check(request: &Parts) -> Result<(), Error> {
-    let mut hosts = request.headers.get_all(HOST).iter();
-    let seen = match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
-        (None, _) if request.version < Version::HTTP_11 => return Ok(()),
+pub(super) fn is_sound(request: &Head<'_>) -> bool {
+    match (request.host, request.hosts) {
+        (Some(host), 1) => is_host(host.as_bytes()),
+        (Some(_), _) => false,
+        (None, _) => request.version < Version::HTTP_11,
+    }
+}
+
+/// Refuses a request whose host is not sound.
+pub(super) fn check(request: &Head<'_>) -> Result<(), Error> {
+    if is_sound(request) {
+        return Ok(());
+    }
+    let seen = match (request.host, request.hosts) {
         (None, _) => "none".to_owned(),
-        (Some(_), Some(_)) => "more than one".to_owned(),
-        (Some(host), None) => {
+        (Some(host), 1) => {
             format!("{:?}", shorten(&String::from_utf8_lossy(host.as_bytes())))
         }
+        (Some(_), _) => "more than one".to_owned(),
     };
     Err(Error::Host { seen })
 }
 
 /// Whether `text` is a name or an address, and a port or none. All of it may be missing: a client that
 /// has no name for us says so.
+#[inline]
 fn is_host(text: &[u8]) -> bool {
-    if let Some(inner) = text.strip_prefix(b"[") {
-        let Some(end) = inner.iter().position(|byte| *byte == b']') else {
-            return false;
-        };
-        let address = &inner[..end];
-        return (is_address(address) || is_future(address)) && is_port(&inner[end + 1..]);
+    if text.starts_with(b"[") {
+        return is_bracketed(text);
     }
-    let end = text.iter().position(|byte| !is_of_name(*byte));
-    let end = end.unwrap_or(text.len());
+    let mut end = 0;
+    while end < text.len() && IS_OF_NAME[usize::from(text[end])] {
+        end += 1;
+    }
     is_port(&text[end..])
 }
 
-/// Nothing, or a colon and a port; that may be missing as well.
-fn is_port(text: &[u8]) -> bool {
-    match text {
-        [] => true,
-        [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit)
-                && str::from_utf8(digits)
-                    .is_ok_and(|digits| digits.is_empty() || digits.parse::<u16>().is_ok())
-        }
-        _ => false,
-    }
+fn is_bracketed(text: &[u8]) -> bool {
+    let Some(end) = text.iter().position(|byte| *byte == b']') else {
+        return false;
+    };
+    let address = &text[1..end];
+    is_port(&text[end + 1..]) && (is_address(address) || is_future(address))
 }
+
+/// Nothing, or a colon and a port; that may be missing as well.
+#[inline]
+fn is_port(text: &[u8]) -> bool {
+    let digits = match text {
+        [] => return true,
+        [b':', digits @ ..] => digits,
+        _ => return false,
+    };
+    let mut port = 0;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        port = port * 10 + u32::from(digit);
+        if digit > 9 || port > u32::from(u16::MAX) {
+            return false;
+        }
+    }
+    true
+}
+
+/// [`is_of_name`] of each byte: every request has its host looked at.
+const IS_OF_NAME: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut byte = 0;
+    while byte < u8::MAX {
+        all[byte as usize] = is_of_name(byte);
+        byte += 1;
+    }
+    all
+};
 
 /// What a registered name is made of; a percent sign without its two digits passes.
 const fn is_of_name(byte: u8) -> bool {

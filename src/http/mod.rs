@@ -11,6 +11,7 @@ mod cork;
 mod cors;
 mod endpoint;
 mod error;
+mod head;
 mod host;
 mod idle;
 mod line;

@@ -2,6 +2,7 @@
 
 use hyper::header::{ACCEPT, HeaderMap};
 
+use super::head::Head;
 use crate::id::Encoding;
 
 /// The forms of an answer.
@@ -134,15 +135,19 @@ pub(super) fn shorten(text: &str) -> String {
 
 /// The one of the offers that the Accept headers like best; the earlier one if they like two alike, and
 /// the first, which is the default, if they like none: a reply in another form is of more use than none.
-pub(super) fn preferred<const N: usize>(headers: &HeaderMap, offers: &[Format; N]) -> Format {
+#[inline]
+pub(super) fn preferred<const N: usize>(request: &Head<'_>, offers: &[Format; N]) -> Format {
     const { assert!(N > 0) };
-    let mut values = headers.get_all(ACCEPT).iter().peekable();
     // Most clients send one of these two.
-    match values.peek() {
-        None => return offers[0],
-        Some(only) if only.as_bytes() == b"*/*" => return offers[0],
-        Some(_) => {}
+    match request.accept {
+        None => offers[0],
+        Some(first) if first.as_bytes() == b"*/*" => offers[0],
+        Some(_) => weighed(request.headers, offers),
     }
+}
+
+fn weighed(headers: &HeaderMap, offers: &[Format]) -> Format {
+    let values = headers.get_all(ACCEPT).iter();
     let ranges: Vec<Range<'_>> = values
         .flat_map(|value| unquoted(value.as_bytes(), b','))
         .filter_map(|range| Range::parse(str::from_utf8(range).ok()?))
@@ -249,6 +254,15 @@ fn quality(format: Format, ranges: &[Range<'_>]) -> u16 {
 mod tests {
     use super::*;
     use hyper::header::HeaderValue;
+    use hyper::{Method, Uri, Version};
+
+    fn preferred<const N: usize>(headers: &HeaderMap, offers: &[Format; N]) -> Format {
+        let uri = Uri::from_static("/");
+        super::preferred(
+            &Head::new(&Method::GET, &uri, Version::HTTP_11, headers),
+            offers,
+        )
+    }
 
     fn prefer(values: &[&str]) -> Format {
         let mut headers = HeaderMap::new();

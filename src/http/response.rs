@@ -108,12 +108,9 @@ impl Answer {
         }
     }
 
-    /// The same, ending the connection.
-    pub(super) fn close(self) -> Self {
-        Self {
-            close: true,
-            ..self
-        }
+    /// Ends the connection with it.
+    pub(super) fn close(&mut self) {
+        self.close = true;
     }
 
     /// The response. `version` and `headers` are the request's: hyper reuses a map once it has sent it, so

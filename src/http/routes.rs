@@ -4,11 +4,11 @@
 //! request goes, the header Allow, what is said of a path that is no route, and the label in the metrics.
 
 use hyper::Method;
-use hyper::http::request::Parts;
 
 use super::App;
 use super::endpoint::{self, Shape};
 use super::error::Error;
+use super::head::Head;
 use super::profile::{Replies, WriteId};
 use super::response::Answer;
 
@@ -48,7 +48,7 @@ const ROUTES: &[Route] = {
             "/health",
             Get,
             "health",
-            Plain(|app, request, _| Ok(endpoint::health(app, &request.headers))),
+            Plain(|app, request, _| Ok(endpoint::health(app, request))),
         ),
         Route::new(
             "/livez",
@@ -93,9 +93,9 @@ pub(super) enum Handler {
     /// the one that it writes.
     NewId(fn(&Replies) -> WriteId),
     /// It takes many, in the shape that the request asks for; how many, the path says.
-    ManyIds(fn(&Parts) -> Result<Shape, Error>),
+    ManyIds(fn(&Head<'_>) -> Result<Shape, Error>),
     /// It takes none, and waits for nothing. The text is what the client filled in.
-    Plain(fn(&App, &Parts, &str) -> Result<Answer, Error>),
+    Plain(fn(&App, &Head<'_>, &str) -> Result<Answer, Error>),
 }
 
 /// The methods of a path. Each of these has all that the one before it has.

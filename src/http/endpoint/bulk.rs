@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::http::request::Parts;
 use hyper::{Method, Version};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task;
@@ -17,13 +16,14 @@ use crate::http::App;
 use crate::http::activity::Activity;
 use crate::http::body::{BrokenOff, Rest, Stream};
 use crate::http::error::Error;
+use crate::http::head::Head;
 use crate::http::negotiation::{self, ENCODING, FORMAT, Format, Query};
 use crate::http::response::Answer;
 use crate::id::Encoding;
 use crate::id::generator::Run;
 use crate::issuer::{Bulk, Refusal};
 
-use super::head::head;
+use super::unspent::head;
 use piece::Piece;
 pub(in crate::http) use piece::Shape;
 
@@ -50,16 +50,16 @@ struct Reply {
 }
 
 /// What is asked of `/ids/{count}`.
-pub(in crate::http) fn ids(request: &Parts) -> Result<Shape, Error> {
+pub(in crate::http) fn ids(request: &Head<'_>) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[FORMAT, ENCODING])?;
     let format = query
         .format
-        .unwrap_or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS));
+        .unwrap_or_else(|| negotiation::preferred(request, &Format::OF_IDS));
     Ok(Shape::Ids(format, query.encoding))
 }
 
 /// What is asked of `/ranges/{count}`.
-pub(in crate::http) fn ranges(request: &Parts) -> Result<Shape, Error> {
+pub(in crate::http) fn ranges(request: &Head<'_>) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[ENCODING])?;
     Ok(Shape::Ranges(query.encoding))
 }
@@ -79,8 +79,8 @@ pub(in crate::http) async fn many_ids(
     app: &Arc<App>,
     activity: &Arc<Activity>,
     count: &str,
-    shape: fn(&Parts) -> Result<Shape, Error>,
-    request: &Parts,
+    shape: fn(&Head<'_>) -> Result<Shape, Error>,
+    request: &Head<'_>,
 ) -> Result<Answer, Error> {
     let count = parse(count)?;
     let shape = shape(request)?;
@@ -94,7 +94,7 @@ pub(in crate::http) async fn many_ids(
     if is_old && unseen && format == Format::Text {
         return Err(Error::EndUnseen);
     }
-    if request.method == Method::HEAD {
+    if *request.method == Method::HEAD {
         return head(app, format, |next| {
             let decimals = Encoding::Decimal.encode(next.id).as_bytes().len();
             shape.length(count, whole.map(|_| decimals))

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::http::request::Parts;
 
 use crate::http::App;
 use crate::http::error::Error;
+use crate::http::head::Head;
 use crate::http::line::Line;
 use crate::http::negotiation::{self, ENCODING, FORMAT, Format, Query};
 use crate::http::profile::WriteId;
@@ -13,7 +13,7 @@ use crate::http::response::Answer;
 use crate::id::Encoding;
 use crate::issuer::Issued;
 
-use super::head::head;
+use super::unspent::head;
 
 /// What is asked for: a new ID, in some form.
 struct Wanted {
@@ -25,14 +25,14 @@ struct Wanted {
 impl Wanted {
     /// What is wrong with a request is found before an ID is spent on it.
     #[inline]
-    fn by(request: &Parts, json: WriteId) -> Result<Self, Error> {
+    fn by(request: &Head<'_>, json: WriteId) -> Result<Self, Error> {
         let query = match request.uri.query() {
             None => Query::default(),
             Some(query) => Query::parse(query, &[FORMAT, ENCODING])?,
         };
         let format = query
             .format
-            .unwrap_or_else(|| negotiation::preferred(&request.headers, &Format::OF_IDS));
+            .unwrap_or_else(|| negotiation::preferred(request, &Format::OF_IDS));
         Ok(Self {
             json,
             format,
@@ -42,15 +42,15 @@ impl Wanted {
 
     #[inline]
     fn answer(&self, app: &App, new: &Issued) -> Answer {
-        let line = self.line(app, new);
+        let mut line = Line::new();
+        self.write(&mut line, app, new);
         Answer::new(self.format, Bytes::copy_from_slice(line.bytes()))
     }
 
     #[inline]
-    fn line(&self, app: &App, new: &Issued) -> Line {
-        let mut line = Line::new();
+    fn write(&self, line: &mut Line, app: &App, new: &Issued) {
         match self.format {
-            Format::Json => (self.json)(&mut line, app.issuer().layout(), new, self.encoding),
+            Format::Json => (self.json)(line, app.issuer().layout(), new, self.encoding),
             Format::Text => {
                 line.text(&self.encoding.encode(new.id)).part(b"\n");
             }
@@ -58,40 +58,42 @@ impl Wanted {
                 line.part(&new.id.to_be_bytes());
             }
         }
-        line
     }
 }
 
-/// The answer with a new ID, which `json` writes, if it takes no waiting; `None` if [`new_id`] has to be
+/// The answer with a new ID, which `json` writes, if it takes no waiting, or with what is wrong with the
+/// request; `None` if [`new_id`] has to be
 /// awaited. `boot` is the boot clock's reading of just now.
 #[inline]
 pub(in crate::http) fn at_once(
     app: &App,
     json: WriteId,
-    request: &Parts,
+    request: &Head<'_>,
     boot: i64,
-) -> Option<Result<Answer, Error>> {
-    if request.method == Method::HEAD {
+) -> Option<Answer> {
+    if *request.method == Method::HEAD {
         return None;
     }
     let wanted = match Wanted::by(request, json) {
         Ok(wanted) => wanted,
-        Err(error) => return Some(Err(error)),
+        Err(error) => return Some(error.answer(app.replies)),
     };
     let new = app.issuer().try_issue_at(boot)?;
-    Some(Ok(wanted.answer(app, &new)))
+    Some(wanted.answer(app, &new))
 }
 
 /// The same, as soon as there is an ID.
 pub(in crate::http) async fn new_id(
     app: &App,
     json: WriteId,
-    request: &Parts,
+    request: &Head<'_>,
 ) -> Result<Answer, Error> {
     let wanted = Wanted::by(request, json)?;
-    if request.method == Method::HEAD {
+    if *request.method == Method::HEAD {
         return head(app, wanted.format, |next| {
-            Some(wanted.line(app, next).length())
+            let mut line = Line::new();
+            wanted.write(&mut line, app, next);
+            Some(line.length())
         });
     }
     let outcome = app.issuer().issue().await;

@@ -1,10 +1,10 @@
 //! `/health`, `/livez` and `/readyz`: how the shard stands.
 
-use hyper::HeaderMap;
 use serde::Serialize;
 
 use crate::http::App;
 use crate::http::error::Error;
+use crate::http::head::Head;
 use crate::http::negotiation::{self, Format};
 use crate::http::response::Answer;
 use crate::issuer::{Health, Refusal};
@@ -32,9 +32,9 @@ struct Clock {
 }
 
 /// Whether the shard may issue, in a word.
-pub(in crate::http) fn health(app: &App, headers: &HeaderMap) -> Answer {
+pub(in crate::http) fn health(app: &App, request: &Head<'_>) -> Answer {
     let replies = app.replies;
-    let format = negotiation::preferred(headers, &replies.health);
+    let format = negotiation::preferred(request, &replies.health);
     let json = format == Format::Json;
     match app.health().refusal.map(Error::from) {
         None if json => {

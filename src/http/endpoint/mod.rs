@@ -4,9 +4,9 @@ mod bounds;
 mod bulk;
 mod decode;
 mod generate;
-mod head;
 mod health;
 mod metrics;
+mod unspent;
 
 pub(super) use bounds::bounds;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use super::harness::{Reply, Server, Setup, until};
 use crate::config::Profile;
 use crate::http::activity::{Activity, Rest};
+use crate::http::head::Head;
 use crate::http::{Limits, endpoint};
 use crate::id::layout::{Bits, Order};
 use crate::id::{Encoding, Layout};
@@ -325,7 +326,8 @@ fn a_span_has_bounds() {
 #[test]
 fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
     let server = server("0-65535");
-    let request = Request::get("/").body(()).unwrap().into_parts().0;
+    let request = Request::get("/").body(()).unwrap();
+    let request = Head::of(&request);
     let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
     let (mut pieces, mut turns) = (0, 1);
     // Of one thread, so that nothing else decides when a poll ends. No tick runs out.
