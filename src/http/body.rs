@@ -4,29 +4,84 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use http_body_util::Full;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::activity::Activity;
+use super::line::Line;
 
 /// The stream broke off: what was sent must not pass for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the reply was broken off")]
 pub(super) struct BrokenOff;
 
-/// What hyper takes an answer's bytes from.
+/// What hyper takes an answer's bytes from. Kept small, as an answer is moved some times on its way: what
+/// is rare, or large, is boxed.
 pub(super) enum Content {
-    Whole(Full<Bytes>),
+    /// A new ID. `None` once it was taken.
+    Line(Option<Box<Line>>),
+    /// Anything else that is known from the start.
+    Whole(Option<Box<Bytes>>),
     Stream(Box<Stream>),
-    /// What would have been sent: that many bytes, if it is known.
-    Unsent(Option<u64>),
+    /// What would have been sent: that many bytes,
+    Unsent(u64),
+    /// or an unknown number.
+    UnsentStream,
 }
 
 impl Content {
+    /// Of these bytes.
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(Box::new(bytes.into())))
+    }
+
     /// Whether it is sent without its length being known before.
     pub(super) fn is_endless(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.left.is_none())
+    }
+
+    /// How many bytes are yet to come, where that is known.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Line(line) => Some(line.as_ref().map_or(0, |line| line.remaining() as u64)),
+            Self::Whole(whole) => Some(whole.as_ref().map_or(0, |whole| whole.len() as u64)),
+            Self::Stream(stream) => stream.left,
+            Self::Unsent(length) => Some(*length),
+            Self::UnsentStream => None,
+        }
+    }
+}
+
+/// Bytes on their way to the socket.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Line(Box<Line>),
+    Bytes(Bytes),
+}
+
+impl Buf for Piece {
+    #[inline]
+    fn remaining(&self) -> usize {
+        match self {
+            Self::Line(line) => line.remaining(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Self::Line(line) => line.chunk(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Line(line) => line.advance(count),
+            Self::Bytes(bytes) => bytes.advance(count),
+        }
     }
 }
 
@@ -62,13 +117,13 @@ impl Stream {
 }
 
 impl Body for Stream {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, BrokenOff>>> {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(None);
         };
@@ -87,7 +142,7 @@ impl Body for Stream {
             *left = left.saturating_sub(piece.len() as u64);
         }
         self.activity.streaming();
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(piece)))))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -103,35 +158,32 @@ impl Drop for Stream {
 }
 
 impl Body for Content {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match &mut *self {
-            Self::Whole(whole) => Pin::new(whole)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
-            Self::Stream(stream) => Pin::new(stream).poll_frame(cx),
-            Self::Unsent(_) => Poll::Ready(None),
-        }
+    ) -> Poll<Option<Result<Frame<Piece>, BrokenOff>>> {
+        let piece = match &mut *self {
+            Self::Line(line) => line.take().map(Piece::Line),
+            Self::Whole(whole) => whole.take().map(|whole| Piece::Bytes(*whole)),
+            Self::Stream(stream) => return Pin::new(stream).poll_frame(cx),
+            Self::Unsent(_) | Self::UnsentStream => None,
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(whole) => whole.is_end_stream(),
-            Self::Stream(_) | Self::Unsent(Some(_)) => false,
-            Self::Unsent(None) => true,
+            Self::Line(_) | Self::Whole(_) => self.length() == Some(0),
+            Self::Stream(_) | Self::Unsent(_) => false,
+            Self::UnsentStream => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(whole) => whole.size_hint(),
-            Self::Stream(stream) => stream.size_hint(),
-            Self::Unsent(length) => length.map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        self.length()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -87,8 +87,13 @@ impl Cors {
 }
 
 impl Grant {
-    /// Says it in `reply`.
-    pub(super) fn add_to(self, reply: &mut Reply) {
+    /// `reply`, which says it as well.
+    pub(super) fn said_in(self, mut reply: Reply) -> Reply {
+        self.add_to(&mut reply);
+        reply
+    }
+
+    fn add_to(self, reply: &mut Reply) {
         // Nothing else has this status but what answers OPTIONS.
         let options = reply.status() == StatusCode::NO_CONTENT;
         let headers = reply.headers_mut();

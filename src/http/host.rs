@@ -41,11 +41,20 @@ fn is_host(text: &[u8]) -> bool {
     if text.starts_with(b"[") {
         return is_bracketed(text);
     }
-    let mut end = 0;
-    while end < text.len() && IS_OF_NAME[usize::from(text[end])] {
-        end += 1;
+    let is_of_name = |byte: &u8| IS_OF_NAME[usize::from(*byte)];
+    let mut rest = text;
+    // Four at a time, for as long as they are.
+    while let [a, b, c, d, more @ ..] = rest
+        && is_of_name(a) & is_of_name(b) & is_of_name(c) & is_of_name(d)
+    {
+        rest = more;
     }
-    is_port(&text[end..])
+    while let [next, more @ ..] = rest
+        && is_of_name(next)
+    {
+        rest = more;
+    }
+    is_port(rest)
 }
 
 fn is_bracketed(text: &[u8]) -> bool {

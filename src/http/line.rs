@@ -1,12 +1,17 @@
 //! A body that is made anew for each request.
 
+use bytes::Buf;
+
 use crate::id::Encoding;
 use crate::id::encoding::Text;
 
-/// A short body. It is put together on the stack, in copies whose lengths the compiler knows: each
-/// takes a few instructions, where one of any length takes a call.
+/// A short body. It is put together where it stays until it is sent, in copies whose lengths the compiler
+/// knows: each takes a few instructions, where one of any length takes a call.
+#[derive(Debug)]
 pub(super) struct Line {
     bytes: [u8; Self::CAPACITY],
+    /// How many of them were sent, or copied behind the head.
+    sent: usize,
     length: usize,
 }
 
@@ -17,7 +22,9 @@ impl Line {
     #[inline]
     pub(super) const fn new() -> Self {
         Self {
-            bytes: [0; Self::CAPACITY],
+            // Zeros would be had from `calloc`, which keeps none at hand as `malloc` does.
+            bytes: [b' '; Self::CAPACITY],
+            sent: 0,
             length: 0,
         }
     }
@@ -48,14 +55,22 @@ impl Line {
             _ => self.part(b"\"").text(&text).part(b"\""),
         }
     }
+}
 
+impl Buf for Line {
     #[inline]
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
+    fn remaining(&self) -> usize {
+        self.length - self.sent
     }
 
     #[inline]
-    pub(super) const fn length(&self) -> usize {
-        self.length
+    fn chunk(&self) -> &[u8] {
+        &self.bytes[self.sent..self.length]
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        assert!(count <= self.remaining(), "no more than there is");
+        self.sent += count;
     }
 }

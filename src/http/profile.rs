@@ -121,6 +121,7 @@ fn number_and_machine(line: &mut Line, _: &Layout, issued: &Issued, encoding: En
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Buf;
 
     const ISSUED: Issued = Issued {
         id: 547_205_677_056_000_001,
@@ -131,7 +132,7 @@ mod tests {
     fn written(write: WriteId, issued: &Issued, encoding: Encoding) -> String {
         let mut line = Line::new();
         write(&mut line, &Layout::SONYFLAKE, issued, encoding);
-        String::from_utf8(line.bytes().to_vec()).unwrap()
+        String::from_utf8(line.chunk().to_vec()).unwrap()
     }
 
     #[test]

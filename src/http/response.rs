@@ -1,24 +1,28 @@
 //! An answer, and how it becomes a response.
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
-};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::{Response, StatusCode, Version};
 
 use super::body::{Content, Stream};
+use super::line::Line;
 use super::negotiation::Format;
 use crate::metrics;
 
 /// What hyper is given to send.
 pub(super) type Reply = Response<Content>;
 
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+static BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
+static METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
+
 /// What a request is answered with.
 pub(super) struct Answer {
     status: StatusCode,
     /// What the body is; nothing where there is none.
-    content: Option<HeaderValue>,
+    content: Option<&'static HeaderValue>,
     body: Content,
     /// Whether the same request gets the same answer for ever.
     lasting: bool,
@@ -31,12 +35,21 @@ pub(super) struct Answer {
 impl Answer {
     /// A success whose body has the form `format`.
     pub(super) fn new(format: Format, body: impl Into<Bytes>) -> Self {
-        Self::of(format, Content::Whole(Full::new(body.into())))
+        Self::of(format, Content::whole(body))
+    }
+
+    /// A success whose body is `line`.
+    #[inline]
+    pub(super) fn line(format: Format, line: Box<Line>) -> Self {
+        Self::of(format, Content::Line(Some(line)))
     }
 
     /// A success whose body is not sent, only its length, if that is known.
     pub(super) fn head(format: Format, length: Option<usize>) -> Self {
-        Self::of(format, Content::Unsent(length.map(|length| length as u64)))
+        let unsent = length.map_or(Content::UnsentStream, |length| {
+            Content::Unsent(length as u64)
+        });
+        Self::of(format, unsent)
     }
 
     /// A success whose body is sent as it comes.
@@ -46,9 +59,9 @@ impl Answer {
 
     fn of(format: Format, body: Content) -> Self {
         let content = match format {
-            Format::Json => const { HeaderValue::from_static("application/json") },
-            Format::Text => const { HeaderValue::from_static("text/plain; charset=utf-8") },
-            Format::Binary => const { HeaderValue::from_static("application/octet-stream") },
+            Format::Json => &JSON,
+            Format::Text => &TEXT,
+            Format::Binary => &BINARY,
         };
         Self {
             status: StatusCode::OK,
@@ -64,7 +77,7 @@ impl Answer {
     /// A success whose body is text for Prometheus.
     pub(super) fn metrics(body: String) -> Self {
         Self {
-            content: Some(const { HeaderValue::from_static(metrics::CONTENT_TYPE) }),
+            content: Some(&METRICS),
             ..Self::new(Format::Text, body)
         }
     }
@@ -113,12 +126,23 @@ impl Answer {
         self.close = true;
     }
 
-    /// The response. `version` and `headers` are the request's: hyper reuses a map once it has sent it, so
-    /// that passing one map to and fro saves two allocations a request.
-    pub(super) fn into_reply(self, version: Version, mut headers: HeaderMap) -> Reply {
+    /// The response to the request with that head. Its map of headers is used again, as hyper uses one again
+    /// that it has sent: that saves two allocations a request.
+    pub(super) fn into_reply(self, request: Parts) -> Reply {
+        let is_old = request.version < Version::HTTP_11;
+        // There, where nothing tells a body's length its end is the connection's.
+        let closes = self.close || is_old && self.body.is_endless();
+        let mut reply = Response::new(self.body);
+        if closes && is_old {
+            // Or hyper would promise to keep it open beside that.
+            *reply.version_mut() = request.version;
+        }
+        *reply.status_mut() = self.status;
+        *reply.headers_mut() = request.headers;
+        let headers = reply.headers_mut();
         headers.clear();
         if let Some(content) = self.content {
-            headers.insert(CONTENT_TYPE, content);
+            headers.insert(CONTENT_TYPE, content.clone());
         }
         if !self.lasting {
             headers.insert(
@@ -132,19 +156,9 @@ impl Answer {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        let is_old = version < Version::HTTP_11;
-        // There, where nothing tells a body's length its end is the connection's.
-        let closes = self.close || is_old && self.body.is_endless();
         if closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let mut reply = Response::new(self.body);
-        if closes && is_old {
-            // Or hyper would promise to keep it open beside that.
-            *reply.version_mut() = version;
-        }
-        *reply.status_mut() = self.status;
-        *reply.headers_mut() = headers;
         reply
     }
 

@@ -388,6 +388,7 @@ mod failing;
 mod limits;
 mod meanwhile;
 mod messages;
+mod own;
 mod ranges;
 mod reading;
 mod touched;

@@ -4,7 +4,7 @@
 
 out=$PWD/target/bench
 server=$PWD/target/release/shardflake
-bare=$PWD/target/release/examples/bare_hyper
+bare=$PWD/target/release/bare_hyper
 # shellcheck disable=SC2034 # Parts read these.
 load=$PWD/target/release/examples/load
 # shellcheck disable=SC2034
@@ -111,6 +111,14 @@ serve_bare() {
   served=$!
   pids+=("$served")
   answers "$bare_port"
+}
+
+# Builds the product and the bare server, each as it is by itself, and then what loads them: built together
+# they would have the features that tests want of their dependencies.
+build_ours() {
+  cargo build --quiet --release --locked --bin shardflake
+  cargo build --quiet --release --locked -p shardflake-bare
+  cargo build --quiet --release --locked --example bulk --example crowd --example load --example openloop
 }
 
 # Builds what this product is compared with.

@@ -1,6 +1,6 @@
 //! `/generate` and `/id`: one new ID. The hot path.
 
-use bytes::Bytes;
+use bytes::Buf;
 use hyper::Method;
 
 use crate::http::App;
@@ -42,9 +42,9 @@ impl Wanted {
 
     #[inline]
     fn answer(&self, app: &App, new: &Issued) -> Answer {
-        let mut line = Line::new();
+        let mut line = Box::new(Line::new());
         self.write(&mut line, app, new);
-        Answer::new(self.format, Bytes::copy_from_slice(line.bytes()))
+        Answer::line(self.format, line)
     }
 
     #[inline]
@@ -93,7 +93,7 @@ pub(in crate::http) async fn new_id(
         return head(app, wanted.format, |next| {
             let mut line = Line::new();
             wanted.write(&mut line, app, next);
-            Some(line.length())
+            Some(line.remaining())
         });
     }
     let outcome = app.issuer().issue().await;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use bytes::Buf;
+use hyper::Request;
 use hyper::body::Body;
-use hyper::{HeaderMap, Version};
 use tokio::runtime::Builder;
 
 use super::harness::{Server, Setup};
@@ -181,11 +182,11 @@ fn what_was_taken_for_short_and_is_not_goes_on_as_a_long_reply() {
         assert_eq!(server.app.bulk.available_permits(), 3);
         let mut body = answer
             .unwrap()
-            .into_reply(Version::HTTP_11, HeaderMap::new())
+            .into_reply(Request::get("/").body(()).unwrap().into_parts().0)
             .into_body();
         let mut all = Vec::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            all.extend(frame.unwrap().into_data().unwrap());
+            all.extend(frame.unwrap().into_data().unwrap().chunk());
         }
         all
     };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::Request;
 use hyper::body::Body;
-use hyper::{HeaderMap, Request, Version};
 use tokio::runtime::Builder;
 
 use super::harness::{Reply, Server, Setup, until};
@@ -326,8 +326,7 @@ fn a_span_has_bounds() {
 #[test]
 fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
     let server = server("0-65535");
-    let request = Request::get("/").body(()).unwrap();
-    let request = Head::of(&request);
+    let (request, ()) = Request::get("/").body(()).unwrap().into_parts();
     let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
     let (mut pieces, mut turns) = (0, 1);
     // Of one thread, so that nothing else decides when a poll ends. No tick runs out.
@@ -336,13 +335,15 @@ fn a_reply_to_a_fast_reader_leaves_turns_to_others() {
         .build()
         .unwrap()
         .block_on(async {
-            let answer =
-                endpoint::many_ids(&server.app, &activity, "1000000", endpoint::ids, &request)
-                    .await;
-            let mut body = answer
-                .unwrap()
-                .into_reply(Version::HTTP_11, HeaderMap::new())
-                .into_body();
+            let answer = endpoint::many_ids(
+                &server.app,
+                &activity,
+                "1000000",
+                endpoint::ids,
+                &Head::from(&request),
+            )
+            .await;
+            let mut body = answer.unwrap().into_reply(request).into_body();
             poll_fn(|cx| {
                 loop {
                     match Pin::new(&mut body).poll_frame(cx) {

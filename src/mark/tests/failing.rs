@@ -22,6 +22,8 @@ pub(super) struct Disk {
     /// What others do just before a read (`r0`, `r1`), a write (`w0`, `w1`), a flush (`f`) or a flush of
     /// the names (`n`), and as soon as a file was opened or made (`o`).
     pub(super) meanwhile: Option<Meanwhile>,
+    /// Whether what is noted in the lock file is lost.
+    pub(super) loses_notes: bool,
     /// Instead of what the kernel stamps the directory with.
     pub(super) stamps: Option<Stamps>,
 }
@@ -192,6 +194,9 @@ impl File for FaultyFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.is_lock {
+            if self.disk.lock().unwrap().loses_notes {
+                return Err(io::Error::other("injected"));
+            }
             return self.real.borrow().write_all_at(bytes, offset);
         }
         let mut disk = self.disk.lock().unwrap();

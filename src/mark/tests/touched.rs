@@ -343,12 +343,12 @@ fn a_raised_mark_is_not_lowered_and_its_floor_comes_first() {
 }
 
 /// The kernel's clock: what stamps the files of these tests.
-fn real() -> i64 {
+pub(super) fn real() -> i64 {
     Directory::new("/").now()
 }
 
 /// The rules for shard 1 by that clock.
-fn built_lately() -> Policy {
+pub(super) fn built_lately() -> Policy {
     Policy {
         build_date: real() - 3600 * SECOND,
         ..policy("1")
@@ -356,7 +356,7 @@ fn built_lately() -> Policy {
 }
 
 /// A mark of shard 1 with a bound a minute ago, by the kernel's clock.
-fn left_a_minute_ago(path: &Path) -> u64 {
+pub(super) fn left_a_minute_ago(path: &Path) -> u64 {
     let bound = tick(real() - 60 * SECOND);
     let at = now(real() - 60 * SECOND);
     let (_, record) = start(path, &built_lately(), &at).unwrap();
@@ -387,7 +387,7 @@ fn a_backup_that_is_put_over_a_mark_is_taken_for_old() {
 }
 
 /// A change can be told from the writing of a mark once so much time has passed.
-fn wait_past(written: i64) {
+pub(super) fn wait_past(written: i64) {
     while real() <= written + 2 * STALL {
         std::thread::yield_now();
     }
@@ -431,37 +431,6 @@ fn a_mark_that_is_raised_on_the_way_was_not_made() {
     operator.now = now(real() + 10 * SECOND);
     assert_eq!(operator.init().unwrap(), None);
     assert_eq!(marks(state.path()), ["1.floor", "1.mark", "something"]);
-}
-
-/// What shard 1 sees in its directory once it has written a floor, which says little.
-fn over_a_new_floor(path: &Path) -> View {
-    let mut claim = claim(path, "1").unwrap();
-    let floor = Floor {
-        tick: 7,
-        furthest: 0,
-    };
-    claim.raise_floor(&author(), floor).unwrap();
-    claim.look().unwrap()
-}
-
-#[test]
-fn the_files_that_a_start_makes_are_not_taken_for_somebody_elses() {
-    let state = tempfile::tempdir().unwrap();
-    let bound = left_a_minute_ago(state.path());
-    wait_past(read(state.path(), "1.mark")[1].clock);
-    let view = over_a_new_floor(state.path());
-    assert_eq!(view.bound(&policy("1")), Some(bound));
-}
-
-#[test]
-fn what_somebody_did_to_a_mark_is_not_forgotten_over_a_new_floor() {
-    let state = tempfile::tempdir().unwrap();
-    left_a_minute_ago(state.path());
-    wait_past(read(state.path(), "1.mark")[1].clock);
-    let before = real();
-    fs::write(state.path().join("something"), "").unwrap();
-    let view = over_a_new_floor(state.path());
-    assert!(view.overlapping[0].touched() >= Some(before - SECOND / 10));
 }
 
 #[test]
@@ -515,34 +484,4 @@ fn a_start_does_without_a_witness_that_cannot_be_had() {
     let mut record = claim.into_record(author()).unwrap();
     assert!(record.extend(tick(NOW) + 1, Moment::default()).is_ok());
     assert!(nanos(Duration::from_millis(100)) == STALL);
-}
-
-#[test]
-fn a_neighbour_that_makes_its_mark_has_touched_no_other() {
-    let state = tempfile::tempdir().unwrap();
-    let bound = left_a_minute_ago(state.path());
-    let first_of = |range: &str| {
-        // However long a disk takes for a new mark.
-        let at = now(real() + 600 * SECOND);
-        let mut policy = built_lately();
-        policy.range = range.parse().unwrap();
-        start(state.path(), &policy, &at).unwrap().0
-    };
-    // Each later than the mark of the first one by more than a stall.
-    for range in ["2", "3-9", "10-19"] {
-        wait_past(real());
-        first_of(range);
-    }
-    assert_eq!(first_of("1"), bound + 1);
-    // What somebody did before, or does since, still counts.
-    for neighbour in ["20", "21"] {
-        let before = real();
-        fs::write(state.path().join("something"), "").unwrap();
-        fs::remove_file(state.path().join("something")).unwrap();
-        wait_past(real());
-        first_of(neighbour);
-        let mut claim = claim(state.path(), "1").unwrap();
-        let touched = claim.look().unwrap().overlapping[0].touched();
-        assert!(touched >= Some(before - SECOND / 10), "{touched:?}");
-    }
 }
