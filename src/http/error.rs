@@ -195,8 +195,8 @@ mod tests {
     use crate::id::Encoding;
 
     #[test]
-    fn every_code_of_a_bad_request_has_a_row_in_the_readme() {
-        const README: &str = include_str!("../../README.md");
+    fn every_code_of_a_bad_request_has_a_row_in_the_document() {
+        const DOCUMENT: &str = include_str!("../../packaging/doc/http.md");
         let limit = Duration::from_secs(1);
         for error in [
             Error::not_found("/x"),
@@ -220,7 +220,7 @@ mod tests {
         ] {
             let (status, code) = (error.status().as_u16(), error.code());
             let row = format!("\n| {status} | `{code}` | ");
-            assert!(README.contains(&row), "{row}");
+            assert!(DOCUMENT.contains(&row), "{row}");
         }
     }
 

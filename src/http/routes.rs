@@ -251,15 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn every_route_has_a_row_in_the_readme() {
-        const README: &str = include_str!("../../README.md");
+    fn every_route_has_a_row_in_the_document() {
+        const DOCUMENT: &str = include_str!("../../packaging/doc/http.md");
         for route in ROUTES {
             let methods = match route.methods {
                 Methods::GetAndPost => "`GET` or `POST",
                 _ => "`GET",
             };
             let row = format!("\n| {methods} {}", route.path);
-            assert!(README.contains(&row), "{row}");
+            assert!(DOCUMENT.contains(&row), "{row}");
         }
     }
 

@@ -98,7 +98,7 @@ text() {
   printf '%s\n' "$@" >>"$scratch/transcript"
 }
 
-# The commands of the README, run for real. The file in the repository has the same commands.
+# The commands of packaging/doc/lxc.md, run for real. The file in the repository has the same commands.
 transcript_is_current() {
   [[ $SHARDFLAKE_CLIENT == lxc ]] || {
     echo "    left out: the transcript is of LXD"

@@ -1,5 +1,5 @@
-//! Whatever ends a start or a state command says what was seen, what the limit is, and what to do; the
-//! README has a row for each end of a start, with its exit code.
+//! Whatever ends a start or a state command says what was seen, what the limit is, and what to do;
+//! `packaging/doc/operations.md` has a row for each end of a start, with its exit code.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::mark::{AcceptError, DirectoryError, MarkError};
 use crate::server::ServerError;
 use crate::systemd::SocketError;
 
-const README: &str = include_str!("../../../README.md");
+const OPERATIONS: &str = include_str!("../../../packaging/doc/operations.md");
 
 /// Asserts that `message` holds the parts of `words` between dots, one after the other.
 fn check(message: &str, words: &str) {
@@ -25,7 +25,7 @@ fn check(message: &str, words: &str) {
     }
 }
 
-/// The row of the README, without the exit code, and the way out. A new variant does not compile
+/// The row of the document, without the exit code, and the way out. A new variant does not compile
 /// until it is told of here.
 fn said(error: &ServerError) -> (&'static str, &'static str) {
     match error {
@@ -186,7 +186,7 @@ fn errors() -> Vec<(ServerError, u8)> {
 }
 
 #[test]
-fn every_end_of_a_server_says_why_and_has_a_row_in_the_readme() {
+fn every_end_of_a_server_says_why_and_has_a_row_in_the_document() {
     for (error, code) in errors() {
         let (row, way_out) = said(&error);
         let message = error.to_string();
@@ -195,7 +195,7 @@ fn every_end_of_a_server_says_why_and_has_a_row_in_the_readme() {
         assert_eq!(Exit::from(&error).code(), code, "{message}");
         if !row.is_empty() {
             let row = format!("\n| `{row}` | {code} | ");
-            assert_eq!(README.matches(&row).count(), 1, "{row}");
+            assert_eq!(OPERATIONS.matches(&row).count(), 1, "{row}");
         }
     }
 }

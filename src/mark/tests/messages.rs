@@ -20,7 +20,7 @@ fn a_lock_that_is_refused_is_neither_the_devices_fault_nor_that_of_permissions()
 use crate::mark::slot::SlotError;
 use crate::mark::storage::Difference;
 
-const README: &str = include_str!("../../../README.md");
+const OPERATIONS: &str = include_str!("../../../packaging/doc/operations.md");
 
 /// What a message must say: what was seen, then the limit and the way out.
 type Said = &'static [&'static str];
@@ -324,9 +324,9 @@ fn every_message_says_what_was_seen_the_limit_and_the_way_out() {
 }
 
 #[test]
-fn every_refusal_and_wait_has_a_row_in_the_readme() {
+fn every_refusal_and_wait_has_a_row_in_the_document() {
     let row = |words: &str| {
-        let rows = README.lines().filter(|line| line.starts_with("| "));
+        let rows = OPERATIONS.lines().filter(|line| line.starts_with("| "));
         let found = rows.filter(|line| line.contains(words)).count();
         assert_eq!(found, 1, "rows with {words:?}");
     };
