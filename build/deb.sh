@@ -122,7 +122,8 @@ lay_out() {
   cp systemd/*.service systemd/*.socket "$stage/debian"
   cp -r systemd/*.d "$stage/drop-ins"
   cp systemd/shardflake.sysusers.conf "$stage/sysusers/shardflake.conf"
-  cp systemd/shardflake.catalog packaging/doc/migration.md "$stage"
+  cp systemd/shardflake.catalog "$stage"
+  cp -r packaging/doc "$stage/doc"
   manual_pages
   completions
   crates >"$stage/crates.txt"

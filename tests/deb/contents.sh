@@ -28,7 +28,7 @@ lintian_is_silent() {
 files_are_there() {
   local path unit wanted owners
   wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
-    usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz,migration.md.gz}
+    usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
     usr/share/doc/shardflake/examples/shardflake.example.toml)
   while read -r unit; do
     wanted+=("usr/lib/systemd/system/$unit")
@@ -36,6 +36,7 @@ files_are_there() {
   for path in "${wanted[@]}"; do
     [[ -f $scratch/contents/$path ]] || fail "/$path is missing"
   done
+  documents_are_there
   [[ $(sort "$scratch/contents/DEBIAN/conffiles") == $'/etc/default/shardflake\n/etc/shardflake/shardflake.toml' ]] ||
     fail "conffiles: $(<"$scratch/contents/DEBIAN/conffiles")"
   if grep -qv '^\s*#\|^$' "$scratch/contents/etc/default/shardflake"; then
@@ -46,6 +47,17 @@ files_are_there() {
   owners=$(dpkg-deb --contents "$package" | awk '$2 != "root/root" || $1 ~ /^.....w|^........w/' | grep -v '^l' || true)
   [[ -z $owners ]] || fail "not root's alone: $owners"
   needs_little
+}
+
+# Small ones are not compressed.
+documents_are_there() {
+  local path count=0
+  for path in packaging/doc/*; do
+    path=$scratch/contents/usr/share/doc/shardflake/${path##*/}
+    [[ -f $path || -f $path.gz ]] || fail "${path#"$scratch/contents"} is missing"
+    count=$((count + 1))
+  done
+  ((count > 10)) || fail "packaging/doc has $count files"
 }
 
 needs_little() {
