@@ -28,7 +28,7 @@ fn operations() -> String {
 
 /// The README and every document.
 fn documents() -> Vec<PathBuf> {
-    let mut documents = vec![top().join("README.md")];
+    let mut documents = vec![top().join("README.md"), top().join("tests/README.md")];
     for entry in fs::read_dir(top().join("packaging/doc")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -127,6 +127,22 @@ fn every_document_is_named_by_the_readme() {
     for document in &documents()[1..] {
         assert!(links.contains(document), "{}", document.display());
     }
+}
+
+#[test]
+fn every_suite_has_a_row() {
+    let rows = text_of("tests/README.md");
+    let mut suites = 0;
+    for entry in fs::read_dir(top().join("tests")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let name = entry.file_name().into_string().unwrap();
+            let row = format!("\n| `tests/{name}`: `");
+            assert!(rows.contains(&row), "{name}");
+            suites += 1;
+        }
+    }
+    assert!(suites > 10, "{suites}");
 }
 
 #[test]
