@@ -154,7 +154,7 @@ crates() {
   echo "The libraries that shardflake is made of. Each is used under MIT where it may be."
   cargo tree --locked --offline --target "$triple" --edges normal,no-proc-macro --prefix none \
     --format '{p} {l}' | sed 's/ (\*)$//' | LC_ALL=C sort -u | while read -r name version license; do
-    [[ $name != shardflake ]] || continue
+    [[ $name != shardflake && $name != shardflake-server ]] || continue
     printf '\n=== %s %s: %s\n\n' "$name" "${version#v}" "$license"
     for folder in $sources; do
       crate=$folder$name-${version#v}

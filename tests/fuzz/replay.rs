@@ -35,7 +35,7 @@ fn replay(name: &str, target: fn(&[u8])) {
             print(info);
         }));
     });
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus");
     let mut inputs: Vec<_> = fs::read_dir(corpus.join(name))
         .unwrap()
         .map(|entry| entry.unwrap().path())

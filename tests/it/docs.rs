@@ -2,20 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use shardflake::id::Layout;
 use shardflake::issuer::Refusal;
-use shardflake::logging::Kind;
+use shardflake_server::logging::Kind;
 
 use crate::server::Home;
+use crate::top;
 
 /// Words as `wc -w` counts them: what a newcomer reads before anything else is short.
 const README_WORDS: usize = 1500;
-
-fn top() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// A file of the repository.
 fn text_of(path: &str) -> String {

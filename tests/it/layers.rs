@@ -3,24 +3,45 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::paths::{Mention, mentions};
+use crate::paths::mentions;
+use crate::top;
 
-/// The modules of the crate root, from the bottom up.
-const LAYERS: [&[&str]; 5] = [
-    &["id", "timestamp", "syscall", "atomic"],
-    &["clock", "mark", "issuer"],
-    &["config", "logging", "systemd", "metrics", "json"],
-    &["http"],
-    &["server", "cli", "main", "lib"],
+/// The crates under src/, each with the modules of its root from the bottom up.
+const CRATES: [(&str, &[&[&str]]); 2] = [
+    (
+        "core",
+        &[
+            &["id", "timestamp", "syscall", "atomic"],
+            &["clock", "mark", "issuer"],
+            &["lib"],
+        ],
+    ),
+    (
+        "server",
+        &[
+            &["config", "logging", "systemd", "metrics", "json"],
+            &["http"],
+            &["daemon", "cli", "main", "lib"],
+        ],
+    ),
 ];
 
-fn layer(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.contains(&module))
+/// Where a file stands: its crate, the module of that one's root, and how many modules below the root.
+struct Place {
+    house: String,
+    module: String,
+    depth: usize,
 }
 
-/// Whether a file of module `from` may name module `to`.
-fn permitted(from: &str, to: &str) -> bool {
-    let (Some(upper), Some(lower)) = (layer(from), layer(to)) else {
+fn layer(house: &str, module: &str) -> Option<usize> {
+    let (_, layers) = CRATES.iter().find(|(name, _)| *name == house)?;
+    layers.iter().position(|layer| layer.contains(&module))
+}
+
+/// Whether a file there may name the module `to` of its crate.
+fn permitted(from: &Place, to: &str) -> bool {
+    let (house, from) = (from.house.as_str(), from.module.as_str());
+    let (Some(upper), Some(lower)) = (layer(house, from), layer(house, to)) else {
         return false;
     };
     if from == to || lower < upper {
@@ -30,17 +51,18 @@ fn permitted(from: &str, to: &str) -> bool {
     if from == "id" && to == "atomic" {
         return true;
     }
-    // The modules of the lowest two layers do not know each other, except through the issuer.
-    lower == upper && (upper >= 2 || from == "issuer")
+    // The modules of the core do not know each other, except through the issuer.
+    lower == upper && (house != "core" || from == "issuer")
 }
 
-/// The crate root's module that a file belongs to, and how many modules below the root it lies.
-fn place(path: &Path) -> (String, usize) {
+/// The place of a file, named relative to src/.
+fn place(path: &Path) -> Place {
     let mut names: Vec<String> = path
         .with_extension("")
         .iter()
         .map(|name| name.to_string_lossy().into_owned())
         .collect();
+    let house = names.remove(0);
     if names.len() > 1 {
         names.pop_if(|name| name == "mod");
     }
@@ -48,21 +70,26 @@ fn place(path: &Path) -> (String, usize) {
         "lib" | "main" => 0,
         _ => names.len(),
     };
-    (names.swap_remove(0), depth)
+    Place {
+        house,
+        module: names.swap_remove(0),
+        depth,
+    }
 }
 
 /// What a file, named relative to src/, imports although it may not.
 fn violations(path: &Path, source: &str) -> Vec<String> {
-    let (from, depth) = place(path);
-    if layer(&from).is_none() {
-        return vec![format!("src/{}: `{from}` has no layer", path.display())];
+    let from = place(path);
+    let Place { house, module, .. } = &from;
+    if layer(house, module).is_none() {
+        return vec![format!("src/{}: `{module}` has no layer", path.display())];
     }
-    mentions(source, depth)
+    mentions(source, from.depth)
         .into_iter()
         .filter(|mention| !permitted(&from, &mention.module))
-        .map(|Mention { module, line }| {
-            let path = path.display();
-            format!("src/{path}:{line}: `{from}` may not import `{module}`")
+        .map(|mention| {
+            let (path, line, to) = (path.display(), mention.line, mention.module);
+            format!("src/{path}:{line}: `{module}` may not import `{to}`")
         })
         .collect()
 }
@@ -80,14 +107,14 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn imports_point_downward() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = top().join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
     let (mut found, mut named) = (Vec::new(), 0);
     for path in &files {
         let source = fs::read_to_string(path).unwrap();
         let path = path.strip_prefix(&root).unwrap();
-        named += mentions(&source, place(path).1).len();
+        named += mentions(&source, place(path).depth).len();
         found.extend(violations(path, &source));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -102,40 +129,55 @@ fn imports_point_downward() {
 #[test]
 fn upward_imports_are_found() {
     let bad = [
-        ("id/range.rs", "use crate::clock::Clock;"),
-        ("id/mod.rs", "use crate::syscall;"),
-        ("clock/mod.rs", "use crate::mark::Record;"),
-        ("mark/slot.rs", "use crate::{id::Layout, clock::Clock};"),
+        ("core/id/range.rs", "use crate::clock::Clock;"),
+        ("core/id/mod.rs", "use crate::syscall;"),
+        ("core/clock/mod.rs", "use crate::mark::Record;"),
         (
-            "mark/rules.rs",
+            "core/mark/slot.rs",
+            "use crate::{id::Layout, clock::Clock};",
+        ),
+        (
+            "core/mark/rules.rs",
             "use crate::{\n    id::{Layout, range::{MachineRange}},\n    issuer,\n};",
         ),
-        ("mark/mod.rs", "fn f() -> crate::issuer::Issuer { todo() }"),
         (
-            "clock/pace.rs",
+            "core/mark/mod.rs",
+            "fn f() -> crate::issuer::Issuer { todo() }",
+        ),
+        (
+            "core/clock/pace.rs",
             "impl From<u8> for crate :: http :: Reply {}",
         ),
-        ("issuer.rs", "pub(in crate::config) fn f() {}"),
-        ("issuer/keeper.rs", "use super::super::logging::record;"),
-        ("issuer.rs", "mod tests { use super::super::http::Router; }"),
-        ("metrics.rs", "use super::http;"),
-        ("metrics.rs", "use super::{clock, server::Server};"),
-        ("config/file.rs", "use crate::cli::Flags;"),
-        ("http/router.rs", "let x = \"//\"; use crate::server::run;"),
+        ("core/issuer.rs", "pub(in crate::config) fn f() {}"),
         (
-            "http/router.rs",
+            "core/issuer/keeper.rs",
+            "use super::super::logging::record;",
+        ),
+        (
+            "core/issuer.rs",
+            "mod tests { use super::super::http::Router; }",
+        ),
+        ("server/metrics.rs", "use super::http;"),
+        ("server/metrics.rs", "use super::{config, daemon::Server};"),
+        ("server/config/file.rs", "use crate::cli::Flags;"),
+        (
+            "server/http/router.rs",
+            "let x = \"//\"; use crate::daemon::run;",
+        ),
+        (
+            "server/http/router.rs",
             "fn f<'a>(x: &'a str) -> crate::cli::Exit {}",
         ),
         (
-            "http/router.rs",
-            "const C: char = '\"'; use crate::server; const D: char = '\"';",
+            "server/http/router.rs",
+            "const C: char = '\"'; use crate::daemon; const D: char = '\"';",
         ),
-        ("http/router.rs", "/* /* */ */ use crate::server;"),
-        ("http/mod.rs", "use crate::*;"),
-        ("http/mod.rs", "use crate::{self as all};"),
-        ("http/mod.rs", "use crate as all;"),
-        ("http/mod.rs", "use crate::gateway::Tenant;"),
-        ("gateway/mod.rs", "use crate::id::Layout;"),
+        ("server/http/router.rs", "/* /* */ */ use crate::daemon;"),
+        ("server/http/mod.rs", "use crate::*;"),
+        ("server/http/mod.rs", "use crate::{self as all};"),
+        ("server/http/mod.rs", "use crate as all;"),
+        ("server/http/mod.rs", "use crate::gateway::Tenant;"),
+        ("server/gateway/mod.rs", "use crate::id::Layout;"),
     ];
     for (path, source) in bad {
         let found = violations(Path::new(path), source);
@@ -147,30 +189,36 @@ fn upward_imports_are_found() {
 fn downward_imports_pass() {
     let good = [
         (
-            "id/range.rs",
+            "core/id/range.rs",
             "use crate::id::Layout; use super::encoding; pub(crate) fn f() {}",
         ),
         (
-            "issuer.rs",
+            "core/issuer.rs",
             "use crate::{clock::{self, Clock}, mark::*, id};",
         ),
         (
-            "issuer.rs",
+            "core/issuer.rs",
             "mod tests { use super::*; } use self::keeper::Keeper;",
         ),
         (
-            "mark/slot.rs",
+            "core/mark/slot.rs",
             "// crate::clock\n/* crate::issuer */ const A: &str = \"use crate::http\";",
         ),
         (
-            "mark/slot.rs",
+            "core/mark/slot.rs",
             "const A: &str = r#\"\" use crate::http;\"#; const B: &[u8] = b\"crate::cli\";",
         ),
-        ("mark/tests/failing.rs", "use super::super::slot::Slot;"),
-        ("config/mod.rs", "use crate::logging;"),
-        ("server.rs", "use crate::{cli, http::Router};"),
-        ("id/generator.rs", "use crate::atomic::AtomicU64;"),
-        ("main.rs", "fn main() { shardflake::cli::run() }"),
+        (
+            "core/mark/tests/failing.rs",
+            "use super::super::slot::Slot;",
+        ),
+        ("server/config/mod.rs", "use crate::logging;"),
+        ("server/daemon.rs", "use crate::{cli, http::Router};"),
+        ("core/id/generator.rs", "use crate::atomic::AtomicU64;"),
+        (
+            "server/main.rs",
+            "fn main() { shardflake_server::cli::run() }",
+        ),
     ];
     for (path, source) in good {
         let found = violations(Path::new(path), source);
@@ -181,8 +229,8 @@ fn downward_imports_pass() {
 #[test]
 fn the_line_is_told() {
     let found = violations(
-        Path::new("id/mod.rs"),
+        Path::new("core/id/mod.rs"),
         "//! Docs\n\n\"a\n\";\nuse crate::{\n  cli,\n};",
     );
-    assert_eq!(found, ["src/id/mod.rs:6: `id` may not import `cli`"]);
+    assert_eq!(found, ["src/core/id/mod.rs:6: `id` may not import `cli`"]);
 }

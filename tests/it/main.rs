@@ -24,3 +24,10 @@ mod state;
 mod terminal;
 mod threads;
 mod units;
+
+use std::path::Path;
+
+/// Where the repository is.
+fn top() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}

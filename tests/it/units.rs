@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use shardflake::logging::Kind;
+use shardflake_server::logging::Kind;
+
+use crate::top;
 
 fn read(name: &str) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/").to_owned() + name;
-    fs::read_to_string(path).unwrap()
+    fs::read_to_string(top().join("systemd").join(name)).unwrap()
 }
 
 /// The lines of a unit file that are settings, in their order.

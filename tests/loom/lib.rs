@@ -6,12 +6,12 @@ use loom as checker;
 #[cfg(feature = "shuttle")]
 use shuttle as checker;
 
-/// What takes the place of `src/atomic.rs`.
+/// What takes the place of `src/core/atomic.rs`.
 mod atomic {
     pub(crate) use crate::checker::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 }
 
-#[path = "../../src/id"]
+#[path = "../../src/core/id"]
 #[allow(
     clippy::must_use_candidate,
     reason = "clippy does not know that a checker's atomics change behind a shared reference"
@@ -23,13 +23,13 @@ pub mod id {
     pub mod range;
 }
 
-#[path = "../../src/clock/pace.rs"]
+#[path = "../../src/core/clock/pace.rs"]
 pub mod pace;
 
-#[path = "../../src/issuer/published.rs"]
+#[path = "../../src/core/issuer/published.rs"]
 mod published;
 
-#[path = "../../src/issuer/source.rs"]
+#[path = "../../src/core/issuer/source.rs"]
 mod source;
 
 pub mod models;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use shardflake::cli::arguments::Arguments;
-use shardflake::config::{Calculation, Config, Environment, Flags, Upkeep};
+use shardflake_server::cli::arguments::Arguments;
+use shardflake_server::config::{Calculation, Config, Environment, Flags, Upkeep};
 
 thread_local! {
     /// Rewritten for each input.

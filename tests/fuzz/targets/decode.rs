@@ -3,10 +3,10 @@
 
 use std::io::Cursor;
 
-use shardflake::cli::{self, Exit, Streams};
-use shardflake::config::Environment;
 use shardflake::id::{Encoding, Layout};
-use shardflake::json::Decoded;
+use shardflake_server::cli::{self, Exit, Streams};
+use shardflake_server::config::Environment;
+use shardflake_server::json::Decoded;
 
 use super::http;
 use super::input::Input;

@@ -17,13 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task;
 
 use shardflake::clock::{Clock, SystemClock, boot_id};
-use shardflake::config::Profile;
-use shardflake::http::{App, Limits, Listener, run as serve};
 use shardflake::id::Layout;
 use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
 use shardflake::mark::rules::{Policy, Settlement};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Claim, MarkError};
+use shardflake_server::config::Profile;
+use shardflake_server::http::{App, Limits, Listener, run as serve};
 
 use super::memory::Memory;
 

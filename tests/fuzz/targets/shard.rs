@@ -1,7 +1,7 @@
 //! Shard numbers: what is accepted is canonical, and means the same wherever it is written.
 
-use shardflake::config::{Config, Environment, Flags};
 use shardflake::id::{Layout, MachineRange};
+use shardflake_server::config::{Config, Environment, Flags};
 
 /// Takes the input as a shard number.
 ///

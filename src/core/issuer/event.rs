@@ -1,0 +1,49 @@
+//! What an issuer tells of.
+
+use std::time::Duration;
+
+use crate::clock::Step;
+use crate::mark::AcceptError;
+use crate::mark::rules::Wait;
+
+/// Something that an operator may want to know of. Whoever records them is told of a new one by the
+/// compiler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The wall clock stepped.
+    Clock(Step),
+    /// The start waits, and why.
+    Waiting(Wait),
+    /// Another process has the locks.
+    LockHeld(String),
+    /// What an operator says of the clock cannot be read.
+    AcceptUnread(AcceptError),
+    /// A mark was created, with its bound.
+    MarkCreated(u64),
+    /// Marks were split or merged for this shard's range.
+    MarksSettled,
+    /// Somebody else changed the mark or its directory since it was written, so that IDs begin later.
+    MarkTouched {
+        /// When, in nanoseconds since 1970.
+        touched: i64,
+        /// The first tick that is issued.
+        first: u64,
+    },
+    /// The file system tells neither birth time nor generation of the mark.
+    MarkWeak,
+    /// IDs are issued from this tick on.
+    Opened(u64),
+    /// The mark could not be written.
+    MarkFailed(String),
+    /// The mark can be written again.
+    MarkRecovered,
+    /// The time field has less than a year left.
+    TimeFieldEnding {
+        /// How long it lasts yet.
+        left: Duration,
+        /// When it ends, as RFC 3339.
+        end: String,
+    },
+    /// The exact mark was written, with its bound.
+    Closed(u64),
+}

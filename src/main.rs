@@ -1,7 +1,0 @@
-//! The program: its exit code, and nothing else.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    shardflake::cli::run()
-}

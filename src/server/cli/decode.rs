@@ -1,0 +1,144 @@
+//! `decode`: the fields of IDs.
+
+use std::io::{self, BufRead, Write};
+
+use super::Streams;
+use super::arguments::Decode;
+use super::exit::{Exit, Failure};
+use super::table::{Column, Table};
+use crate::json::Decoded;
+use shardflake::id::Layout;
+
+const COLUMNS: [Column; 5] = [
+    Column::Number("ID"),
+    Column::Number("TIME"),
+    Column::Number("SEQUENCE"),
+    Column::Number("MACHINE_ID"),
+    Column::Text("DATETIME"),
+];
+const WITH_DATACENTER: [Column; 6] = [
+    COLUMNS[0],
+    COLUMNS[1],
+    COLUMNS[2],
+    COLUMNS[3],
+    Column::Number("DATACENTER_ID"),
+    COLUMNS[4],
+];
+
+/// Prints one line an ID as they come; as JSON these make one array. A bad ID is reported, and the
+/// rest are still decoded.
+pub(super) fn run(
+    arguments: &Decode,
+    layout: &Layout,
+    streams: &mut Streams<'_>,
+) -> Result<Exit, Failure> {
+    let mut printer = Printer {
+        arguments,
+        layout,
+        table: table(layout, streams.colour),
+        first: true,
+        exit: Exit::Ok,
+    };
+    if arguments.json.json {
+        write!(streams.out, "[")?;
+    }
+    for text in &arguments.ids {
+        if text != "-" {
+            printer.print(text, streams.out, streams.err)?;
+            continue;
+        }
+        let mut line = Vec::new();
+        while next_line(streams.input, &mut line)? {
+            let text = String::from_utf8_lossy(&line);
+            if !text.trim().is_empty() {
+                printer.print(text.trim(), streams.out, streams.err)?;
+                // Whoever types IDs, or follows a log, waits for this line.
+                streams.out.flush()?;
+            }
+        }
+    }
+    printer.end(streams.out)?;
+    Ok(printer.exit)
+}
+
+struct Printer<'a> {
+    arguments: &'a Decode,
+    layout: &'a Layout,
+    table: Table<'a>,
+    /// Whether nothing was decoded yet.
+    first: bool,
+    exit: Exit,
+}
+
+impl Printer<'_> {
+    fn end(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.arguments.json.json {
+            writeln!(out, "]")?;
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, text: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+        match self.decoded(text) {
+            Ok(decoded) if self.arguments.json.json => {
+                let object = serde_json::to_string(&decoded).map_err(io::Error::from)?;
+                let comma = if self.first { "" } else { "," };
+                self.first = false;
+                // The comma of the next one, so that a reader of lines need not wait for that.
+                writeln!(out, "{comma}{object}")
+            }
+            Ok(decoded) => {
+                // Not before there is something to stand below it.
+                if std::mem::take(&mut self.first) {
+                    self.table.heading(out)?;
+                }
+                self.table.row(out, &cells(decoded))
+            }
+            Err(problem) => {
+                self.exit = Exit::Usage;
+                // What was decoded so far belongs before its complaint.
+                out.flush()?;
+                writeln!(err, "shardflake: {problem}")
+            }
+        }
+    }
+
+    fn decoded(&self, text: &str) -> Result<Decoded, String> {
+        let encoding = self.arguments.encoding;
+        let id = encoding.decode(text).map_err(|error| error.to_string())?;
+        Decoded::new(self.layout, id).map_err(|error| error.to_string())
+    }
+}
+
+fn cells(decoded: Decoded) -> Vec<String> {
+    let mut cells = vec![
+        decoded.id,
+        decoded.time.to_string(),
+        decoded.sequence.to_string(),
+        decoded.machine_id.to_string(),
+    ];
+    cells.extend(decoded.datacenter_id.map(|id| id.to_string()));
+    cells.push(decoded.datetime);
+    cells
+}
+
+/// Its widths are fixed by the layout, so that rows can be printed before the last ID is read.
+fn table(layout: &Layout, colour: bool) -> Table<'static> {
+    let widths = [
+        i64::MAX.unsigned_abs(),
+        layout.max_tick(),
+        u64::from(layout.sequences() - 1),
+        u64::from(layout.max_machine()),
+    ]
+    .map(|most| most.to_string().len());
+    match layout.datacenter_bits() {
+        0 => Table::new(&COLUMNS, &widths, colour),
+        _ => Table::new(&WITH_DATACENTER, &widths, colour),
+    }
+}
+
+/// Reads the next line into `line`; false at the end.
+fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    Ok(input.read_until(b'\n', line)? > 0)
+}

@@ -1,0 +1,220 @@
+//! Bare variables: names without a prefix, such as `SHARD_ID`, which depend on the profile.
+
+use config::{Value, ValueKind};
+
+use super::environment::Environment;
+use super::error::{ConfigError, ValueError};
+use super::keys;
+use super::layers::{DEFAULT, Layer};
+use super::listen::Listen;
+use super::profile::{Number, Profile, Role};
+use super::value;
+use shardflake::id::range::RangeError;
+use shardflake::id::{Layout, MachineRange};
+
+/// What the bare variables of a profile set, and what is to be said about them.
+#[derive(Debug, Default)]
+pub(super) struct Bare {
+    pub(super) layer: Layer,
+    pub(super) problems: Vec<ConfigError>,
+    /// Whether the shard number is among the problems.
+    pub(super) number_refused: bool,
+}
+
+/// Reads the bare variables of `profile`; `layout` says how datacenter and machine make one number.
+pub(super) fn read(environment: &Environment, profile: Profile, layout: &Layout) -> Bare {
+    let mut bare = Bare::default();
+    match number(environment, profile.number(), layout) {
+        Ok(Some((name, text))) => {
+            bare.problems.extend(conflict(environment, name, &text));
+            bare.layer.set("shard.id", text, name);
+        }
+        Ok(None) => {}
+        Err(problem) => {
+            bare.problems.push(problem);
+            bare.number_refused = true;
+        }
+    }
+    let port = profile.port_variable();
+    bare.set(environment, port, "http.listen", |text, name| {
+        listen_on(text, name).map(ValueKind::from)
+    });
+    let workers = profile.workers_variable();
+    bare.set(environment, workers, "http.workers", |text, _| {
+        Ok(text.into())
+    });
+    bare
+}
+
+impl Bare {
+    fn set(
+        &mut self,
+        environment: &Environment,
+        variable: Option<&'static str>,
+        key: &str,
+        value: impl FnOnce(&str, &str) -> Result<ValueKind, ConfigError>,
+    ) {
+        let Some(name) = variable else { return };
+        let read = environment.text(name);
+        match read.and_then(|text| text.map(|text| value(text, name)).transpose()) {
+            Ok(Some(value)) => self.layer.set(key, value, name),
+            Ok(None) => {}
+            Err(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+/// The shard number as text, and the variables that it comes from.
+fn number(
+    environment: &Environment,
+    number: Number,
+    layout: &Layout,
+) -> Result<Option<(&'static str, String)>, ConfigError> {
+    let text = |name| environment.text(name);
+    let own = |name| Ok(text(name)?.map(|text| (name, text.to_owned())));
+    match number {
+        Number::Plain(name) => own(name),
+        Number::OrOrdinal(name, pod) => {
+            let of_pod = text(pod)?.and_then(ordinal);
+            Ok(own(name)?.or(of_pod.map(|text| (pod, text.to_owned()))))
+        }
+        Number::Pair(upper, lower) => match (text(upper)?, text(lower)?) {
+            (Some(datacenter), Some(machine)) => {
+                let whole = pair((upper, datacenter), (lower, machine), layout)?;
+                Ok(Some((number.name(), whole)))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(half(upper, lower)),
+            (None, Some(_)) => Err(half(lower, upper)),
+        },
+    }
+}
+
+const fn half(set: &'static str, missing: &'static str) -> ConfigError {
+    ConfigError::HalfNumber { set, missing }
+}
+
+/// The number at the end of a stateful pod's name, such as the `3` of `ids-3`.
+pub(super) fn ordinal(pod: &str) -> Option<&str> {
+    let (_, last) = pod.rsplit_once('-')?;
+    let digits = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && (last == "0" || !last.starts_with('0'))).then_some(last)
+}
+
+/// Datacenter and machine as one number, the datacenter in the upper bits. The machine may be a range.
+fn pair(
+    (upper, datacenter): (&str, &str),
+    (lower, machine): (&str, &str),
+    layout: &Layout,
+) -> Result<String, ConfigError> {
+    let refuse = |origin: &str| {
+        let origin = origin.to_owned();
+        move |problem| ConfigError::Value {
+            key: "shard.id".to_owned(),
+            origin,
+            problem,
+        }
+    };
+    let datacenters = (1 << layout.datacenter_bits()) - 1;
+    let bits = layout.machine_bits() - layout.datacenter_bits();
+    let machines = (1 << bits) - 1;
+    let datacenter =
+        value::integer(&datacenter.into(), &(0..=datacenters)).map_err(refuse(upper))?;
+    let range = MachineRange::parse_below(machine, machines)
+        .map_err(|error: RangeError| refuse(lower)(ValueError::Shard(error)))?;
+    let whole = |machine: u32| datacenter << bits | u64::from(machine);
+    let (first, last) = (whole(range.first()), whole(range.last()));
+    Ok(if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    })
+}
+
+/// Two numbers for one shard: whichever won, the other host's IDs might be issued again.
+fn conflict(environment: &Environment, bare: &'static str, text: &str) -> Option<ConfigError> {
+    let full = keys::named("shard.id")?.variable();
+    let second = environment.variable(&full)?.to_str()?;
+    (text != second).then(|| ConfigError::Conflict {
+        key: "shard.id",
+        first: bare,
+        first_value: text.to_owned(),
+        second_value: second.to_owned(),
+        second: full,
+    })
+}
+
+/// Hints at bare variables that another profile would read.
+pub(super) fn foreign(
+    environment: &Environment,
+    profile: Profile,
+) -> impl Iterator<Item = (Role, String)> {
+    profile.foreign_variables().filter_map(move |(name, role)| {
+        let value = environment.variable(name)?.to_string_lossy();
+        let own = profile.reads(role);
+        let hint = format!("{name}={value} is set, but the profile {profile} reads {own}");
+        Some((role, hint))
+    })
+}
+
+/// Hints at variables that look as if they were meant to set the shard number of `profile`.
+pub(super) fn mistaken_shards(environment: &Environment, profile: Profile) -> Vec<String> {
+    let foreign = foreign(environment, profile)
+        .filter(|(role, _)| *role == Role::Number)
+        .map(|(_, hint)| hint);
+    let pod = match profile.number() {
+        Number::OrOrdinal(_, pod) => environment.variable(pod).map(|value| {
+            let value = value.to_string_lossy();
+            format!("{pod}={value} does not end in an ordinal such as -0")
+        }),
+        _ => None,
+    };
+    environment
+        .misspelt_shards()
+        .into_iter()
+        .chain(foreign)
+        .chain(pod)
+        .collect()
+}
+
+/// A bare port as the list of addresses that it stands for.
+pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigError> {
+    let port = value::port(port).map_err(|problem: ValueError| ConfigError::Value {
+        key: "http.listen".to_owned(),
+        origin: origin.to_owned(),
+        problem,
+    })?;
+    let address = Listen::All(port).to_string();
+    Ok(vec![Value::new(Some(&origin.to_owned()), address)])
+}
+
+/// The port of addresses without one: that of the bare variable, or else the profile's.
+pub(super) fn own_port(bare: &Layer, profile: Profile) -> u16 {
+    let set = bare.find("http.listen");
+    let set = set.and_then(|found| value::listen(&found.kind, 0, 0).ok());
+    match set.as_deref() {
+        Some([Listen::All(port)]) => *port,
+        _ => profile.port(),
+    }
+}
+
+/// The bare port gives way to a list of addresses that have ports; whoever set both should hear of it.
+pub(super) fn overridden_port(
+    bare: &Layer,
+    above: [&Layer; 2],
+    profile: Profile,
+) -> Option<String> {
+    bare.find("http.listen")?;
+    let variable = profile.port_variable()?;
+    let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
+    let with = |own| value::listen(&winner.kind, 0, own).ok();
+    let port = own_port(bare, profile);
+    let is_used = with(port) != with(0);
+    if is_used || with(port) == Some(vec![Listen::All(port)]) {
+        return None;
+    }
+    Some(format!(
+        "{variable} is not used, because {} names the addresses to listen on",
+        winner.origin().unwrap_or(DEFAULT)
+    ))
+}

@@ -1,0 +1,41 @@
+//! What a request would have been answered with, but for its IDs: none is spent on a head.
+
+use std::time::Duration;
+
+use crate::http::App;
+use crate::http::error::Error;
+use crate::http::negotiation::Format;
+use crate::http::response::Answer;
+use shardflake::clock::{Clock, SystemClock};
+use shardflake::issuer::Issued;
+
+/// How much later than now the IDs are asked for at most.
+const SOON: Duration = Duration::from_secs(3600);
+
+/// The head of an answer in `format`. Its body would be as long as `length` says of an ID, if all that
+/// may come next are alike in this.
+pub(super) fn head(
+    app: &App,
+    format: Format,
+    length: impl Fn(&Issued) -> Option<usize>,
+) -> Result<Answer, Error> {
+    let health = app.issuer().health();
+    if let Some(refusal) = health.refusal {
+        return Err(refusal.into());
+    }
+    let layout = app.issuer().layout();
+    let machines = app.issuer().machines();
+    let now = layout.tick_at(SystemClock.realtime()).unwrap_or(0);
+    let soon = now + layout.ticks(health.clock_ahead) + layout.ticks(SOON);
+    let last = u64::from(layout.sequences() - 1);
+    let issued = |tick: u64, sequence, machine: u32| {
+        let id = layout.compose(tick, sequence, machine.into()).ok()?;
+        length(&Issued { id, tick, machine })
+    };
+    let shortest = issued(now, 0, machines.first());
+    let longest = issued(soon, last, machines.last());
+    Ok(Answer::head(
+        format,
+        shortest.filter(|_| shortest == longest),
+    ))
+}

@@ -1,0 +1,7 @@
+//! The program: its exit code, and nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shardflake_server::cli::run()
+}
