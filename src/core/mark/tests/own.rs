@@ -81,6 +81,8 @@ fn a_neighbour_that_makes_its_mark_has_touched_no_other() {
         wait_past(real());
         first_of(range);
     }
+    let (seen, _) = survey(&Directory::new(state.path()), "/state").unwrap();
+    assert!(seen.iter().all(|seen| seen.touched().is_none()));
     assert_eq!(first_of("1"), bound + 1);
     // What somebody did before, or does since, still counts.
     for neighbour in ["20", "21"] {
