@@ -303,7 +303,12 @@ impl<C: Clock> Issuer<C> {
         self.wake_keeper();
     }
 
-    fn tell(&self, event: &Event) {
+    /// Whether [`Issuer::stop`] was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
         (self.observer)(event);
     }
 }

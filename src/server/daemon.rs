@@ -11,7 +11,6 @@ mod threads;
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use log::Level;
@@ -22,11 +21,10 @@ use crate::config::{Config, ConfigErrors, Listen, State, Upkeep};
 use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::logging::{self, Kind};
 use crate::systemd::{self, Socket, SocketError};
-use shardflake::clock::{StepWatch, SystemClock, boot_id};
-use shardflake::issuer::{Issuer, Keeper, SystemIssuer};
 use shardflake::mark::rules::Invocation;
 use shardflake::mark::{Directory, DirectoryError, MarkError, Witness};
-use supervisor::{End, Supervisor};
+use shardflake::shard::{CloseError, Shard};
+use supervisor::{End, Ended, Supervisor};
 
 /// What the exact mark may take at the end, on top of the drain.
 const FINISH: Duration = Duration::from_secs(5);
@@ -63,6 +61,16 @@ pub enum ServerError {
     /// A thread of ours panicked.
     #[error("a bug ended the thread that keeps the mark; please report it with the lines above")]
     Bug,
+}
+
+impl ServerError {
+    /// Of a shard that has issued nothing.
+    fn unstarted(error: CloseError) -> Self {
+        match error {
+            CloseError::Mark(error) => Self::Start(error),
+            CloseError::Bug => Self::Bug,
+        }
+    }
 }
 
 /// Serves until a signal ends it. Messages tell an operator to call the program as `invocation` does;
@@ -114,9 +122,10 @@ pub type Reload = Box<dyn Fn() -> Result<Config, ConfigErrors>>;
 struct Server {
     config: Config,
     app: Arc<App>,
-    issuer: Arc<SystemIssuer>,
+    shard: Shard,
+    /// Over as soon as the shard has ended.
+    ended: Ended,
     listeners: Vec<Listener>,
-    keeper: oneshot::Receiver<Result<(), MarkError>>,
     serving: runtime::Handle,
 }
 
@@ -143,22 +152,24 @@ impl Server {
         );
         logging::record(Level::Info, Kind::Starting, &text);
         let upkeep = Upkeep::from(&config);
-        let settings = shard::settings(&upkeep, config.shard, config.continue_ahead);
-        let issuer = Arc::new(Issuer::new(settings, SystemClock, logging::event));
-        let keeper = Keeper::new(
-            Arc::clone(&issuer),
+        let mut opening = shard::opening(
+            &upkeep,
+            config.shard,
+            config.continue_ahead,
             directory,
-            shard::policy(&upkeep, &settings, invocation),
-            settings.author(),
-            boot_id(),
-        )
-        .witnessed(Witness::find(&state.runtime, true, &state.dir));
-        let timers = runtime::Handle::current();
-        let app = App::new(Arc::clone(&issuer), config.profile, limits(&config), timers);
+            invocation,
+        );
+        opening.witness = Witness::find(&state.runtime, true, &state.dir);
+        let limits = limits(&config);
+        let (told, ended) = oneshot::channel();
+        let shard = Shard::open_telling(opening, logging::event, move || drop(told))
+            .map_err(ServerError::System)?;
+        let issuer = Arc::clone(shard.issuer());
+        let app = App::new(issuer, config.profile, limits, runtime::Handle::current());
         Ok(Self {
             app: Arc::new(app.with_cors(Cors::new(&config.http.cors))),
-            keeper: spawn_keeper(keeper)?,
-            issuer,
+            shard,
+            ended,
             listeners,
             config,
             serving: serving.handle().clone(),
@@ -169,33 +180,31 @@ impl Server {
         let Self {
             config,
             app,
-            issuer,
+            shard,
+            mut ended,
             listeners,
-            mut keeper,
             serving,
         } = self;
+        let issuer = Arc::clone(shard.issuer());
         let (lame_duck, drain) = (config.http.lame_duck, config.http.drain);
         // Before anything is served: whoever has an answer may tell the server to stop.
         let mut supervisor = Supervisor::new(config, reload, Arc::clone(&app), Arc::clone(&issuer))
             .map_err(ServerError::System)?;
-        watch_clock(&issuer)?;
         let (stop, mut stopped) = watch::channel(false);
         let accepting = async move {
             // The sender lives until the drain is over.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let serving = serving.spawn(http::run(listeners, app, accepting));
-        let mut end = supervisor.until_told(&mut keeper).await;
+        let mut end = supervisor.until_told(&mut ended).await;
         // A shard that has issued nothing yet has nothing to go on with.
         if matches!(end, End::Signal) && !lame_duck.is_zero() && issuer.has_opened() {
             systemd::stopping(lame_duck + drain + FINISH + logging::PATIENCE);
-            end = supervisor.leave(&mut keeper, lame_duck).await;
+            end = supervisor.leave(&mut ended, lame_duck).await;
         }
         systemd::stopping(drain + FINISH + logging::PATIENCE);
-        match end {
-            End::Signal => {}
-            End::Keeper(Ok(result)) => return result.map_err(ServerError::Start),
-            End::Keeper(Err(_)) => return Err(ServerError::Bug),
+        if matches!(end, End::Shard) {
+            return shard.close().map_err(ServerError::unstarted);
         }
         logging::record(
             Level::Info,
@@ -206,12 +215,13 @@ impl Server {
         stop.send_replace(true);
         supervisor.drain(serving, drain).await;
         issuer.stop();
-        match keeper.await {
-            Ok(Err(error)) if issuer.has_opened() => Err(ServerError::Finish(error)),
+        // Meanwhile time-outs of connections go on, which closing would hold up.
+        let _ = ended.await;
+        shard.close().map_err(|error| match error {
+            CloseError::Mark(error) if issuer.has_opened() => ServerError::Finish(error),
             // It was told to stop while it could not start.
-            Ok(result) => result.map_err(ServerError::Start),
-            Err(_) => Err(ServerError::Bug),
-        }
+            error => ServerError::unstarted(error),
+        })
     }
 }
 
@@ -284,51 +294,4 @@ fn has_v4(addresses: &[Listen], port: u16) -> bool {
 fn listed(listeners: &[Listener]) -> String {
     let texts: Vec<_> = listeners.iter().map(Listener::to_string).collect();
     texts.join(", ")
-}
-
-/// Starts the keeper on a thread of its own: it blocks on the disk.
-fn spawn_keeper(
-    keeper: Keeper<Directory, SystemClock>,
-) -> Result<oneshot::Receiver<Result<(), MarkError>>, ServerError> {
-    let (ended, end) = oneshot::channel();
-    thread::Builder::new()
-        .name("keeper".to_owned())
-        .spawn(move || {
-            // Nobody listens any more when the process ends without waiting.
-            let _ = ended.send(keeper.run());
-        })
-        .map_err(ServerError::System)?;
-    Ok(end)
-}
-
-/// Looks at the clock as soon as somebody sets it. The keeper looks too, a few times a second.
-fn watch_clock(issuer: &Arc<SystemIssuer>) -> Result<(), ServerError> {
-    let watch = match StepWatch::new() {
-        Ok(watch) => watch,
-        Err(error) => {
-            tell_unwatched(&error);
-            return Ok(());
-        }
-    };
-    let issuer = Arc::downgrade(issuer);
-    thread::Builder::new()
-        .name("clock".to_owned())
-        .spawn(move || {
-            loop {
-                if let Err(error) = watch.wait() {
-                    return tell_unwatched(&error);
-                }
-                let Some(issuer) = issuer.upgrade() else {
-                    return;
-                };
-                issuer.observe_clock();
-            }
-        })
-        .map_err(ServerError::System)?;
-    Ok(())
-}
-
-fn tell_unwatched(error: &io::Error) {
-    let text = format!("the kernel does not tell of clock steps ({error}); looking instead");
-    logging::record(Level::Warn, Kind::ClockStepped, &text);
 }

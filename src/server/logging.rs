@@ -250,6 +250,11 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             };
             (Level::Warn, Kind::ClockStepped, text)
         }
+        Event::ClockUnwatched(error) => (
+            Level::Warn,
+            Kind::ClockStepped,
+            format!("the kernel does not tell of clock steps ({error}); looking instead"),
+        ),
         Event::Waiting(wait) => {
             // Of a new mark nobody has to be warned.
             let level = match wait.code() {
@@ -340,6 +345,11 @@ mod tests {
                 Event::Clock(Step::Doubted(second)),
                 Level::Warn,
                 "accept-clock",
+            ),
+            (
+                Event::ClockUnwatched("no timer".into()),
+                Level::Warn,
+                "clock steps (no timer); looking instead",
             ),
             (Event::LockHeld("held".into()), Level::Warn, "held"),
             (

@@ -11,12 +11,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shardflake::clock::{Clock, SystemClock, boot_id};
 use shardflake::id::Layout;
-use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::Policy;
-use shardflake::mark::slot::{Holder, Moment};
-use shardflake::mark::{Author, Directory};
+use shardflake::issuer::Settings;
+use shardflake::mark::Directory;
+use shardflake::shard::{Opening, Shard};
 
 use crate::checker::{distinct, look};
 use crate::moments::Random;
@@ -37,9 +35,10 @@ pub(crate) fn issue(directory: &str, shard: &str, log: &str) -> ExitCode {
         deadline: Duration::from_millis(20),
         continue_ahead: None,
     };
-    let issuer = Arc::new(Issuer::new(settings, SystemClock, |_| {}));
-    let keeper = keeper(&issuer, &settings, directory);
-    thread::spawn(move || keeper.run().unwrap());
+    let storage = Directory::new(directory);
+    let mut opening = Opening::here(settings, storage, directory.to_owned());
+    opening.policy.create = false;
+    let shard = Arc::new(Shard::open(opening, |_| {}).unwrap());
     let log = OpenOptions::new().append(true).open(log).unwrap();
     let out = File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,53 +49,24 @@ pub(crate) fn issue(directory: &str, shard: &str, log: &str) -> ExitCode {
     runtime.block_on(async {
         for _ in 0..TASKS {
             let (log, out) = (log.try_clone().unwrap(), out.try_clone().unwrap());
-            tokio::spawn(hand_on(Arc::clone(&issuer), log, out));
+            tokio::spawn(hand_on(Arc::clone(&shard), log, out));
         }
         std::future::pending::<()>().await;
     });
     ExitCode::SUCCESS
 }
 
-async fn hand_on(issuer: Arc<SystemIssuer>, mut log: File, mut out: File) {
+async fn hand_on(shard: Arc<Shard>, mut log: File, mut out: File) {
     loop {
-        let issued = match issuer.try_issue() {
-            Some(issued) => issued,
-            None => match issuer.issue().await {
-                Ok(issued) => issued,
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    continue;
-                }
-            },
+        let Ok(issued) = shard.id().await else {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
         };
         let bytes = issued.id.to_be_bytes();
         // One write each, so that none is torn.
         log.write_all(&bytes).unwrap();
         out.write_all(&bytes).unwrap();
     }
-}
-
-fn keeper(
-    issuer: &Arc<SystemIssuer>,
-    settings: &Settings,
-    directory: &str,
-) -> Keeper<Directory, SystemClock> {
-    let policy = Policy {
-        create: false,
-        ..settings.policy(directory.to_owned())
-    };
-    let author = Author {
-        layout: settings.layout,
-        furthest: 0,
-        holder: Holder::default(),
-        moment: Moment {
-            wall: SystemClock.realtime(),
-            boot: SystemClock.boottime(),
-            boot_id: boot_id(),
-        },
-    };
-    let storage = Directory::new(directory);
-    Keeper::new(Arc::clone(issuer), storage, policy, author, boot_id())
 }
 
 /// The case: kills it again and again, and compares what came with what was logged.

@@ -13,6 +13,7 @@ const CRATES: [(&str, &[&[&str]]); 2] = [
         &[
             &["id", "timestamp", "syscall", "atomic"],
             &["clock", "mark", "issuer"],
+            &["shard"],
             &["lib"],
         ],
     ),

@@ -13,9 +13,10 @@ use std::time::Duration;
 use shardflake::clock::Clock;
 use shardflake::id::MachineRange;
 use shardflake::issuer::{Bulk, Issued, Issuer, Keeper, Next, Settings};
-use shardflake::mark::rules::{Now, Policy};
-use shardflake::mark::slot::{BootId, Holder, Moment};
-use shardflake::mark::{Author, Claim, MarkError, Operator, Witness, accepted_until};
+use shardflake::mark::rules::Now;
+use shardflake::mark::slot::BootId;
+use shardflake::mark::{Claim, MarkError, Operator, Witness, accepted_until};
+use shardflake::shard::Opening;
 use tokio::task::JoinSet;
 
 use crate::checker::{Checker, Limits};
@@ -77,26 +78,16 @@ pub(crate) struct Start<'a> {
     pub(crate) beside: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
-/// The rules for a start with `settings`.
-fn policy(settings: &Settings) -> Policy {
-    Policy {
-        build_date: BUILT,
-        ..settings.policy("/state".into())
-    }
-}
-
-/// Who writes marks.
-fn author(settings: &Settings, clock: &SimClock, boot_id: BootId) -> Author {
-    Author {
-        layout: settings.layout,
-        furthest: settings.furthest(),
-        holder: Holder::default(),
-        moment: Moment {
-            wall: clock.realtime(),
-            boot: clock.boottime(),
-            boot_id,
-        },
-    }
+/// What a process is started with over `disk`, or an operator works with.
+fn opening(
+    disk: Disk,
+    settings: &Settings,
+    clock: &SimClock,
+    boot_id: BootId,
+) -> Opening<Disk, SimClock> {
+    let mut opening = Opening::new(*settings, disk, "/state".into(), clock.clone(), boot_id);
+    opening.policy.build_date = BUILT;
+    opening
 }
 
 fn witness_in(disk: Disk) -> Witness<Disk> {
@@ -111,18 +102,23 @@ pub(crate) fn operator(
     clock: &SimClock,
     boot_id: BootId,
 ) -> Result<Operator<Disk>, MarkError> {
-    let policy = policy(settings);
     let now = Now {
         wall: clock.realtime(),
         doubted: None,
         synchronised: clock.synchronised(),
         accept_until: accepted_until(&disk).unwrap_or_default(),
     };
-    let claim = Claim::take(disk, policy.directory.clone(), policy.range)?;
+    let Opening {
+        policy,
+        author,
+        storage,
+        ..
+    } = opening(disk, settings, clock, boot_id);
+    let claim = Claim::take(storage, policy.directory.clone(), policy.range)?;
     Ok(Operator {
         claim: claim.witnessed(witness.map(witness_in).as_ref())?,
         policy,
-        author: author(settings, clock, boot_id),
+        author,
         now,
     })
 }
@@ -140,17 +136,9 @@ impl Shard {
         } = start;
         let process = Process::new();
         let disk = disk.mount(&process);
-        let witness = witness.map(|disk| witness_in(disk.mount(&process)));
-        let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
-        let author = author(&settings, &clock, boot_id);
-        let keeper = Keeper::new(
-            Arc::clone(&issuer),
-            disk.clone(),
-            policy(&settings),
-            author,
-            boot_id,
-        )
-        .witnessed(witness);
+        let mut opening = opening(disk.clone(), &settings, &clock, boot_id);
+        opening.witness = witness.map(|disk| witness_in(disk.mount(&process)));
+        let (issuer, keeper) = opening.parts(|_| {});
         let common = Arc::new(Common {
             issuer,
             range: settings.machines,

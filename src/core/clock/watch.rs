@@ -25,7 +25,7 @@ impl StepWatch {
         Ok(watch)
     }
 
-    /// Blocks until the clock is set.
+    /// Blocks until the clock is set, or somebody calls [`StepWatch::wake`].
     ///
     /// # Errors
     /// If the kernel refuses to read or to arm the timer.
@@ -37,6 +37,13 @@ impl StepWatch {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Ends the wait of whoever waits, or will next. Where the kernel does not arm the timer, which it has
+    /// armed before, the wait goes on.
+    pub fn wake(&self) {
+        let soon = Expiration::OneShot(TimeSpec::new(0, 1));
+        let _ = self.timer.set(soon, TimerSetTimeFlags::empty());
     }
 
     fn arm(&self) -> io::Result<()> {
@@ -90,8 +97,7 @@ mod tests {
     fn a_watch_waits_for_the_clock_to_be_set_again_and_again() {
         let watch = StepWatch::new().unwrap();
         assert!(is_armed(&watch));
-        let soon = Expiration::OneShot(TimeSpec::new(0, 1));
-        watch.timer.set(soon, TimerSetTimeFlags::empty()).unwrap();
+        watch.wake();
         assert!(!is_armed(&watch));
         watch.wait().unwrap();
         assert!(is_armed(&watch));

@@ -12,6 +12,8 @@ use crate::mark::rules::Wait;
 pub enum Event {
     /// The wall clock stepped.
     Clock(Step),
+    /// The kernel does not tell when the wall clock is set, and why: a step is noticed later.
+    ClockUnwatched(String),
     /// The start waits, and why.
     Waiting(Wait),
     /// Another process has the locks.

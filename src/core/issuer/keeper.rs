@@ -17,7 +17,6 @@ use std::time::Duration;
 use super::{Event, Issuer, Phase};
 use crate::clock::{Clock, Verdict};
 use crate::mark::rules::Policy;
-use crate::mark::slot::BootId;
 use crate::mark::storage::Storage;
 use crate::mark::{AcceptError, Author, Claim, MarkError, Record, Witness};
 
@@ -30,7 +29,6 @@ pub struct Keeper<S: Storage, C> {
     storage: S,
     policy: Policy,
     author: Author,
-    boot_id: BootId,
     witness: Option<Witness<S>>,
     stage: Stage<S>,
     /// Boot time of the first try that found a machine ID locked.
@@ -78,20 +76,14 @@ pub enum Next {
 }
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
-    /// A keeper for `issuer` over `storage`. `boot_id` names the boot that the clock counts from.
-    pub fn new(
-        issuer: Arc<Issuer<C>>,
-        storage: S,
-        policy: Policy,
-        author: Author,
-        boot_id: BootId,
-    ) -> Self {
+    /// A keeper for `issuer` over `storage`. The moment of `author` names the boot that the clock counts
+    /// from.
+    pub fn new(issuer: Arc<Issuer<C>>, storage: S, policy: Policy, author: Author) -> Self {
         Self {
             issuer,
             storage,
             policy,
             author,
-            boot_id,
             witness: None,
             stage: Stage::Locking,
             began: None,

@@ -97,7 +97,7 @@ fn settings() -> Settings {
     }
 }
 
-fn author(layout: Layout) -> Author {
+fn author(layout: Layout, boot_id: BootId) -> Author {
     Author {
         layout,
         furthest: 0,
@@ -105,7 +105,10 @@ fn author(layout: Layout) -> Author {
             host: "test".into(),
             ..Holder::default()
         },
-        moment: Moment::default(),
+        moment: Moment {
+            boot_id,
+            ..Moment::default()
+        },
     }
 }
 
@@ -146,9 +149,9 @@ fn shard_under<S: Storage + Clone>(
     let seen = Arc::clone(&events);
     let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
     let issuer = Arc::new(Issuer::new(settings, clock.clone(), observer));
-    let author = author(settings.layout);
+    let author = author(settings.layout, boot_id);
     Shard {
-        keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id),
+        keeper: Keeper::new(Arc::clone(&issuer), storage, policy, author),
         issuer,
         clock: clock.clone(),
         events,

@@ -4,10 +4,12 @@
 use std::time::SystemTime;
 
 use crate::config::Upkeep;
-use shardflake::clock::SECOND;
+use shardflake::clock::{SECOND, SystemClock};
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::Settings;
+use shardflake::mark::Directory;
 use shardflake::mark::rules::{Invocation, Policy};
+use shardflake::shard::Opening;
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
@@ -43,6 +45,25 @@ pub fn policy(upkeep: &Upkeep, settings: &Settings, invocation: Invocation) -> P
             .parse::<i64>()
             .map_or(0, |seconds| seconds.saturating_mul(SECOND)),
         ..settings.policy(upkeep.state.dir.display().to_string())
+    }
+}
+
+/// What a shard of `machines` is opened with, over the state directory as it was prepared; otherwise as
+/// [`settings`] and [`policy`].
+#[must_use]
+pub fn opening(
+    upkeep: &Upkeep,
+    machines: MachineRange,
+    continue_ahead: Option<SystemTime>,
+    directory: Directory,
+    invocation: Invocation,
+) -> Opening<Directory, SystemClock> {
+    let settings = settings(upkeep, machines, continue_ahead);
+    let policy = policy(upkeep, &settings, invocation);
+    let name = policy.directory.clone();
+    Opening {
+        policy,
+        ..Opening::here(settings, directory, name)
     }
 }
 

@@ -18,7 +18,6 @@ use crate::logging::{self, Kind};
 use crate::systemd;
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::{Health, SystemIssuer};
-use shardflake::mark::MarkError;
 use shardflake::timestamp::span;
 
 /// How often the status line is brought up to date.
@@ -43,12 +42,15 @@ pub(super) struct Supervisor {
     warned_of_sync: bool,
 }
 
+/// Over as soon as the shard has ended; nothing is sent.
+pub(super) type Ended = oneshot::Receiver<()>;
+
 /// Why the server ends.
 pub(super) enum End {
     /// It was told to.
     Signal,
-    /// The keeper ended first: the shard cannot start, or a bug.
-    Keeper(Result<Result<(), MarkError>, oneshot::error::RecvError>),
+    /// The shard ended first: it cannot start, or a bug.
+    Shard,
 }
 
 impl Supervisor {
@@ -75,11 +77,8 @@ impl Supervisor {
         })
     }
 
-    /// Returns when a signal or the keeper ends the server.
-    pub(super) async fn until_told(
-        &mut self,
-        keeper: &mut oneshot::Receiver<Result<(), MarkError>>,
-    ) -> End {
+    /// Returns when a signal or the end of the shard ends the server.
+    pub(super) async fn until_told(&mut self, ended: &mut Ended) -> End {
         let issuer = Arc::clone(&self.issuer);
         let mut changes = issuer.changes();
         let mut watchdog = systemd::watchdog_interval().map(every);
@@ -90,7 +89,7 @@ impl Supervisor {
                 _ = self.interrupt.recv() => return End::Signal,
                 // To whoever leaves it makes no difference any more.
                 _ = self.hangup.recv() => if !self.leaving { self.reload() },
-                result = &mut *keeper => return End::Keeper(result),
+                _ = &mut *ended => return End::Shard,
                 _ = changes.changed() => self.report(),
                 _ = round.tick() => {
                     self.measure();
@@ -108,11 +107,7 @@ impl Supervisor {
 
     /// Serves on for `patience`, so that whoever asks for the health sends clients elsewhere before
     /// the listeners close; a second signal ends it.
-    pub(super) async fn leave(
-        &mut self,
-        keeper: &mut oneshot::Receiver<Result<(), MarkError>>,
-        patience: Duration,
-    ) -> End {
+    pub(super) async fn leave(&mut self, ended: &mut Ended, patience: Duration) -> End {
         self.leaving = true;
         self.app.leave();
         self.report();
@@ -122,7 +117,7 @@ impl Supervisor {
         );
         logging::record(Level::Info, Kind::Stopping, &text);
         tokio::select! {
-            end = self.until_told(keeper) => end,
+            end = self.until_told(ended) => end,
             () = sleep(patience) => End::Signal,
         }
     }

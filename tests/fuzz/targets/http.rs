@@ -9,19 +9,18 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task;
 
-use shardflake::clock::{Clock, SystemClock, boot_id};
+use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::Layout;
-use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::{Policy, Settlement};
-use shardflake::mark::slot::{Holder, Moment};
-use shardflake::mark::{Author, Claim, MarkError};
+use shardflake::issuer::Settings;
+use shardflake::mark::Claim;
+use shardflake::mark::rules::Settlement;
+use shardflake::shard::{Opening, Shard};
 use shardflake_server::config::Profile;
 use shardflake_server::http::{App, Limits, Listener, run as serve};
 
@@ -44,8 +43,7 @@ pub struct Reply {
 struct Server {
     runtime: Runtime,
     socket: PathBuf,
-    issuer: Arc<SystemIssuer>,
-    keeper: Option<thread::JoinHandle<Result<(), MarkError>>>,
+    shard: Option<Shard>,
     /// The largest ID that any input has got.
     last: Cell<u64>,
     _directory: tempfile::TempDir,
@@ -143,9 +141,10 @@ impl Server {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let socket = directory.path().join("socket");
         let listener = UnixListener::bind(&socket).expect("a socket can be bound");
-        let (issuer, keeper) = shard();
+        let shard = shard();
+        let issuer = Arc::clone(shard.issuer());
         let app = Arc::new(App::new(
-            Arc::clone(&issuer),
+            issuer,
             Profile::default(),
             Limits::default(),
             runtime.handle().clone(),
@@ -157,8 +156,7 @@ impl Server {
         Self {
             runtime,
             socket,
-            issuer,
-            keeper: Some(keeper),
+            shard: Some(shard),
             last: Cell::new(0),
             _directory: directory,
         }
@@ -213,14 +211,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.issuer.stop();
         // At the end of a thread that may be panicking.
-        let _ = self.keeper.take().map(thread::JoinHandle::join);
+        let _ = self.shard.take().map(Shard::close);
     }
 }
 
 /// A shard that issues.
-fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
+fn shard() -> Shard {
     let layout = Layout::SONYFLAKE;
     let settings = Settings {
         layout,
@@ -230,17 +227,8 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
         deadline: Settings::DEADLINE,
         continue_ahead: None,
     };
-    let author = Author {
-        layout,
-        furthest: 0,
-        holder: Holder::default(),
-        moment: Moment::default(),
-    };
-    let policy = Policy {
-        create: false,
-        ..settings.policy(String::new())
-    };
-    let storage = Memory::default();
+    let mut opening = Opening::here(settings, Memory::default(), String::new());
+    opening.policy.create = false;
     // A mark of a while ago, so that there is nothing to wait for.
     let now = layout.tick_at(SystemClock.realtime());
     let old = Settlement {
@@ -250,19 +238,17 @@ fn shard() -> (Arc<SystemIssuer>, thread::JoinHandle<Result<(), MarkError>>) {
         left_over_bound: 0,
         obsolete: Vec::new(),
     };
-    Claim::take(storage.clone(), String::new(), settings.machines)
-        .and_then(|mut claim| claim.settle(&author, |_| Some(old)))
+    Claim::take(opening.storage.clone(), String::new(), settings.machines)
+        .and_then(|mut claim| claim.settle(&opening.author, |_| Some(old)))
         .expect("memory can be written");
-    let issuer = Arc::new(Issuer::new(settings, SystemClock, |_| {}));
-    let keeper = Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id());
-    let mut changes = issuer.changes();
-    let keeper = thread::spawn(move || keeper.run());
+    let shard = Shard::open(opening, |_| {}).expect("a thread can be had");
+    let mut changes = shard.issuer().changes();
     let runtime = Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime can be made");
-    while issuer.health().refusal.is_some() {
+    while shard.issuer().health().refusal.is_some() {
         runtime
             .block_on(changes.changed())
             .expect("the issuer lives");
     }
-    (issuer, keeper)
+    shard
 }

@@ -80,14 +80,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// The clock's offset at the newest moment that the marks tell of this boot.
     fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<i64> {
         // Where the kernel does not name the boot, all boots look the same.
-        if self.boot_id.0 == [0; 16] {
+        let boot_id = self.author.moment.boot_id;
+        if boot_id.0 == [0; 16] {
             return None;
         }
         view.overlapping
             .iter()
             .flat_map(Seen::valid)
             .map(|slot| slot.written)
-            .filter(|written| written.boot_id == self.boot_id && written.boot <= boot)
+            .filter(|written| written.boot_id == boot_id && written.boot <= boot)
             .max_by_key(|written| written.boot)
             .map(|written| written.wall - written.boot)
     }
@@ -115,7 +116,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Moment {
             wall: boot + offset,
             boot,
-            boot_id: self.boot_id,
+            boot_id: self.author.moment.boot_id,
         }
     }
 

@@ -171,7 +171,9 @@ async fn shard_of_mark(
     let next = shard(state, &clock);
     let storage = Directory::new(state);
     let claim = Claim::take(storage, "/state".into(), "1".parse().unwrap()).unwrap();
-    let record = claim.into_record(author(Layout::SONYFLAKE)).unwrap();
+    let record = claim
+        .into_record(author(Layout::SONYFLAKE, Moment::default().boot_id))
+        .unwrap();
     record.finish(bound(wall_tick), written).unwrap();
     next
 }

@@ -13,12 +13,12 @@ use tokio::task::JoinHandle;
 
 use crate::config::Profile;
 use crate::http::{App, Cors, Limits, Listener, bind_tcp, run};
-use shardflake::clock::{Clock, SystemClock, boot_id};
+use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::layout::Layout;
-use shardflake::issuer::{Issuer, Keeper, Settings, SystemIssuer};
-use shardflake::mark::rules::{Policy, Settlement};
-use shardflake::mark::slot::{Holder, Moment};
-use shardflake::mark::{Author, Claim, Directory, MarkError};
+use shardflake::issuer::{Settings, SystemIssuer};
+use shardflake::mark::rules::Settlement;
+use shardflake::mark::{Claim, Directory};
+use shardflake::shard::Opening;
 
 const CUT_OFF: &str = "cut off in a reply's body";
 
@@ -29,8 +29,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A shard that serves, over a state directory of its own.
 struct Shard {
+    open: Option<shardflake::shard::Shard>,
     issuer: Arc<SystemIssuer>,
-    keeper: Option<thread::JoinHandle<Result<(), MarkError>>>,
     _state: tempfile::TempDir,
 }
 
@@ -45,13 +45,9 @@ impl Shard {
             deadline,
             continue_ahead: None,
         };
-        let author = Author {
-            layout,
-            furthest: 0,
-            holder: Holder::default(),
-            moment: Moment::default(),
-        };
         let directory = Directory::new(state.path());
+        let mut opening = Opening::here(settings, directory.clone(), String::new());
+        opening.policy.create = false;
         // A mark of long ago, so that there is nothing to wait for.
         let long_ago = Settlement {
             own_bound: layout.tick_at(SystemClock.realtime()).unwrap() - layout.ticks(MINUTE),
@@ -61,41 +57,34 @@ impl Shard {
             obsolete: Vec::new(),
         };
         Claim::take(directory.clone(), String::new(), settings.machines)
-            .and_then(|mut claim| claim.settle(&author, |_| Some(long_ago)))
+            .and_then(|mut claim| claim.settle(&opening.author, |_| Some(long_ago)))
             .unwrap();
-        let policy = Policy {
-            create: false,
-            ..settings.policy(String::new())
-        };
-        let issuer = Arc::new(Issuer::new(settings, SystemClock, |_| {}));
-        let keeper = Keeper::new(Arc::clone(&issuer), directory, policy, author, boot_id());
-        let keeper = thread::spawn(move || keeper.run());
+        let open = shardflake::shard::Shard::open(opening, |_| {}).unwrap();
+        let issuer = Arc::clone(open.issuer());
         let mut changes = issuer.changes();
         let runtime = Builder::new_current_thread().build().unwrap();
         while issuer.health().refusal.is_some() {
             runtime.block_on(changes.changed()).unwrap();
         }
         Self {
+            open: Some(open),
             issuer,
-            keeper: Some(keeper),
             _state: state,
         }
     }
 
     /// Ends issuing, as at the end of the process.
     fn stop(&mut self) {
-        self.issuer.stop();
-        if let Some(keeper) = self.keeper.take() {
-            keeper.join().unwrap().unwrap();
+        if let Some(open) = self.open.take() {
+            open.close().unwrap();
         }
     }
 }
 
 impl Drop for Shard {
     fn drop(&mut self) {
-        self.issuer.stop();
         // A failed test may drop it in the middle of anything.
-        let _ = self.keeper.take().map(thread::JoinHandle::join);
+        let _ = self.open.take().map(shardflake::shard::Shard::close);
     }
 }
 

@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use shardflake::clock::{Clock, SECOND, SystemClock, boot_id};
+use shardflake::clock::{Clock, SECOND};
 use shardflake::id::layout::Layout;
-use shardflake::issuer::{Bulk, Issuer, Keeper, Next, Settings};
-use shardflake::mark::rules::Policy;
-use shardflake::mark::slot::{BootId, Holder, Moment};
-use shardflake::mark::{Author, Directory};
+use shardflake::issuer::{Next, Settings};
+use shardflake::mark::Directory;
+use shardflake::shard::{Opening, Shard};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Peer;
@@ -47,38 +46,14 @@ fn settings(layout: Layout) -> Settings {
     }
 }
 
-fn keeper<C: Clock + Clone>(
-    state: &Path,
-    clock: &C,
-    layout: Layout,
-    boot_id: BootId,
-) -> (Arc<Issuer<C>>, Keeper<Directory, C>) {
-    let settings = settings(layout);
-    let issuer = Arc::new(Issuer::new(settings, clock.clone(), |_| {}));
-    let policy = Policy {
-        build_date: clock.realtime(),
-        ..settings.policy(state.display().to_string())
-    };
-    let author = Author {
-        layout,
-        furthest: 0,
-        holder: Holder::default(),
-        moment: Moment {
-            wall: clock.realtime(),
-            boot: clock.boottime(),
-            boot_id,
-        },
-    };
-    let storage = Directory::new(state);
-    let keeper = Keeper::new(Arc::clone(&issuer), storage, policy, author, boot_id);
-    (issuer, keeper)
-}
-
 /// One ID as a request takes it that has not to wait.
 pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
     let wall = i64::try_from(TICK).expect("a tick of 41 bits") * (SECOND / 1000);
     let clock = Standing(Arc::new(AtomicI64::new(wall)));
-    let (issuer, mut keeper) = keeper(state, &clock, wide(), ([0; 16], 0));
+    let settings = settings(wide());
+    let (storage, name) = (Directory::new(state), state.display().to_string());
+    let opening = Opening::new(settings, storage, name, clock.clone(), ([0; 16], 0));
+    let (issuer, mut keeper) = opening.parts(|_| {});
     while issuer.try_issue().is_none() {
         if let Next::End(result) = keeper.step() {
             panic!("the shard cannot start: {result:?}");
@@ -94,7 +69,7 @@ pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use
 
 /// A shard on the machine's clock, with a keeper on a thread of its own.
 pub(crate) struct Waiting {
-    issuer: Arc<Issuer<SystemClock>>,
+    shard: Shard,
     runs: bool,
 }
 
@@ -107,19 +82,19 @@ thread_local! {
 impl Waiting {
     /// IDs one by one, or as runs.
     pub(crate) fn new(state: &Path, runs: bool) -> Self {
-        let (issuer, keeper) = keeper(state, &SystemClock, Layout::SNOWFLAKE, boot_id());
-        // It ends with the process; a crash is what the mark is for.
-        thread::spawn(|| keeper.run());
-        while issuer.try_issue().is_none() {
+        let (storage, name) = (Directory::new(state), state.display().to_string());
+        let opening = Opening::here(settings(Layout::SNOWFLAKE), storage, name);
+        let shard = Shard::open(opening, |_| {}).expect("a thread");
+        while shard.try_id().is_none() {
             thread::park_timeout(Duration::from_millis(1));
         }
-        Self { issuer, runs }
+        Self { shard, runs }
     }
 
     async fn singles(&self, count: u64) -> u64 {
         let mut last = 0;
         for _ in 0..count {
-            last = match self.issuer.try_issue() {
+            last = match self.shard.try_id() {
                 Some(issued) => issued.id,
                 None => self.later().await,
             };
@@ -130,7 +105,7 @@ impl Waiting {
     async fn later(&self) -> u64 {
         loop {
             // Refused as long as more is asked for than the deadline allows to wait for.
-            if let Ok(issued) = self.issuer.issue().await {
+            if let Ok(issued) = self.shard.id().await {
                 return issued.id;
             }
         }
@@ -140,11 +115,11 @@ impl Waiting {
         let count = u32::try_from(count)
             .ok()
             .and_then(|count| count.try_into().ok());
-        let mut bulk = Bulk::new(count.expect("1 to 4 billion"));
         let mut ids = vec![0; 4096];
-        while let Some(run) = bulk.next(&self.issuer).await.expect("a shard that issues") {
+        let ended = self.shard.ids(count.expect("1 to 4 billion"), |run| {
             std::hint::black_box(run.write(&mut ids));
-        }
+        });
+        ended.await.expect("a shard that issues");
         ids[0]
     }
 }

@@ -1,0 +1,342 @@
+//! The door: how a shard is opened, used and closed.
+//!
+//! An issuer hands out the IDs, a keeper on a thread of its own keeps the mark ahead of them, and a watch
+//! tells when somebody sets the clock. How these three belong together stands here, and nowhere else.
+
+use std::io;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crate::clock::{Clock, StepWatch, SystemClock};
+use crate::id::generator::Run;
+use crate::issuer::{Bulk, Event, Issued, Issuer, Keeper, Refusal, Settings, SystemIssuer};
+use crate::mark::rules::Policy;
+use crate::mark::slot::{BootId, Holder, Moment};
+use crate::mark::storage::Storage;
+use crate::mark::{Author, MarkError, Witness};
+
+/// What a shard is opened with.
+pub struct Opening<S: Storage, C> {
+    /// The layout, the machine IDs, and how far ahead things may be.
+    pub settings: Settings,
+    /// What the start follows in the state directory.
+    pub policy: Policy,
+    /// Who writes the mark, and in which boot.
+    pub author: Author,
+    /// Tells the time.
+    pub clock: C,
+    /// The state directory.
+    pub storage: S,
+    /// Where else bounds are witnessed.
+    pub witness: Option<Witness<S>>,
+}
+
+impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
+    /// Over `storage`, which messages call `directory`, by `clock`, in the boot that `boot_id` names.
+    /// What is not told here asks for as little as can be; see [`Settings::policy`].
+    pub fn new(
+        settings: Settings,
+        storage: S,
+        directory: String,
+        clock: C,
+        boot_id: BootId,
+    ) -> Self {
+        Self {
+            policy: settings.policy(directory),
+            author: Author {
+                layout: settings.layout,
+                furthest: settings.furthest(),
+                holder: Holder::default(),
+                moment: Moment {
+                    wall: clock.realtime(),
+                    boot: clock.boottime(),
+                    boot_id,
+                },
+            },
+            settings,
+            clock,
+            storage,
+            witness: None,
+        }
+    }
+
+    /// The issuer, and the keeper that has to be stepped before it issues anything. For whoever steps it;
+    /// anybody else opens a [`Shard`]. `observer` is told of events, on whatever thread they happen.
+    pub fn parts(
+        self,
+        observer: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> (Arc<Issuer<C>>, Keeper<S, C>) {
+        let issuer = Arc::new(Issuer::new(self.settings, self.clock, observer));
+        let keeper = Keeper::new(Arc::clone(&issuer), self.storage, self.policy, self.author);
+        (issuer, keeper.witnessed(self.witness))
+    }
+}
+
+impl<S: Storage + Clone> Opening<S, SystemClock> {
+    /// For this process, by the machine's own clocks; otherwise as [`Opening::new`].
+    pub fn here(settings: Settings, storage: S, directory: String) -> Self {
+        let author = settings.author();
+        let boot_id = author.moment.boot_id;
+        Self {
+            author,
+            ..Self::new(settings, storage, directory, SystemClock, boot_id)
+        }
+    }
+}
+
+/// An open shard. Dropped it is closed, but nobody is told whether that went well.
+pub struct Shard {
+    issuer: Arc<SystemIssuer>,
+    keeper: Option<JoinHandle<Result<(), MarkError>>>,
+    watch: Option<Arc<StepWatch>>,
+}
+
+/// Why a shard did not come to a clean end.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// It could not start, or the exact mark could not be written.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// A panic.
+    #[error("a bug ended the thread that keeps the mark; please report it with the lines above")]
+    Bug,
+}
+
+impl Shard {
+    /// Opens it: IDs are issued as soon as the start rules allow. `observer` is told of events, on
+    /// whatever thread they happen.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn open<S>(
+        opening: Opening<S, SystemClock>,
+        observer: impl Fn(&Event) + Send + Sync + 'static,
+    ) -> io::Result<Self>
+    where
+        S: Storage + Clone + Send + 'static,
+        S::File: Send,
+    {
+        Self::open_telling(opening, observer, || {})
+    }
+
+    /// [`Shard::open`]; `ended` is called, or dropped in a panic, when the shard has come to its end. That
+    /// is because it was closed, or because it cannot start.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_telling<S>(
+        opening: Opening<S, SystemClock>,
+        observer: impl Fn(&Event) + Send + Sync + 'static,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        S: Storage + Clone + Send + 'static,
+        S::File: Send,
+    {
+        let (issuer, keeper) = opening.parts(observer);
+        // It blocks on the disk.
+        let keeper = thread::Builder::new()
+            .name("keeper".to_owned())
+            .spawn(move || {
+                let result = keeper.run();
+                ended();
+                result
+            })?;
+        let mut shard = Self {
+            issuer,
+            keeper: Some(keeper),
+            watch: None,
+        };
+        shard.watch = watch_clock(&shard.issuer)?;
+        Ok(shard)
+    }
+
+    /// What issues the IDs, to be shared with whoever asks for them.
+    #[must_use]
+    pub fn issuer(&self) -> &Arc<SystemIssuer> {
+        &self.issuer
+    }
+
+    /// A new ID, if that takes no waiting.
+    #[must_use]
+    #[inline]
+    pub fn try_id(&self) -> Option<Issued> {
+        self.issuer.try_issue()
+    }
+
+    /// A new ID, as soon as its tick begins; waited for as long as [`Settings::deadline`] says. To be
+    /// awaited in a Tokio runtime that has timers.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and when to come back.
+    pub async fn id(&self) -> Result<Issued, Refusal> {
+        match self.try_id() {
+            Some(issued) => Ok(issued),
+            None => self.issuer.issue().await,
+        }
+    }
+
+    /// `count` new IDs, given to `take` in runs as their ticks come. To be awaited as [`Shard::id`].
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there are no more, and when to come back.
+    pub async fn ids(
+        &self,
+        count: NonZeroU32,
+        mut take: impl FnMut(Run) + Send,
+    ) -> Result<(), Refusal> {
+        let mut bulk = Bulk::new(count);
+        while let Some(run) = bulk.next(&self.issuer).await? {
+            take(run);
+        }
+        Ok(())
+    }
+
+    /// Ends issuing, and writes the exact mark: the next start need not wait.
+    ///
+    /// # Errors
+    /// [`CloseError`] says why the shard could not start, or could not write it. Nothing repeats.
+    pub fn close(mut self) -> Result<(), CloseError> {
+        self.stop();
+        match self.keeper.take().map(JoinHandle::join) {
+            Some(Ok(result)) => Ok(result?),
+            Some(Err(_)) | None => Err(CloseError::Bug),
+        }
+    }
+
+    fn stop(&self) {
+        self.issuer.stop();
+        if let Some(watch) = &self.watch {
+            watch.wake();
+        }
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Looks at the clock as soon as somebody sets it. The keeper looks too, a few times a second: without
+/// a watch a step is noticed later.
+fn watch_clock(issuer: &Arc<SystemIssuer>) -> io::Result<Option<Arc<StepWatch>>> {
+    let watch = match StepWatch::new() {
+        Ok(watch) => Arc::new(watch),
+        Err(error) => {
+            issuer.tell(&Event::ClockUnwatched(error.to_string()));
+            return Ok(None);
+        }
+    };
+    let (issuer, waiting) = (Arc::downgrade(issuer), Arc::clone(&watch));
+    thread::Builder::new()
+        .name("clock".to_owned())
+        .spawn(move || {
+            loop {
+                let waited = waiting.wait();
+                let Some(issuer) = issuer.upgrade() else {
+                    return;
+                };
+                if issuer.is_stopping() {
+                    return;
+                }
+                if let Err(error) = waited {
+                    return issuer.tell(&Event::ClockUnwatched(error.to_string()));
+                }
+                issuer.observe_clock();
+            }
+        })?;
+    Ok(Some(watch))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::clock::SECOND;
+    use crate::id::layout::Layout;
+    use crate::mark::rules::Settlement;
+    use crate::mark::{Claim, Directory};
+
+    fn opening(state: &Path) -> Opening<Directory, SystemClock> {
+        let settings = Settings {
+            layout: Layout::SNOWFLAKE,
+            machines: "1".parse().unwrap(),
+            // A new mark is waited for as long as these three together.
+            max_ahead: Settings::MAX_AHEAD,
+            window: Settings::WINDOW,
+            deadline: Duration::from_secs(30),
+            continue_ahead: None,
+        };
+        let directory = state.display().to_string();
+        Opening::here(settings, Directory::new(state), directory)
+    }
+
+    /// A mark of a minute ago, so that there is nothing to wait for.
+    fn leave_mark(state: &Path) {
+        let opening = opening(state);
+        let before = SystemClock.realtime() - 60 * SECOND;
+        let old = Settlement {
+            own_bound: opening.settings.layout.tick_at(before).unwrap(),
+            fresh: true,
+            left_over: Vec::new(),
+            left_over_bound: 0,
+            obsolete: Vec::new(),
+        };
+        Claim::take(Directory::new(state), String::new(), opening.policy.range)
+            .and_then(|mut claim| claim.settle(&opening.author, |_| Some(old)))
+            .unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_shard_is_opened_used_and_closed_and_goes_on_above() {
+        let state = tempfile::tempdir().unwrap();
+        leave_mark(state.path());
+        let mut last = 0;
+        for _ in 0..3 {
+            let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
+            let mut ids = vec![shard.id().await.unwrap().id];
+            let count = NonZeroU32::new(5000).unwrap();
+            let mut length = 0;
+            shard.ids(count, |run| length += run.count()).await.unwrap();
+            assert_eq!(length, 5000);
+            ids.push(shard.id().await.unwrap().id);
+            assert!(last < ids[0] && ids[0] < ids[1]);
+            last = ids[1];
+            shard.close().unwrap();
+        }
+    }
+
+    #[test]
+    fn whoever_asked_is_told_of_the_end() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join("1.mark"), "damaged").unwrap();
+        let (told, end) = mpsc::channel();
+        let ended = move || told.send(()).unwrap();
+        let shard = Shard::open_telling(opening(state.path()), |_| {}, ended).unwrap();
+        end.recv().unwrap();
+        assert_eq!(shard.try_id(), None);
+        let error = shard.close().unwrap_err();
+        assert!(matches!(error, CloseError::Mark(MarkError::Refused(_))));
+    }
+
+    #[test]
+    fn a_shard_that_is_dropped_gives_back_its_threads() {
+        let state = tempfile::tempdir().unwrap();
+        leave_mark(state.path());
+        let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
+        let issuer = Arc::downgrade(shard.issuer());
+        drop(shard);
+        // Both threads hold it for as long as they run, or come to look for it.
+        let begun = Instant::now();
+        while issuer.strong_count() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60));
+            thread::yield_now();
+        }
+    }
+}
