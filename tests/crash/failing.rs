@@ -78,7 +78,7 @@ enum End {
 
 /// EIO and ENOSPC at each call of a creation, of a split, of a merge and of an adoption.
 pub(crate) fn failing_changes(_: &Setting) -> Outcome {
-    let told = DEEDS.iter().map(|deed| deed.fail_everywhere());
+    let told = DEEDS.iter().map(Deed::fail_everywhere);
     let told: Vec<_> = told.collect();
     Outcome::Passed(format!(
         "each with EIO and ENOSPC: {}; every failure was told of, and the next start issued larger IDs",

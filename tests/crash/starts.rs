@@ -69,7 +69,9 @@ pub(crate) fn races(setting: &Setting) -> Outcome {
 fn marks(home: &Home) -> BTreeSet<String> {
     let names = fs::read_dir(home.state()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".mark")).collect()
+    names
+        .filter(|name| name.strip_suffix(".mark").is_some())
+        .collect()
 }
 
 fn race(
