@@ -33,7 +33,8 @@ struct Entry {
     epoch: String,
     end: String,
     machines: u64,
-    ids_per_second: u64,
+    /// Whole, but where it is less than one.
+    ids_per_second: serde_json::Number,
 }
 
 /// Prints the presets, and the configured layout where it is none of them.
@@ -69,7 +70,7 @@ impl Entry {
             epoch: show_time(layout.epoch_ms()),
             end: show_time(layout.unix_ms(layout.max_tick() + 1)),
             machines: u64::from(layout.max_machine()) + 1,
-            ids_per_second: u64::from(layout.sequences()) * 1000 / tick_ms,
+            ids_per_second: per_second(layout.sequences(), tick_ms),
         }
     }
 
@@ -93,7 +94,39 @@ impl Entry {
             // The day is what an operator plans with.
             self.end.chars().take("2188-11-12".len()).collect(),
             thousands(self.machines),
-            thousands(self.ids_per_second),
+            self.ids_per_second
+                .as_u64()
+                .map_or_else(|| self.ids_per_second.to_string(), thousands),
         ]
+    }
+}
+
+/// So many IDs in a tick of that length.
+fn per_second(ids: u32, tick_ms: u64) -> serde_json::Number {
+    match u64::from(ids) * 1000 / tick_ms {
+        0 => {
+            let tick = Duration::from_millis(tick_ms).as_secs_f64();
+            let rate = (f64::from(ids) / tick * 1e6).round() / 1e6;
+            serde_json::Number::from_f64(rate).unwrap_or_else(|| 0.into())
+        }
+        whole => whole.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_whole_but_where_it_is_less_than_one() {
+        for (ids, tick_ms, rate) in [
+            (256, 10, "25600"),
+            (3, 2000, "1"),
+            (1, 1000, "1"),
+            (1, 4000, "0.25"),
+            (2, 60_000, "0.033333"),
+        ] {
+            assert_eq!(per_second(ids, tick_ms).to_string(), rate);
+        }
     }
 }
