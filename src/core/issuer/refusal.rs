@@ -40,9 +40,9 @@ pub enum Refusal {
     /// The durable window is used up and could not be extended in time.
     #[error("the durable window of the mark is used up: {reason}")]
     WindowUsedUp { reason: String },
-    /// Every ID up to the deadline is taken.
+    /// Every ID up to the deadline is taken, or no tick begins until then.
     #[error(
-        "all IDs of the next {} are taken: come back in {}, or own a range of machine IDs (such as 16-31) for a higher rate",
+        "no ID is free for the next {}: come back in {}, or own a range of machine IDs (such as 16-31) for a higher rate",
         span(*deadline), span(*left)
     )]
     Saturated { deadline: Duration, left: Duration },
