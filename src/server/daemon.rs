@@ -214,15 +214,21 @@ impl Server {
         issuer.drain();
         stop.send_replace(true);
         supervisor.drain(serving, drain).await;
-        issuer.stop();
-        // Meanwhile time-outs of connections go on, which closing would hold up.
-        let _ = ended.await;
-        shard.close().map_err(|error| match error {
-            CloseError::Mark(error) if issuer.has_opened() => ServerError::Finish(error),
-            // It was told to stop while it could not start.
-            error => ServerError::unstarted(error),
-        })
+        finish(shard, ended).await
     }
+}
+
+/// Closes the generator, and sees the exact mark written.
+async fn finish(shard: Shard, ended: Ended) -> Result<(), ServerError> {
+    let issuer = Arc::clone(shard.issuer());
+    issuer.stop();
+    // Meanwhile time-outs of connections go on, which closing would hold up.
+    let _ = ended.await;
+    shard.close().map_err(|error| match error {
+        CloseError::Mark(error) if issuer.has_opened() => ServerError::Finish(error),
+        // It was told to stop while it could not start.
+        error => ServerError::unstarted(error),
+    })
 }
 
 /// The state directory; what speaks against it and is allowed goes to the log.

@@ -232,87 +232,83 @@ pub fn event(event: &Event) {
     record(level, kind, &text);
 }
 
+/// What the warning of [`Event::MarkWeak`] says.
+const WEAK: &str = "this file system tells neither the birth time nor the generation of a file, so a copy with the same inode number passes for the mark: a BTRFS, XFS or ext4 with inodes of 256 bytes is safer";
+
 fn describe(event: &Event) -> (Level, Kind, String) {
+    use Kind::{ClockStepped, MarkChanged, StateWarning};
+    use Level::{Error, Info, Warn};
     match event {
-        Event::Clock(step) => {
-            let text = match step {
-                Step::Back(by) => format!(
-                    "the clock was set back by {}; IDs go on from where they were",
-                    span(*by)
-                ),
-                Step::Forward(by) => {
-                    format!("the clock was set forward by {} and is followed", span(*by))
-                }
-                Step::Doubted(by) => format!(
-                    "the clock was set forward by {}; it is not followed until it has stood, or `shardflake state accept-clock` says so",
-                    span(*by)
-                ),
-            };
-            (Level::Warn, Kind::ClockStepped, text)
-        }
+        Event::Clock(step) => (Warn, ClockStepped, clock(*step)),
         Event::ClockUnwatched(error) => (
-            Level::Warn,
-            Kind::ClockStepped,
+            Warn,
+            ClockStepped,
             format!("the kernel does not tell of clock steps ({error}); looking instead"),
         ),
         Event::Waiting(wait) => {
             // Of a new mark nobody has to be warned.
-            let level = match wait.code() {
-                "fresh_mark" => Level::Info,
-                _ => Level::Warn,
-            };
+            let is_usual = wait.code() == "fresh_mark";
+            let level = if is_usual { Info } else { Warn };
             (level, Kind::Waiting, format!("waiting: {wait}"))
         }
-        Event::LockHeld(holder) => (Level::Warn, Kind::Waiting, format!("waiting: {holder}")),
-        Event::AcceptUnread(error) => (Level::Warn, Kind::StateWarning, error.to_string()),
-        Event::MarkCreated(bound) => (
-            Level::Info,
-            Kind::MarkChanged,
-            format!("created the mark, with bound {bound}"),
+        Event::LockHeld(holder) => (Warn, Kind::Waiting, format!("waiting: {holder}")),
+        Event::AcceptUnread(error) => (Warn, StateWarning, error.to_string()),
+        Event::MarkCreated(bound) => {
+            let text = format!("created the mark, with bound {bound}");
+            (Info, MarkChanged, text)
+        }
+        Event::MarksSettled => {
+            let text = "split or merged marks for this shard's range";
+            (Info, MarkChanged, text.to_owned())
+        }
+        Event::MarkTouched { touched, first } => (Warn, StateWarning, hidden(*touched, *first)),
+        Event::MarkWeak => (Warn, StateWarning, WEAK.to_owned()),
+        Event::Opened(first) => {
+            let text = format!("issuing IDs from tick {first}");
+            (Info, Kind::Serving, text)
+        }
+        Event::MarkFailed(error) => (Error, Kind::MarkFailed, error.clone()),
+        Event::MarkRecovered => {
+            let text = "the mark can be written again";
+            (Info, Kind::MarkRecovered, text.to_owned())
+        }
+        Event::TimeFieldEnding { left, end } => (Warn, Kind::TimeFieldEnding, ending(*left, end)),
+        Event::Closed(bound) => {
+            let text = format!("wrote the exact mark, with bound {bound}");
+            (Info, Kind::Stopped, text)
+        }
+    }
+}
+
+/// A step of the clock, and what it means for the IDs.
+fn clock(step: Step) -> String {
+    match step {
+        Step::Back(by) => format!(
+            "the clock was set back by {}; IDs go on from where they were",
+            span(by)
         ),
-        Event::MarksSettled => (
-            Level::Info,
-            Kind::MarkChanged,
-            "split or merged marks for this shard's range".to_owned(),
-        ),
-        Event::MarkTouched { touched, first } => (
-            Level::Warn,
-            Kind::StateWarning,
-            format!(
-                "the mark or its directory was changed at {} by somebody else, so an older mark may have been put back: IDs begin at tick {first}, above what can have been issued up to then",
-                rfc3339_nanos(*touched)
-            ),
-        ),
-        Event::MarkWeak => (
-            Level::Warn,
-            Kind::StateWarning,
-            "this file system tells neither the birth time nor the generation of a file, so a copy with the same inode number passes for the mark: a BTRFS, XFS or ext4 with inodes of 256 bytes is safer".to_owned(),
-        ),
-        Event::Opened(first) => (
-            Level::Info,
-            Kind::Serving,
-            format!("issuing IDs from tick {first}"),
-        ),
-        Event::MarkFailed(error) => (Level::Error, Kind::MarkFailed, error.clone()),
-        Event::MarkRecovered => (
-            Level::Info,
-            Kind::MarkRecovered,
-            "the mark can be written again".to_owned(),
-        ),
-        Event::TimeFieldEnding { left, end } => (
-            Level::Warn,
-            Kind::TimeFieldEnding,
-            format!(
-                "the time field of the layout ends in {}, at {end}, and no ID can be issued then: plan a layout with more time bits or a later epoch, with new consumers of the IDs",
-                span(*left)
-            ),
-        ),
-        Event::Closed(bound) => (
-            Level::Info,
-            Kind::Stopped,
-            format!("wrote the exact mark, with bound {bound}"),
+        Step::Forward(by) => format!("the clock was set forward by {} and is followed", span(by)),
+        Step::Doubted(by) => format!(
+            "the clock was set forward by {}; it is not followed until it has stood, or `shardflake state accept-clock` says so",
+            span(by)
         ),
     }
+}
+
+/// A mark that may hide a newer one, and where IDs begin therefore.
+fn hidden(touched: i64, first: u64) -> String {
+    format!(
+        "the mark or its directory was changed at {} by somebody else, so an older mark may have been put back: IDs begin at tick {first}, above what can have been issued up to then",
+        rfc3339_nanos(touched)
+    )
+}
+
+/// The end of the time field, which is near.
+fn ending(left: Duration, end: &str) -> String {
+    format!(
+        "the time field of the layout ends in {}, at {end}, and no ID can be issued then: plan a layout with more time bits or a later epoch, with new consumers of the IDs",
+        span(left)
+    )
 }
 
 #[cfg(test)]

@@ -173,23 +173,14 @@ impl Slot {
         if !(FIRST_VERSION..=VERSION).contains(&version) {
             return Err(SlotError::Version(version));
         }
-        let has_clock = version > FIRST_VERSION;
+        Self::decode_fields(input, version > FIRST_VERSION)
+    }
+
+    /// Reads what comes behind the version. The first version knew one clock, of which it took one reading
+    /// for both slots.
+    fn decode_fields(mut input: Reader<'_>, has_clock: bool) -> Result<Self, SlotError> {
         let range = MachineRange::new(input.u32(), input.u32());
-        let [order, time, sequence, machine, datacenter] = input.take();
-        let order = match order {
-            0 => Order::SequenceMachine,
-            1 => Order::MachineSequence,
-            _ => return Err(SlotError::Field("field order")),
-        };
-        let bits = Bits {
-            order,
-            time,
-            sequence,
-            machine,
-            datacenter,
-        };
-        let layout = Layout::new(bits, input.u64(), input.u64())
-            .map_err(|_| SlotError::Field("bit layout"))?;
+        let layout = input.layout()?;
         let bound = input.u64();
         if bound > layout.max_tick() {
             return Err(SlotError::Field("bound"));
@@ -205,7 +196,6 @@ impl Slot {
             generation: 0,
             subvolume: input.take(),
         };
-        // The first version knew one clock, of which it took one reading for both slots.
         let (mut clock, mut furthest) = (written.wall, 0);
         if has_clock {
             identity.generation = input.u32();
@@ -288,6 +278,24 @@ impl Reader<'_> {
 
     fn i64(&mut self) -> i64 {
         i64::from_le_bytes(self.take())
+    }
+
+    fn layout(&mut self) -> Result<Layout, SlotError> {
+        let [order, time, sequence, machine, datacenter] = self.take();
+        let order = match order {
+            0 => Order::SequenceMachine,
+            1 => Order::MachineSequence,
+            _ => return Err(SlotError::Field("field order")),
+        };
+        let bits = Bits {
+            order,
+            time,
+            sequence,
+            machine,
+            datacenter,
+        };
+        let layout = Layout::new(bits, self.u64(), self.u64());
+        layout.map_err(|_| SlotError::Field("bit layout"))
     }
 
     fn text(&mut self) -> String {

@@ -342,12 +342,7 @@ fn http(
         |kind| value::listen(kind, first, port),
         |list| value::show_list(list),
     );
-    let socket_mode = reader.required("http.socket_mode", value::mode, |mode| {
-        format!("{mode:04o}")
-    });
-    let socket_group = reader.required("http.socket_group", value::group, |group| {
-        group.as_deref().unwrap_or(value::OWN_GROUP).to_owned()
-    });
+    let (socket_mode, socket_group) = socket(reader);
     let workers = workers(reader);
     let idle_timeout = reader.duration("http.idle_timeout", s(1)..=s(3600));
     let head_timeout = reader.duration("http.head_timeout", s(1)..=s(3600));
@@ -377,6 +372,17 @@ fn http(
         lame_duck: lame_duck?,
         drain: drain?,
     })
+}
+
+/// Mode and group of a Unix socket.
+fn socket(reader: &mut Reader) -> (Result<u32, Refused>, Result<Option<String>, Refused>) {
+    let mode = reader.required("http.socket_mode", value::mode, |mode| {
+        format!("{mode:04o}")
+    });
+    let group = reader.required("http.socket_group", value::group, |group| {
+        group.as_deref().unwrap_or(value::OWN_GROUP).to_owned()
+    });
+    (mode, group)
 }
 
 fn workers(reader: &mut Reader) -> Result<usize, Refused> {

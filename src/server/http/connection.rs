@@ -37,9 +37,9 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
     let mut idle = Idle::new(app, stream.as_raw_fd());
     let mut changes = stopping.clone();
     let mut stop = pin!(changes.changed());
+    let stops = || stopping.has_changed().unwrap_or(true);
     let mut ahead = Bytes::new();
     loop {
-        let stops = || stopping.has_changed().unwrap_or(true);
         if ahead.is_empty() {
             let mut parked = None;
             let wakes = poll_fn(|cx| {
@@ -50,50 +50,18 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
                     // `idle` is.
                     let _ = stop.as_mut().poll(cx);
                 }
-                if idle.poll(None, cx).is_ready() {
-                    return Poll::Ready(false);
+                let wakes = poll_parked(&mut idle, &mut stream, &mut ahead, is_new, stops, cx);
+                if wakes.is_pending() {
+                    parked.get_or_insert_with(|| Parked::new(app));
                 }
-                let readable = if is_new {
-                    poll_first(&mut stream, &mut ahead, cx)
-                } else {
-                    stream.poll_readable(cx)
-                };
-                if readable.is_ready() {
-                    return Poll::Ready(true);
-                }
-                if stops() && idle.poll_stop(None, cx).is_ready() {
-                    return Poll::Ready(false);
-                }
-                parked.get_or_insert_with(|| Parked::new(app));
-                Poll::Pending
+                wakes
             });
             if !wakes.await {
                 return;
             }
         }
         let mut seat = idle.wake(app, stream, ahead);
-        let ended = poll_fn(|cx| {
-            if idle.poll(Some(seat.context()), cx).is_ready() {
-                return Poll::Ready(Some(Ok(())));
-            }
-            if stops() {
-                seat.context().end();
-                // What has come already counts as asked before the stop.
-                if let Poll::Ready(ended) = seat.poll(cx) {
-                    return Poll::Ready(Some(ended));
-                }
-                if idle.poll_stop(Some(seat.context()), cx).is_ready() {
-                    seat.end_soon();
-                }
-            }
-            if let Poll::Ready(ended) = seat.poll(cx) {
-                return Poll::Ready(Some(ended));
-            }
-            if idle.ends_turn(seat.context(), cx) {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
-        });
+        let ended = poll_fn(|cx| poll_awake(&mut idle, &mut seat, stops, cx));
         if let Some(ended) = ended.await {
             if let Some(rest) = end(seat, ended) {
                 rest.await;
@@ -105,6 +73,64 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
         };
         (stream, ahead) = left;
     }
+}
+
+/// Of a connection that has no buffers: ready with true when something has come, and with false when it
+/// is to be closed.
+fn poll_parked(
+    idle: &mut Idle,
+    stream: &mut Stream,
+    ahead: &mut Bytes,
+    is_new: bool,
+    stops: impl Fn() -> bool,
+    cx: &mut task::Context<'_>,
+) -> Poll<bool> {
+    if idle.poll(None, cx).is_ready() {
+        return Poll::Ready(false);
+    }
+    let readable = if is_new {
+        poll_first(stream, ahead, cx)
+    } else {
+        stream.poll_readable(cx)
+    };
+    if readable.is_ready() {
+        return Poll::Ready(true);
+    }
+    if stops() && idle.poll_stop(None, cx).is_ready() {
+        return Poll::Ready(false);
+    }
+    Poll::Pending
+}
+
+/// Of a connection that has buffers, for one turn: ready when it has ended, with how; or with nothing when
+/// it has come to rest, and is to be parked.
+#[inline]
+fn poll_awake(
+    idle: &mut Idle,
+    seat: &mut Seat,
+    stops: impl Fn() -> bool,
+    cx: &mut task::Context<'_>,
+) -> Poll<Option<hyper::Result<()>>> {
+    if idle.poll(Some(seat.context()), cx).is_ready() {
+        return Poll::Ready(Some(Ok(())));
+    }
+    if stops() {
+        seat.context().end();
+        // What has come already counts as asked before the stop.
+        if let Poll::Ready(ended) = seat.poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        if idle.poll_stop(Some(seat.context()), cx).is_ready() {
+            seat.end_soon();
+        }
+    }
+    if let Poll::Ready(ended) = seat.poll(cx) {
+        return Poll::Ready(Some(ended));
+    }
+    if idle.ends_turn(seat.context(), cx) {
+        return Poll::Ready(None);
+    }
+    Poll::Pending
 }
 
 /// What has come already. A new socket counts as readable until it was read.
