@@ -97,9 +97,19 @@ impl Inode {
         }
     }
 
-    /// Each unflushed write is lost, kept, or torn at some sector, in any order.
+    /// Each unflushed write is lost, kept, or torn at some sector, in any order. Of those that each lie
+    /// within one sector, in the same place, any one may have come to the disk last, or none.
     pub(super) fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
-        let mut dirty = std::mem::take(&mut self.dirty);
+        let dirty = std::mem::take(&mut self.dirty);
+        let (whole, mut dirty): (Vec<_>, Vec<_>) = dirty
+            .into_iter()
+            .partition(|(at, bytes)| at / SECTOR == (at + bytes.len().max(1) - 1) / SECTOR);
+        for versions in whole.chunk_by(|one, next| (one.0, one.1.len()) == (next.0, next.1.len())) {
+            if let Some(kept) = choose(versions.len() + 1).checked_sub(1) {
+                let (at, bytes) = &versions[kept];
+                write(&mut self.durable, *at, bytes);
+            }
+        }
         while !dirty.is_empty() {
             let (at, bytes) = dirty.swap_remove(choose(dirty.len()));
             let sectors = bytes.len().div_ceil(SECTOR);
