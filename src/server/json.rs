@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use shardflake::id::layout::Overflow;
-use shardflake::id::{Encoding, Layout, Span};
+use shardflake::id::{Encoding, Layout, TimeSpan};
 use shardflake::timestamp;
 
 /// An ID taken apart, under Sonyflake's names, as `/decode` and `shardflake decode` show it.
@@ -54,8 +54,8 @@ pub struct Bounds {
     pub largest: String,
 }
 
-impl From<Span> for Bounds {
-    fn from(span: Span) -> Self {
+impl From<TimeSpan> for Bounds {
+    fn from(span: TimeSpan) -> Self {
         Self {
             smallest: span.smallest.to_string(),
             largest: span.largest.to_string(),
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn shows_bounds_as_texts() {
-        let bounds = Bounds::from(Span {
+        let bounds = Bounds::from(TimeSpan {
             smallest: 0,
             largest: i64::MAX.unsigned_abs(),
         });

@@ -5,14 +5,14 @@ use super::arguments::Bounds;
 use super::exit::Failure;
 use super::table::{self, Column};
 use crate::json;
-use shardflake::id::{Layout, Span};
+use shardflake::id::{Layout, TimeSpan};
 
 pub(super) fn run(
     arguments: &Bounds,
     layout: &Layout,
     streams: &mut Streams<'_>,
 ) -> Result<(), Failure> {
-    let bounds = Span::new(layout, arguments.from, arguments.to)
+    let bounds = TimeSpan::new(layout, arguments.from, arguments.to)
         .map(json::Bounds::from)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     if arguments.json.json {

@@ -10,9 +10,9 @@ use super::negotiation::{Format, QueryError, shorten};
 use super::profile::Replies;
 use super::response::Answer;
 use super::routes;
-use shardflake::id::bounds::SpanError;
 use shardflake::id::encoding::DecodeError;
 use shardflake::id::layout::Overflow;
+use shardflake::id::time_span::TimeSpanError;
 use shardflake::issuer::Refusal;
 
 /// Why a request is not answered as it was meant.
@@ -37,7 +37,7 @@ pub(super) enum Error {
     #[error("{seen:?} is no number of IDs; ask for 1 to {MOST}, in decimal digits")]
     Count { seen: String },
     #[error(transparent)]
-    Span(#[from] SpanError),
+    Span(#[from] TimeSpanError),
     #[error(
         "{limit} long replies with many IDs are under way, which is the limit; ask for fewer (up to 2,000 always get through), or again later, or raise http.bulk_replies"
     )]

@@ -10,7 +10,7 @@ use crate::http::error::Error;
 use crate::http::negotiation::{Format, QueryError, shorten};
 use crate::http::response::Answer;
 use crate::json::Bounds;
-use shardflake::id::Span;
+use shardflake::id::TimeSpan;
 
 /// The bounds of the IDs from `from`, included, to `to`, excluded.
 pub(in crate::http) fn bounds(app: &App, query: Option<&str>) -> Result<Answer, Error> {
@@ -34,7 +34,7 @@ pub(in crate::http) fn bounds(app: &App, query: Option<&str>) -> Result<Answer, 
     };
     let from = from.ok_or_else(|| missing("from"))?;
     let to = to.ok_or_else(|| missing("to"))?;
-    let span = Span::new(app.issuer().layout(), from, to)?;
+    let span = TimeSpan::new(app.issuer().layout(), from, to)?;
     let body = serde_json::to_vec(&Bounds::from(span)).expect("texts make JSON");
     Ok(Answer::new(Format::Json, body).lasting())
 }

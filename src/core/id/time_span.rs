@@ -6,7 +6,7 @@ use super::layout::Layout;
 
 /// The bounds of the IDs of a time span.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeSpan {
     /// The smallest ID.
     pub smallest: u64,
     /// The largest ID.
@@ -17,7 +17,7 @@ pub struct Span {
 #[expect(missing_docs, reason = "each field is what its message names")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SpanError {
+pub enum TimeSpanError {
     /// The span ends where it begins, or before.
     #[error("from {from} is not before to {to}; give the earlier time first")]
     Backwards { from: String, to: String },
@@ -36,32 +36,32 @@ pub enum SpanError {
     },
 }
 
-impl Span {
+impl TimeSpan {
     /// The bounds of the IDs whose tick begins in [`from`, `to`), on any machine. Spans that touch
     /// share no ID, whether or not they end where a tick does.
     ///
     /// # Errors
-    /// [`SpanError`] if the times are the wrong way round or outside the time field, or no tick
+    /// [`TimeSpanError`] if the times are the wrong way round or outside the time field, or no tick
     /// begins between them.
-    pub fn new(layout: &Layout, from: SystemTime, to: SystemTime) -> Result<Self, SpanError> {
+    pub fn new(layout: &Layout, from: SystemTime, to: SystemTime) -> Result<Self, TimeSpanError> {
         let show = |time| humantime::format_rfc3339(time).to_string();
         let (shown_from, shown_to) = (show(from), show(to));
         if from >= to {
-            return Err(SpanError::Backwards {
+            return Err(TimeSpanError::Backwards {
                 from: shown_from,
                 to: shown_to,
             });
         }
         let epoch = begin(layout, 0);
         if from < epoch {
-            return Err(SpanError::BeforeEpoch {
+            return Err(TimeSpanError::BeforeEpoch {
                 from: shown_from,
                 epoch: show(epoch),
             });
         }
         let end = begin(layout, layout.max_tick() + 1);
         if to > end {
-            return Err(SpanError::BeyondEnd {
+            return Err(TimeSpanError::BeyondEnd {
                 to: shown_to,
                 end: show(end),
             });
@@ -69,7 +69,7 @@ impl Span {
         let first = ticks_before(layout, from);
         let behind = ticks_before(layout, to);
         if first == behind {
-            return Err(SpanError::NoTick {
+            return Err(TimeSpanError::NoTick {
                 from: shown_from,
                 to: shown_to,
                 tick_ms: layout.tick().as_millis(),
@@ -107,9 +107,9 @@ mod tests {
 
     const LAYOUT: Layout = Layout::SONYFLAKE;
 
-    fn of(from: &str, to: &str) -> Result<Span, SpanError> {
+    fn of(from: &str, to: &str) -> Result<TimeSpan, TimeSpanError> {
         let time = |text| humantime::parse_rfc3339(text).unwrap();
-        Span::new(&LAYOUT, time(from), time(to))
+        TimeSpan::new(&LAYOUT, time(from), time(to))
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn the_whole_time_field_has_bounds() {
         let end = begin(&LAYOUT, LAYOUT.max_tick() + 1);
-        let whole = Span::new(&LAYOUT, begin(&LAYOUT, 0), end).unwrap();
+        let whole = TimeSpan::new(&LAYOUT, begin(&LAYOUT, 0), end).unwrap();
         assert_eq!(whole.smallest, 0);
         assert_eq!(whole.largest, i64::MAX.unsigned_abs());
     }
