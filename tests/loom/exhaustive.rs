@@ -64,14 +64,14 @@ fn order_of_single_ids() {
 }
 
 #[test]
-fn extend_under_single_ids() {
+fn raise_under_single_ids() {
     let size = Size {
         requesters: 1,
         requests: 3,
         wanted: SINGLE,
         ..SMALL
     };
-    explore("extend", size, models::extend);
+    explore("raise", size, models::raise);
 }
 
 #[test]
@@ -105,23 +105,23 @@ fn order() {
 }
 
 #[test]
-fn extend() {
-    explore("extend", Size { rises: 1, ..SMALL }, models::extend);
+fn raise() {
+    explore("raise", Size { rises: 1, ..SMALL }, models::raise);
 }
 
 #[test]
-fn extend_twice() {
-    explore_within(Some(2), "extend", SMALL, models::extend);
+fn raise_twice() {
+    explore_within(Some(2), "raise", SMALL, models::raise);
 }
 
 #[test]
-fn extend_under_repeated_requests() {
+fn raise_under_repeated_requests() {
     let size = Size {
         requesters: 1,
         requests: 3,
         ..SMALL
     };
-    explore("extend", size, models::extend);
+    explore("raise", size, models::raise);
 }
 
 #[test]

@@ -76,13 +76,13 @@ impl Shard {
     /// A shard that may issue up to `bound`.
     fn open(bound: u64) -> Arc<Self> {
         let shard = Self::closed();
-        shard.extend(bound);
+        shard.raise(bound);
         assert!(shard.generator.open(FIRST));
         shard
     }
 
     /// As the keeper does: the disk first, then everybody else.
-    fn extend(&self, bound: u64) {
+    fn raise(&self, bound: u64) {
         self.durable.store(bound, Ordering::Relaxed);
         self.published.raise(bound);
     }
@@ -221,13 +221,13 @@ pub fn order(size: Size) {
 }
 
 /// Requests race a keeper: whatever tick one gets, the disk holds a bound that covers it.
-pub fn extend(size: Size) {
+pub fn raise(size: Size) {
     let shard = Shard::open(FIRST);
     let keeper = {
         let shard = Arc::clone(&shard);
         thread::spawn(move || {
             for rise in 1..=size.rises {
-                shard.extend(FIRST + rise);
+                shard.raise(FIRST + rise);
             }
         })
     };
@@ -278,7 +278,7 @@ pub fn open(size: Size) {
     let opening = {
         let shard = Arc::clone(&shard);
         thread::spawn(move || {
-            shard.extend(FIRST + 1);
+            shard.raise(FIRST + 1);
             shard.generator.open(FIRST)
         })
     };

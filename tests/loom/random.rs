@@ -33,10 +33,10 @@ fn order() {
 }
 
 #[test]
-fn extend() {
-    sample(LARGE, models::extend);
-    sample(Size { wanted: 5, ..LARGE }, models::extend);
-    sample(Size { wanted: 0, ..LARGE }, models::extend);
+fn raise() {
+    sample(LARGE, models::raise);
+    sample(Size { wanted: 5, ..LARGE }, models::raise);
+    sample(Size { wanted: 0, ..LARGE }, models::raise);
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Stage::Locking => self.lock(),
             Stage::Starting { claim, fresh } => self.start(claim, fresh),
             Stage::Opening { record, first } => Ok(self.open(record, first)),
-            Stage::Running { record, read } => Ok(self.extend(record, read, demanded)),
+            Stage::Running { record, read } => Ok(self.keep_ahead(record, read, demanded)),
             Stage::Ended => Ok(Next::End(Ok(()))),
         };
         result.unwrap_or_else(|error| Next::End(Err(error)))

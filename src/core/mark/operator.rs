@@ -74,7 +74,7 @@ impl<S: Storage> Operator<S> {
         let moment = self.author.moment;
         let mut record = self.claim.into_record(self.author)?;
         let before = record.bound();
-        record.extend(tick.max(hidden), moment)?;
+        record.raise(tick.max(hidden), moment)?;
         Ok((record.bound(), record.bound() > before))
     }
 

@@ -86,7 +86,7 @@ impl<S: Storage> Record<S> {
     /// # Errors
     /// [`MarkError`] if a write or flush failed, or if somebody replaced the files; the bound
     /// stands as it was. Calling again tries the failed slot first.
-    pub fn extend(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
+    pub fn raise(&mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
         if bound <= self.bound {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl<S: Storage> Record<S> {
     /// `bound`.
     ///
     /// # Errors
-    /// As [`Record::extend`]; what was durable stays durable in the slot that was not written.
+    /// As [`Record::raise`]; what was durable stays durable in the slot that was not written.
     pub fn finish(mut self, bound: u64, moment: Moment) -> Result<(), MarkError> {
         self.write(bound, moment)
     }

@@ -198,7 +198,7 @@ fn a_deleted_lock_file_does_not_make_two_owners() {
     ));
     // And the first stops raising its bound.
     let bound = first.bound();
-    let error = first.extend(bound + 100, Moment::default()).unwrap_err();
+    let error = first.raise(bound + 100, Moment::default()).unwrap_err();
     assert!(matches!(error, MarkError::Replaced { .. }), "{error}");
     assert_eq!(first.bound(), bound);
 }
@@ -212,7 +212,7 @@ fn a_replaced_mark_is_not_published() {
     fs::rename(&copy, &mark).unwrap();
     let bound = record.bound();
     assert!(matches!(
-        record.extend(bound + 1, Moment::default()),
+        record.raise(bound + 1, Moment::default()),
         Err(MarkError::Replaced { .. })
     ));
     assert_eq!(record.bound(), bound);
@@ -227,7 +227,7 @@ fn one_bad_slot_is_repaired_and_two_are_refused() {
         damage(state.path(), "1.mark", slot as u64);
         let (first, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
         assert_eq!(first, bound + 1);
-        record.extend(bound + 100, Moment::default()).unwrap();
+        record.raise(bound + 100, Moment::default()).unwrap();
         assert_eq!(read(state.path(), "1.mark")[slot].bound, bound + 100);
         drop(record);
         damage(state.path(), "1.mark", 0);
@@ -346,8 +346,8 @@ fn a_bound_is_never_lowered_while_running_and_exact_at_the_end() {
     let bound = tick(NOW) + 3;
     leave(state.path(), "1", bound);
     let (_, mut record) = start(state.path(), &policy("1"), &now(NOW)).unwrap();
-    record.extend(bound + 100, Moment::default()).unwrap();
-    record.extend(bound + 50, Moment::default()).unwrap();
+    record.raise(bound + 100, Moment::default()).unwrap();
+    record.raise(bound + 50, Moment::default()).unwrap();
     assert_eq!(record.bound(), bound + 100);
     assert_eq!(read(state.path(), "1.mark")[0].bound, bound + 100);
     record.finish(bound + 7, Moment::default()).unwrap();

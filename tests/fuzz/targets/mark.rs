@@ -284,7 +284,7 @@ fn raise(claim: Claim<Memory>, first: u64) {
     let read = record.bound();
     assert!(read < first, "opened at {first}, {read} is in the mark");
     let target = first.saturating_add(100).min(LAYOUT.max_tick());
-    let raised = record.extend(target, Moment::default());
+    let raised = record.raise(target, Moment::default());
     raised.expect("memory can be written");
     assert_eq!(record.bound(), target.max(read));
 }

@@ -42,7 +42,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     }
 
     /// Keeps the bound a window ahead of use while the shard is in use.
-    pub(super) fn extend(&mut self, mut record: Record<S>, read: u64, demanded: bool) -> Next {
+    pub(super) fn keep_ahead(&mut self, mut record: Record<S>, read: u64, demanded: bool) -> Next {
         let issuer = Arc::clone(&self.issuer);
         self.warn_of_end();
         let boot = issuer.clock.boottime();
@@ -109,7 +109,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             return Ok(());
         }
         let begin = clock.boottime();
-        let result = record.extend(target, self.moment());
+        let result = record.raise(target, self.moment());
         let stats = &self.issuer.stats;
         stats.mark_fsync.record(elapsed(begin, clock.boottime()));
         if result.is_err() {

@@ -266,7 +266,7 @@ pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex
 pub(super) fn running(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
     let (mut record, disk) = record(state, &[]);
     let bound = record.bound() + 1;
-    record.extend(bound, Moment::default()).unwrap();
+    record.raise(bound, Moment::default()).unwrap();
     disk.lock().unwrap().count_from_here(fail);
     (record, disk)
 }
@@ -284,7 +284,7 @@ fn both_slots_are_durable_before_a_bound_counts() {
     let state = tempfile::tempdir().unwrap();
     let (mut record, disk) = running(state.path(), &[]);
     let bound = record.bound() + 100;
-    record.extend(bound, Moment::default()).unwrap();
+    record.raise(bound, Moment::default()).unwrap();
     let disk = disk.lock().unwrap();
     assert_eq!(disk.calls, ["w0", "f", "w1", "f"]);
     assert_eq!(disk.valid_bounds(), [bound, bound]);
@@ -304,7 +304,7 @@ fn the_failed_slot_is_rewritten_before_the_other_is_touched() {
         let (mut record, disk) = running(state.path(), &[fail, fail + 1]);
         let old = record.bound();
         let mut failures = 0;
-        while record.extend(old + 100, Moment::default()).is_err() {
+        while record.raise(old + 100, Moment::default()).is_err() {
             failures += 1;
             assert_eq!(record.bound(), old, "published after a failure");
             let bounds = disk.lock().unwrap().valid_bounds();
@@ -326,7 +326,7 @@ fn a_failed_exact_mark_leaves_the_bound_in_force() {
         let state = tempfile::tempdir().unwrap();
         let (mut record, disk) = running(state.path(), &[4 + fail]);
         let old = record.bound();
-        record.extend(old + 100, Moment::default()).unwrap();
+        record.raise(old + 100, Moment::default()).unwrap();
         assert!(record.finish(old + 40, Moment::default()).is_err());
         let bounds = disk.lock().unwrap().valid_bounds();
         assert!(bounds.iter().all(|bound| *bound >= old + 40), "{bounds:?}");
@@ -346,7 +346,7 @@ fn what_an_earlier_run_left_is_durable_before_anything_new_is_written() {
         let state = tempfile::tempdir().unwrap();
         let (mut record, disk) = record(state.path(), &[fail, fail + 1]);
         let old = record.bound();
-        while record.extend(old + 100, Moment::default()).is_err() {
+        while record.raise(old + 100, Moment::default()).is_err() {
             let bounds = disk.lock().unwrap().valid_bounds();
             assert!(bounds.iter().all(|bound| *bound == old), "{bounds:?}");
         }
@@ -389,7 +389,7 @@ fn a_slot_that_cannot_be_read_is_written_first() {
         drop(adopting);
         let (claim, disk) = claim(state.path());
         let mut record = claim.into_record(author()).unwrap();
-        record.extend(tick(NOW) + 99, Moment::default()).unwrap();
+        record.raise(tick(NOW) + 99, Moment::default()).unwrap();
         assert_eq!(disk.lock().unwrap().calls, order, "extended, slot {bad}");
     }
 }
@@ -400,7 +400,7 @@ fn the_marks_name_is_flushed_once_before_its_first_bound_counts() {
     let (mut record, disk) = record(state.path(), &[]);
     for more in 1..4 {
         let bound = record.bound() + more;
-        record.extend(bound, Moment::default()).unwrap();
+        record.raise(bound, Moment::default()).unwrap();
         assert_eq!(disk.lock().unwrap().names_flushed, 1);
     }
 }
@@ -423,13 +423,13 @@ fn nothing_is_written_to_a_mark_while_its_name_is_gone() {
     let (mark, aside) = (state.path().join("1.mark"), state.path().join("aside"));
     fs::rename(&mark, &aside).unwrap();
     for _ in 0..3 {
-        let result = record.extend(bound, Moment::default());
+        let result = record.raise(bound, Moment::default());
         assert!(matches!(result, Err(MarkError::Replaced { .. })));
         // Those of the first time, after which the name was looked at.
         assert_eq!(disk.lock().unwrap().calls, ["w0", "f", "w1", "f"]);
     }
     fs::rename(&aside, &mark).unwrap();
-    record.extend(bound, Moment::default()).unwrap();
+    record.raise(bound, Moment::default()).unwrap();
     assert_eq!(record.bound(), bound);
 }
 

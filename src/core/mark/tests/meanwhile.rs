@@ -147,9 +147,9 @@ fn names_whose_flush_failed_are_flushed_again_before_a_bound_counts() {
         Ok(())
     }));
     let old = record.bound();
-    assert!(record.extend(old + 100, Moment::default()).is_err());
+    assert!(record.raise(old + 100, Moment::default()).is_err());
     assert_eq!(record.bound(), old);
-    record.extend(old + 100, Moment::default()).unwrap();
+    record.raise(old + 100, Moment::default()).unwrap();
     let flushed = disk.lock().unwrap().names_flushed;
     assert_eq!(flushed, 2);
 }
@@ -168,7 +168,7 @@ fn a_mark_that_is_replaced_at_the_last_flush_is_not_published() {
         Ok(())
     }));
     let old = record.bound();
-    let error = record.extend(old + 100, Moment::default()).unwrap_err();
+    let error = record.raise(old + 100, Moment::default()).unwrap_err();
     assert!(matches!(error, MarkError::Replaced { .. }), "{error}");
     assert_eq!(record.bound(), old);
 }

@@ -30,7 +30,7 @@ fn a_slot_that_cannot_be_had_is_a_bad_one_and_is_written_first() {
             let first = tick(NOW) + 1;
             assert_eq!(verdict, Verdict::Open { first });
             let mut record = claim.into_record(author()).unwrap();
-            record.extend(first + 99, Moment::default()).unwrap();
+            record.raise(first + 99, Moment::default()).unwrap();
             assert_eq!(storage.disk().calls, order, "{slots:?}");
         }
     }

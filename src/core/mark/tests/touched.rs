@@ -445,7 +445,7 @@ fn a_witness_knows_of_what_was_issued_elsewhere_under_the_same_path() {
     let mut record = taken(state.path(), "1")
         .and_then(|claim| claim.into_record(author()))
         .unwrap();
-    record.extend(tick(NOW) + 300, Moment::default()).unwrap();
+    record.raise(tick(NOW) + 300, Moment::default()).unwrap();
     // Whoever finds another directory there is kept out, and afterwards begins above.
     let elsewhere = tempfile::tempdir().unwrap();
     leave(elsewhere.path(), "0-1", tick(NOW));
@@ -482,6 +482,6 @@ fn a_start_does_without_a_witness_that_cannot_be_had() {
     let mut claim = claim.witnessed(Some(&witness)).unwrap();
     assert_eq!(claim.look().unwrap().bound(&policy("1")), Some(tick(NOW)));
     let mut record = claim.into_record(author()).unwrap();
-    assert!(record.extend(tick(NOW) + 1, Moment::default()).is_ok());
+    assert!(record.raise(tick(NOW) + 1, Moment::default()).is_ok());
     assert!(nanos(Duration::from_millis(100)) == STALL);
 }
