@@ -403,9 +403,17 @@ fn a_damaged_slot() {
 }
 
 #[test]
-fn ranges_merge_and_split() {
+fn ranges_merge() {
     explore("merging", &Scene::after(&["1", "2"]), &["1-2"], 2);
+}
+
+#[test]
+fn a_range_splits() {
     explore("splitting", &Scene::after(&["0-3"]), &["1-2"], 2);
+}
+
+#[test]
+fn a_range_grows() {
     explore("growing", &Scene::after(&["1"]), &["0-1"], 2);
     explore("changing", &Scene::after(&["0-1"]), &["1-2", "0"], 1);
 }
