@@ -11,6 +11,33 @@
 //! One ID: [`issuer::Issuer::try_issue_at`], which swaps one word. One start: [`shard::Shard::open`] has an
 //! [`issuer::Keeper`] take the locks, follow [`mark::rules`] and open the generator. One stop: it closes the
 //! generator and writes the exact mark.
+//!
+//! # Words
+//!
+//! Each has one meaning, here and in the server.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | ID | 63 bits in a `u64`: a tick, a sequence number and a machine ID, in the order that the layout says |
+//! | layout | how many bits of an ID are for what, how long a tick is, and when ticks began to be counted |
+//! | epoch | the moment at which tick 0 began |
+//! | tick | a span of time, 10 ms by default, and its number since the epoch |
+//! | sequence | the number of an ID among those of its tick and machine ID |
+//! | machine ID | the bits of an ID that no other running server has |
+//! | range | machine IDs next to each other that one shard owns, often a single one |
+//! | shard | the running owner of a range |
+//! | mark | the file `RANGE.mark`, which says how far IDs of a range may have been issued; the high-water mark |
+//! | slot | one of the two copies in a mark; a torn write leaves the other |
+//! | bound | the last tick of which IDs may be issued. It is in the mark before it is used, and is only raised |
+//! | window | how far ahead of use the bound is kept |
+//! | floor | the file `RANGE.floor`: a tick below which no mark of the range begins, whatever became of the mark |
+//! | witness | a note of the bound outside the state directory, which a restored directory does not take back |
+//! | generator | one word of memory that all IDs of a shard are taken from |
+//! | issuer | the generator with the clock, the bound and the reasons for refusing |
+//! | keeper | the thread that holds the locks and raises the bound |
+//! | wall clock | the time since 1970, which may be set |
+//! | boot clock | the time since boot, which only runs on |
+//! | pace | the time by which ticks begin while IDs are ahead of the wall clock |
 
 mod atomic;
 pub mod clock;
