@@ -1,7 +1,7 @@
 //! Issuing IDs: the generator, the clock and the mark tied together.
 //!
-//! The path of a request is [`Issuer::try_issue_at`] with a reading of the boot clock: one
-//! compare-and-swap, no lock and no disk. Whatever takes waiting or explaining is in
+//! The path of a request is [`Issuer::try_issue_at`] with a reading of the boot clock: one atomic
+//! step on one word, no lock and no disk. Whatever takes waiting or explaining is in
 //! [`Issuer::issue`]. A [`Keeper`] on a thread of its own follows the start rules, then keeps the
 //! bound ahead of use; it is the only one that touches the state directory.
 //!
@@ -55,16 +55,17 @@ use crate::timestamp::nanos;
 pub type SystemIssuer = Issuer<SystemClock>;
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
-/// What a sleep may take longer than it was asked for: the timer counts whole milliseconds.
+/// The most that a sleep lasts longer than it was asked to: the timer counts whole milliseconds.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
 
-/// What only the cold paths read and write.
+/// The state of the cold paths, behind a lock that a request for one ID at once does not take.
 #[derive(Debug)]
 struct Cold {
     phase: Phase,
     follower: Option<Follower>,
     verdict: Verdict,
-    /// What an operator accepts of the clock, read for the next look at it.
+    /// The moment up to which an operator takes the clock for right, in nanoseconds since 1970: read anew
+    /// for each look at the clock.
     accept_until: Option<i64>,
     mark_error: Option<String>,
 }
@@ -164,7 +165,7 @@ impl<C: Clock> Issuer<C> {
         self.settings.deadline
     }
 
-    /// What has been counted.
+    /// The issuer's counters.
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
@@ -291,7 +292,7 @@ impl<C: Clock> Issuer<C> {
         )
     }
 
-    /// Whether this run has come so far that it may have issued IDs.
+    /// Whether this run's generator was opened, so that it may have issued IDs.
     #[must_use]
     pub fn has_opened(&self) -> bool {
         self.first.load(Ordering::Relaxed) != 0

@@ -6,11 +6,11 @@
 //! |---|---|---|
 //! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms; `atomic`, which a model checker replaces |
 //! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
-//! | 2 | [`shard`] | the door: how a shard is opened, used and closed |
+//! | 2 | [`shard`] | the entry: how a shard is opened, used and closed |
 //!
-//! One ID: [`issuer::Issuer::try_issue_at`], which swaps one word. One start: [`shard::Shard::open`] has an
-//! [`issuer::Keeper`] take the locks, follow [`mark::rules`] and open the generator. One stop: it closes the
-//! generator and writes the exact mark.
+//! One ID: [`issuer::Issuer::try_issue_at`], which moves one word on. One start: [`shard::Shard::open`] has
+//! an [`issuer::Keeper`] take the locks, follow [`mark::rules`] and open the generator. One stop: it closes
+//! the generator and writes the exact mark.
 //!
 //! # Words
 //!

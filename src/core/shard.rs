@@ -1,4 +1,4 @@
-//! The door: how a shard is opened, used and closed.
+//! The entry to the library: how a shard is opened, used and closed.
 //!
 //! An issuer hands out the IDs, a keeper on a thread of its own keeps the mark ahead of them, and a watch
 //! tells when somebody sets the clock. How these three belong together stands here, and nowhere else.
@@ -16,25 +16,25 @@ use crate::mark::slot::{BootId, Holder, Moment};
 use crate::mark::storage::Storage;
 use crate::mark::{Author, MarkError, Witness};
 
-/// What a shard is opened with.
+/// All that a shard is opened with.
 pub struct Opening<S: Storage, C> {
     /// The layout, the machine IDs, and how far ahead things may be.
     pub settings: Settings,
-    /// What the start follows in the state directory.
+    /// The settings that the start follows in the state directory.
     pub policy: Policy,
     /// Who writes the mark, and in which boot.
     pub author: Author,
-    /// Tells the time.
+    /// The clocks to go by.
     pub clock: C,
     /// The state directory.
     pub storage: S,
-    /// Where else bounds are witnessed.
+    /// The witness of the bounds, if there is one.
     pub witness: Option<Witness<S>>,
 }
 
 impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
-    /// Over `storage`, which messages call `directory`, by `clock`, in the boot that `boot_id` names.
-    /// What is not told here asks for as little as can be; see [`Settings::policy`].
+    /// An opening over `storage`, which messages call `directory`, by `clock`, in the boot that `boot_id`
+    /// names. The rest is as lenient as can be; see [`Settings::policy`].
     pub fn new(
         settings: Settings,
         storage: S,
@@ -74,7 +74,7 @@ impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
 }
 
 impl<S: Storage + Clone> Opening<S, SystemClock> {
-    /// For this process, by the machine's own clocks; otherwise as [`Opening::new`].
+    /// An opening for this process, by the machine's own clocks; otherwise as [`Opening::new`].
     pub fn here(settings: Settings, storage: S, directory: String) -> Self {
         let author = settings.author();
         let boot_id = author.moment.boot_id;
@@ -152,7 +152,7 @@ impl Shard {
         Ok(shard)
     }
 
-    /// What issues the IDs, to be shared with whoever asks for them.
+    /// The issuer of the IDs, to be shared with all that ask for them.
     #[must_use]
     pub fn issuer(&self) -> &Arc<SystemIssuer> {
         &self.issuer

@@ -39,7 +39,7 @@ pub fn clock_synchronised() -> Option<bool> {
     synchronised(state)
 }
 
-/// What a clock state says: a pending leap second is no trouble.
+/// The meaning of a clock state of `adjtimex`: a pending leap second is no trouble.
 const fn synchronised(state: libc::c_int) -> Option<bool> {
     match state {
         -1 => None,

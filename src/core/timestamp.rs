@@ -1,14 +1,14 @@
-//! Moments as people write them: RFC 3339; what is written here is in UTC, to the millisecond.
+//! Moments as people write them: RFC 3339, written in UTC to the millisecond.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The last millisecond that has a four-digit year.
 const LAST_MS: i64 = 253_402_300_799_999;
-/// From the first of March of the year 0 on.
+/// Days from the first of March of the year 0 to 1970.
 const DAYS_TO_1970: i64 = 719_468;
 
-/// Writes milliseconds since 1970. RFC 3339 has no years beyond 9999: of those it is said that they are;
-/// what lies before 1970 is clamped to it.
+/// Writes milliseconds since 1970. RFC 3339 has no years beyond 9999, for which this writes `after 9999`;
+/// moments before 1970 are written as 1970.
 #[must_use]
 pub fn rfc3339(unix_ms: i64) -> String {
     if unix_ms > LAST_MS {
@@ -28,8 +28,8 @@ pub fn rfc3339_nanos(unix_nanos: i64) -> String {
 /// before 1970 or after 9999. Leap seconds are refused: the wall clock that IDs follow has no number for
 /// them.
 ///
-/// As some write it, the time may also follow a space (GNU date, `PostgreSQL`), a fraction a comma (GNU
-/// date), and an offset may be of hours alone (`PostgreSQL`).
+/// Taken too are a space before the time (GNU date, `PostgreSQL`), a comma before the fraction (GNU date),
+/// and an offset of hours alone (`PostgreSQL`).
 #[must_use]
 pub fn parse(text: &str) -> Option<SystemTime> {
     let (local, rest) = text.split_at_checked("2025-01-01T00:00:00".len())?;
@@ -74,7 +74,7 @@ fn local_seconds(text: &[u8]) -> Option<i64> {
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
-/// Nanoseconds; what is below them is cut off.
+/// A fraction of a second in nanoseconds; further digits are cut off.
 fn fraction(text: &str) -> Option<u32> {
     if text.is_empty() {
         return Some(0);
@@ -118,7 +118,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     i64::try_from(since.as_millis()).ok()
 }
 
-/// A duration in nanoseconds; what does not fit is as long as can be.
+/// A duration in nanoseconds; the longest that fits if it is longer.
 #[must_use]
 pub fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)

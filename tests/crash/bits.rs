@@ -154,7 +154,7 @@ fn both(patient: &mut Patient, first: usize, second: usize, counts: &mut Counts)
     patient.mend(second);
 }
 
-/// The same with the server: it repairs one slot at its start, and ends with 78 over two.
+/// Damages slots between runs of a server: it repairs one at its start, and ends with 78 over two.
 pub(crate) fn damaged_starts(setting: &Setting) -> Outcome {
     let mut random = Random::new(setting.seed);
     let home = Home::with_mark("1");

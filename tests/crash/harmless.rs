@@ -178,7 +178,7 @@ const UNMOUNTED: &str = r#"
   }
 "#;
 
-/// The same for what concerns all of the file system.
+/// Scripts that concern the whole file system.
 const WHOLE: &[Script] = &[
     ("remount", ALL, "mount -o remount $TOP"),
     (

@@ -125,7 +125,7 @@ impl Lives {
         self.serve_by(&[])
     }
 
-    /// The same, run by another program.
+    /// One that has to issue, run by the program `wrapper`.
     pub(crate) fn serve_by(&mut self, wrapper: &[&str]) -> Running {
         self.start(self.command(wrapper))
             .unwrap_or_else(|Ended(code, log)| panic!("ended with {code}: {log}"))

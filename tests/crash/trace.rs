@@ -44,7 +44,7 @@ pub(crate) fn traced(home: &Home, inject: &[&str], quick: bool) -> (Server, Trac
     follow(home, MARK_CALLS, inject, quick)
 }
 
-/// The same with every call that reaches a file.
+/// Starts a server for shard 1 under strace, which follows every call that reaches a file.
 pub(crate) fn watched(home: &Home) -> (Server, Trace) {
     follow(home, FILE_CALLS, &[], false)
 }

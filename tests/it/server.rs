@@ -46,7 +46,7 @@ impl Home {
         Self::under(&std::env::temp_dir())
     }
 
-    /// The same on the file system of `parent`.
+    /// A directory without marks, on the file system of `parent`.
     pub(crate) fn under(parent: &Path) -> Self {
         Self {
             directory: tempfile::tempdir_in(parent).unwrap(),
@@ -66,7 +66,7 @@ impl Home {
         self.make_mark_of(Layout::SONYFLAKE, shard);
     }
 
-    /// The same for another layout.
+    /// Makes the state directory, and in it a mark of `layout` that is a minute old.
     pub(crate) fn make_mark_of(&self, layout: Layout, shard: &str) {
         let now = layout.tick_at(SystemClock.realtime()).unwrap();
         self.make_mark_at(layout, shard, now - layout.ticks(Duration::from_secs(60)));
@@ -111,13 +111,13 @@ impl Home {
         self.wrapped(&[], shard)
     }
 
-    /// The same on another port, for a second server in the same state directory.
+    /// The command line of a second server in the same state directory, on another port.
     pub(crate) fn beside(&self, shard: &str) -> (Command, SocketAddr) {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         (self.line(&[], shard, address), address)
     }
 
-    /// The same, run by another program.
+    /// The command line of a server for `shard` that the program `wrapper` runs.
     pub(crate) fn wrapped(&self, wrapper: &[&str], shard: &str) -> Command {
         self.line(wrapper, shard, self.address())
     }
@@ -155,7 +155,7 @@ impl Home {
         self.run_with(&[], arguments)
     }
 
-    /// The same with these variables.
+    /// Runs the command line `arguments` to its end, with these variables.
     pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--state-dir").arg(self.state());

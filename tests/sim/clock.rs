@@ -27,7 +27,7 @@ impl SimClock {
         }
     }
 
-    /// The same clocks, seen from another time namespace.
+    /// These clocks as seen from another time namespace.
     pub(crate) fn shifted(&self, shift: i64) -> Self {
         Self {
             shift,

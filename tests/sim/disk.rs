@@ -105,7 +105,7 @@ impl Disk {
         }
     }
 
-    /// The same volume for another process.
+    /// This volume as another process sees it.
     pub(crate) fn mount(&self, process: &Arc<Process>) -> Self {
         Self {
             volume: Arc::clone(&self.volume),

@@ -1,4 +1,12 @@
 //! Which steps of the wall clock to believe. Pure: readings come in, a verdict goes out.
+//!
+//! IDs follow the boot clock plus an offset, which only steps of the wall clock change. A step back is
+//! followed at once: the generator never goes back, so that the shard can at worst have to wait. A step
+//! forward uses up all ticks that it skips: were it wrong, a shard that followed it would issue nothing,
+//! once the clock is right again, until time has caught up, be that after years. So more than a second
+//! is followed only after it has stood for a hundredth of the step, and 30 s at least; more than a day, only
+//! while the kernel calls the clock synchronised as well, or at an operator's word. Until then IDs lag
+//! behind the wall clock, which costs nothing but wrong times in them.
 
 use std::time::Duration;
 
@@ -17,18 +25,17 @@ const SETTLING: Duration = Duration::from_secs(30);
 
 /// Follows the offset of the wall clock to the boot clock.
 ///
-/// A step back is followed at once: it can only make the shard wait. A step forward is what costs
-/// a shard its numbers, so it is measured from the last offset that has stood for
-/// `SETTLING`. Many small steps in a row therefore count as the large one that they add up to,
-/// and a clock that was set back by mistake is believed at once when it returns. After that long it
-/// still is as far as IDs go that were issued already: see [`Follower::catch_up`].
+/// A step forward is measured from the last offset that was in use for `SETTLING`. Many small steps in a
+/// row therefore count as the large one that they add up to, and a clock that was set back by mistake is
+/// believed at once if it returns within that time. If it returns later, it is believed at once as far as
+/// IDs were issued already: see [`Follower::catch_up`].
 #[derive(Debug, Clone)]
 pub struct Follower {
     /// The offset in use, in nanoseconds.
     accepted: i64,
     /// Boot time since when it is in use.
     since: i64,
-    /// The last offset that was in use for [`SETTLING`].
+    /// The last offset that was in use for [`SETTLING`], from which steps forward are measured.
     settled: i64,
     pending: Option<Pending>,
 }
@@ -69,7 +76,7 @@ pub enum Verdict {
     },
 }
 
-/// What speaks for the wall clock as it is read.
+/// The reasons to believe the wall clock as it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Assurance {
     /// An operator's word that it is right up to then, in nanoseconds since 1970.
@@ -104,8 +111,8 @@ impl Follower {
         self.accepted
     }
 
-    /// Takes in that at boot time `boot` the wall clock stood at `boot + observed`, and what speaks
-    /// for that.
+    /// Judges a reading: at boot time `boot` the wall clock stood at `boot + observed`, and `assurance`
+    /// speaks for it.
     pub fn observe(
         &mut self,
         boot: i64,
@@ -134,10 +141,10 @@ impl Follower {
         self.doubt(boot, observed, step, assurance.synchronised)
     }
 
-    /// Follows a wall clock that stands at `boot + observed` at once, though no further than to the
-    /// wall time `used` (nanoseconds since 1970): all numbers before it are gone already, so that
-    /// following costs none. To be asked before [`Follower::observe`], which judges the rest at the
-    /// next look; `None` if there is nothing to catch up with, or if all of the step is believed.
+    /// Follows a wall clock that stands at `boot + observed` at once, though no further than to the wall
+    /// time `used` (nanoseconds since 1970): all ticks before that are used up already, so that following
+    /// costs none. To be called before [`Follower::observe`], which judges the rest at the next look;
+    /// `None` if there is nothing to catch up with, or if the whole step is believed anyway.
     pub fn catch_up(&mut self, boot: i64, observed: i64, used: i64) -> Option<Step> {
         let reached = observed.min(used - boot);
         let step = reached - self.accepted;

@@ -1,4 +1,4 @@
-//! Time: reading it, and deciding which of its steps to believe.
+//! Time: reading the clocks, and deciding which steps of the wall clock to believe.
 //!
 //! All arithmetic is in nanoseconds. The clock that IDs follow is `CLOCK_BOOTTIME` plus an offset to
 //! `CLOCK_REALTIME` that a [`Follower`] has accepted: slewing moves both, only steps change the offset.
@@ -29,7 +29,7 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The wall clock's present offset to the boot clock, in nanoseconds.
     fn offset(&self) -> i64 {
-        // The two are not read at one moment; the shortest of a few tries is near enough to one.
+        // The two cannot be read at one moment; the shortest of a few tries comes near enough.
         let mut best = (i64::MAX, 0);
         for _ in 0..5 {
             let before = self.boottime();

@@ -1,9 +1,16 @@
 //! The pace of a generator that is ahead of the wall clock.
+//!
+//! When the wall clock was set back, or a start begins above a bound ahead of it, IDs go on in ticks that
+//! the wall clock has yet to reach, and it cannot tell which of them have begun. This line does: it rises
+//! with the boot clock, from where the generator stood, at 90 % of real time. So the generator's lead over
+//! the wall clock is gone after ten times its length. At 100 % it would stay, and the next step back would
+//! add to it, until the shard is too far ahead and has to refuse. With no line the shard would either stand
+//! still until the wall clock has caught up, or take ticks as fast as it is asked, and run away from it.
 
 use crate::atomic::{AtomicI64, Ordering};
 
-/// Logical time while the wall clock is behind: a line that rises at 90 % of real time, so that the
-/// lead decays by itself. Times are nanoseconds; logical time counts from the layout's epoch.
+/// Logical time while the wall clock is behind: a line that rises at 90 % of real time. Times are in
+/// nanoseconds; logical time counts from the layout's epoch, boot time from the boot.
 ///
 /// The line is `origin + 0.9 × boot time`, so that one atomic number holds it.
 #[derive(Debug)]
@@ -35,8 +42,8 @@ impl Pace {
             .fetch_max(logical - rise(boot), Ordering::AcqRel);
     }
 
-    /// At `boot`, logical time is at most `logical`. A generator that stood still while it was
-    /// ahead did not use its line; without this it could make up for all of it at once.
+    /// At `boot`, logical time is at most `logical`. While nobody asks for IDs the generator stands still
+    /// and the line rises on: without this it could issue all ticks in between at once.
     pub fn cap(&self, boot: i64, logical: i64) {
         self.origin
             .fetch_min(logical - rise(boot), Ordering::AcqRel);

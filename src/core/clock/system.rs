@@ -31,8 +31,8 @@ fn read(clock: ClockId) -> i64 {
     time.tv_sec() * SECOND + time.tv_nsec()
 }
 
-/// Names the boot and the time namespace in which boot times can be compared; zeros where
-/// the kernel does not tell.
+/// The boot and the time namespace within which boot times can be compared; zeros where the kernel does
+/// not tell.
 #[must_use]
 pub fn boot_id() -> ([u8; 16], u64) {
     let mut id = [0; 16];

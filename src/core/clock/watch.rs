@@ -1,4 +1,4 @@
-//! Being told at once when somebody sets the wall clock.
+//! A watch on the wall clock that tells at once when somebody sets it.
 
 use std::io;
 
@@ -39,8 +39,8 @@ impl StepWatch {
         }
     }
 
-    /// Ends the wait of whoever waits, or will next. Where the kernel does not arm the timer, which it has
-    /// armed before, the wait goes on.
+    /// Ends the present wait, or the next one if nobody waits. Should the kernel refuse to set the timer,
+    /// which it has set before, the wait goes on.
     pub fn wake(&self) {
         let soon = Expiration::OneShot(TimeSpec::new(0, 1));
         let _ = self.timer.set(soon, TimerSetTimeFlags::empty());
@@ -54,8 +54,8 @@ impl StepWatch {
     }
 }
 
-/// What setting the timer came to. When the clock was set again meanwhile the kernel says so, having
-/// armed the timer all the same; whoever waits is about to look.
+/// The outcome of setting the timer. `ECANCELED` is a success: the kernel has armed the timer, and says
+/// that the clock was set again meanwhile; whoever waits is about to look at it anyway.
 fn armed(set: nix::Result<()>) -> io::Result<()> {
     match set {
         Ok(()) | Err(Errno::ECANCELED) => Ok(()),

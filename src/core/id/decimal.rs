@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// What is copied for each ID, whatever its length: a fixed size costs two moves.
+/// Bytes that are copied for each ID, whatever its length: a fixed size costs two moves.
 const ENTRY: usize = 32;
-/// IDs that differ in their last two digits alone.
+/// How many IDs in a row differ in their last two digits alone.
 const BLOCK: u64 = 100;
 
 /// "00" to "99".
@@ -59,7 +59,7 @@ impl Decimals {
         while next < ids.end {
             let entry = self.entry(next);
             let end = if next < BLOCK {
-                // The text of these grows.
+                // Among these the number of digits changes.
                 next + 1
             } else {
                 ids.end

@@ -32,7 +32,7 @@ pub enum DecodeError {
     NotDigits {
         /// The beginning of what was sent.
         text: String,
-        /// What the digits are called.
+        /// The name of the digits, such as `decimal digits`.
         form: &'static str,
         /// The largest ID.
         max: Text,
@@ -40,7 +40,7 @@ pub enum DecodeError {
     /// Its digits make a number that is too large.
     #[error("{text:?} takes {bits} bits, and an ID takes 63; send at most {max}")]
     TooLarge {
-        /// What was sent.
+        /// The text that was sent.
         text: String,
         /// How many bits the number takes.
         bits: u32,
@@ -89,8 +89,7 @@ impl Encoding {
     /// [`DecodeError`] if a character is not a digit, there are more of them than the largest ID has, or
     /// the value is above 2^63 − 1.
     pub fn decode(self, text: &str) -> Result<u64, DecodeError> {
-        // The longest decimal is one digit longer than the largest ID: it is likely of 64 bits, without a
-        // sign.
+        // One decimal digit more than the largest ID has: an unsigned number of 64 bits may be sent.
         let (base, width) = match self {
             Self::Decimal => (10, 20),
             Self::Hex => (16, 16),
@@ -184,7 +183,8 @@ impl Text {
         &self.digits[..self.length]
     }
 
-    /// The text and what is behind it, for a copy whose length the compiler knows.
+    /// The whole buffer, and the length of the text at its beginning: for a copy whose length the compiler
+    /// knows.
     #[must_use]
     pub const fn padded(&self) -> (&[u8; Self::CAPACITY], usize) {
         (&self.digits, self.length)

@@ -4,9 +4,9 @@
 //! over all machine IDs that this shard owns, in the layout's own order; so a larger word is a
 //! larger ID, and whoever moves the word on has taken everything between.
 //!
-//! Of a tick that is the present one, an ID is taken by adding one to the word. Whether it is one is
-//! seen afterwards: what turns out to lie beyond the end of the tick, or in another one, is left
-//! unused, and never handed out. Everything else is a compare-and-swap.
+//! An ID of the present tick is taken by adding one to the word. Whether the word named one is seen
+//! afterwards: if it lay beyond the end of the tick, or in another tick, it is left unused, and never
+//! handed out. Everything else is a compare-and-swap.
 
 mod space;
 
@@ -214,8 +214,7 @@ impl Generator {
         self.take_otherwise(now, ceiling)
     }
 
-    /// The exceptions: the first ID of a tick and what follows the last one, a clock that was set
-    /// back.
+    /// The rarer cases: the first ID of a tick, a tick that is used up, a clock that was set back.
     #[cold]
     #[inline(never)]
     fn take_otherwise(&self, now: u64, ceiling: u64) -> Option<u64> {
@@ -231,7 +230,7 @@ impl Generator {
         }
     }
 
-    /// What one of this generator's IDs says.
+    /// The tick and the machine ID of one of this generator's IDs.
     #[must_use]
     #[inline]
     pub const fn issued(&self, id: u64) -> Issued {

@@ -31,7 +31,7 @@ pub struct Layout {
     epoch_ms: u64,
 }
 
-/// What a layout is made of; see [`Layout::new`].
+/// The widths of a layout's fields and their order, for [`Layout::new`].
 #[derive(Debug, Clone, Copy)]
 pub struct Bits {
     /// Which of sequence and machine ID stands higher.
@@ -185,7 +185,7 @@ impl Layout {
         }
     }
 
-    /// The same bits and tick from another epoch, in milliseconds since 1970.
+    /// This layout with another epoch, in milliseconds since 1970.
     #[must_use]
     pub const fn with_epoch_ms(self, epoch_ms: u64) -> Self {
         Self { epoch_ms, ..self }
@@ -339,7 +339,7 @@ impl Layout {
         })
     }
 
-    /// The layout's name if it is one of the presets, whatever its epoch.
+    /// The layout's name if it is one of the presets, its epoch included.
     #[must_use]
     pub fn preset_name(&self) -> Option<&'static str> {
         PRESETS

@@ -1,4 +1,4 @@
-//! Who writes marks: this process, as a start that finds its machine IDs taken will name it.
+//! The author of marks: this process, as a start that finds its machine IDs taken will name it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use crate::mark::Author;
 use crate::mark::slot::{Holder, Moment};
 
 impl Settings {
-    /// This process, writing now by the machine's own clocks.
+    /// This process as the author of a mark, now by the machine's own clocks.
     #[must_use]
     pub fn author(&self) -> Author {
         let clock = SystemClock;

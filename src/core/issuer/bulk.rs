@@ -15,13 +15,13 @@ use crate::id::generator::Run;
 /// for a few milliseconds.
 const AHEAD: Duration = Duration::from_millis(4);
 
-/// What is left of a request for many IDs.
+/// The rest of a request for many IDs.
 #[derive(Debug)]
 pub struct Bulk {
     /// IDs that have yet to be reserved.
     left: u32,
-    /// Reserved, some of them of ticks that have yet to begin. What is left here when the request
-    /// ends is burnt.
+    /// Reserved IDs, some of ticks that have yet to begin. Those left here when the request ends are
+    /// never issued.
     reserved: VecDeque<Run>,
 }
 
@@ -70,7 +70,7 @@ impl Bulk {
         }
     }
 
-    /// Takes what can be had now of what is left.
+    /// Reserves as many of the IDs that are left as can be had now.
     fn reserve<C: Clock>(&mut self, issuer: &Issuer<C>, boot: i64) -> Option<Delay> {
         let wanted = NonZeroU32::new(self.left)?;
         match issuer.reserve(boot, issuer.bulk_ahead(), wanted) {

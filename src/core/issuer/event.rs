@@ -1,4 +1,4 @@
-//! What an issuer tells of.
+//! The events that an issuer tells its observer of.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use crate::clock::Step;
 use crate::mark::AcceptError;
 use crate::mark::rules::Wait;
 
-/// Something that an operator may want to know of. Whoever records them is told of a new one by the
-/// compiler.
+/// Something that an operator may want to know of. Exhaustive, so that the compiler names each place that
+/// has to record a new variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The wall clock stepped.
@@ -18,7 +18,7 @@ pub enum Event {
     Waiting(Wait),
     /// Another process has the locks.
     LockHeld(String),
-    /// What an operator says of the clock cannot be read.
+    /// The file with an operator's word on the clock cannot be read.
     AcceptUnread(AcceptError),
     /// A mark was created, with its bound.
     MarkCreated(u64),

@@ -1,4 +1,4 @@
-//! How a shard stands, for probes and people.
+//! The health of a shard, for probes and people.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Health {
     pub state: &'static str,
     /// Why a request would be refused now, saturation aside; `None` if the shard may issue.
     pub refusal: Option<Refusal>,
-    /// Something that wants an operator though IDs are issued.
+    /// Trouble that wants an operator, though IDs are issued.
     pub warning: Option<String>,
     /// How far the generator is ahead of the wall clock.
     pub clock_ahead: Duration,
@@ -24,7 +24,7 @@ pub struct Health {
     pub clock_synchronised: Option<bool>,
     /// How far ahead of use the durable bound is.
     pub window_remaining: Duration,
-    /// What is left of the time field.
+    /// How long the time field lasts yet.
     pub time_field_remaining: Duration,
 }
 

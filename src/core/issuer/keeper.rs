@@ -35,15 +35,15 @@ pub struct Keeper<S: Storage, C> {
     began: Option<i64>,
     /// Tries to be alone in the directory so far.
     turns: u64,
-    /// The clock's offset to measure a step forward from at the start, once one has been followed.
+    /// The clock's offset from which a start measures a step forward, once one has been followed.
     trusted: Option<i64>,
     /// The generator's tick when it last moved, and the boot time of that.
     moved: (u64, i64),
     /// Boot time before which a failed write is not tried again, however many requests ask for it.
     retry: i64,
-    /// What an operator said of the clock when it was last read.
+    /// The moment up to which an operator takes the clock for right, in nanoseconds since 1970, as last read.
     accepted: Option<i64>,
-    /// Why that cannot be read, if that was told.
+    /// The error that was last told of reading it.
     unread: Option<AcceptError>,
     warned_of_end: bool,
 }
@@ -66,7 +66,7 @@ enum Stage<S: Storage> {
     Ended,
 }
 
-/// What to do after a step.
+/// The thing to do after a step of the keeper.
 #[derive(Debug)]
 pub enum Next {
     /// Step again after this time, or when woken.
@@ -139,7 +139,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         next
     }
 
-    /// Notes that it goes to the disk, where it rightly waits as long as that takes, or is back.
+    /// Notes that the keeper goes to the disk, where it may wait for any length of time, or is back.
     pub(super) fn seen(&self, at_disk: bool) {
         let issuer = &self.issuer;
         issuer

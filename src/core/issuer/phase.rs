@@ -9,7 +9,7 @@ use super::{Issuer, Refusal};
 use crate::clock::Clock;
 use crate::mark::rules::Wait;
 
-/// Where the shard is in its life.
+/// The phase of a shard's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     Starting,
@@ -21,7 +21,7 @@ pub(super) enum Phase {
 }
 
 impl<C: Clock> Issuer<C> {
-    /// Marked as changed whenever the phase of the shard has changed.
+    /// A receiver that is marked as changed whenever the phase of the shard changes.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -55,8 +55,8 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Waits until the generator is open. That takes milliseconds after a clean end, and who asks
-    /// meanwhile, as at a restart, is better served late than refused.
+    /// Waits until the generator is open. After a clean end that takes milliseconds, and requests that come
+    /// meanwhile, as at a restart, are better served late than refused.
     ///
     /// # Errors
     /// The reason if there is one to be told at once, or if it takes longer than `patience`.

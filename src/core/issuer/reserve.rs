@@ -57,16 +57,16 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Keeps logical time where the generator is, whose word it is. What was not used of it while
-    /// ahead of the wall clock is not made up for.
+    /// Keeps the pace at the generator's place. Ticks that nobody used while it was ahead of the wall clock
+    /// are not made up for.
     fn keep_pace(&self, boot: i64, now: u64) {
         let used = self.generator.last_tick().filter(|used| *used > now);
         let latest = self.beginning(used.map_or(now, |used| used + 1));
         if self.pace.at(boot) > latest {
             self.pace.cap(boot, latest);
         }
-        // No further behind than reservations reach: a request that had read the clock before it was
-        // set back may have gone beyond.
+        // Nor is the pace further behind the generator than reservations reach: a request that read the clock
+        // before it was set back may have moved the generator beyond that.
         let reach = nanos(self.settings.deadline.max(self.bulk_ahead()));
         let behind = used.map(|used| self.beginning(used) - reach);
         let begun = self.wall(boot).max(self.pace.at(boot));
@@ -76,7 +76,8 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// The first ID of a tick that has not come yet is taken when the one before is used up.
+    /// Counts the ticks that the reservation opens before they have begun: it does so only where the tick
+    /// before is used up.
     fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
         let opened = reservation.first_tick() + u64::from(!reservation.opens_tick());
         let first = self.first.load(Ordering::Relaxed);
@@ -99,7 +100,8 @@ impl<C: Clock> Issuer<C> {
             })
     }
 
-    /// The same for as long as it takes; `ask` is called whenever it is not.
+    /// Waits until the published bound is above `bound`, for as long as that takes; calls `ask` each time
+    /// that it is not.
     pub(super) async fn rise_above(&self, bound: u64, ask: impl Fn()) {
         loop {
             // Taken before the look, or a rise between the two would be missed.

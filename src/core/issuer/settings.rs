@@ -1,4 +1,4 @@
-//! How far ahead things may be.
+//! The settings of an issuer: its layout, its machine IDs, and how far ahead IDs and bound may be.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use crate::id::range::MachineRange;
 use crate::mark::rules::{Invocation, Policy};
 use crate::timestamp::nanos;
 
-/// How far ahead of the wall clock, and of use, things may be.
+/// The layout and machine IDs of a shard, and how far ahead of the wall clock and of use it may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The layout of the IDs.
@@ -32,7 +32,8 @@ impl Settings {
     /// Default of [`Settings::deadline`].
     pub const DEADLINE: Duration = Duration::from_millis(250);
 
-    /// The same for a shard that an operator lets go on ahead of the wall clock, up to that moment.
+    /// These settings for a shard that an operator lets issue ahead of the wall clock, up to the moment
+    /// `until`.
     #[must_use]
     pub fn continuing_until(self, until: Option<SystemTime>) -> Self {
         let tick = |until: SystemTime| {
@@ -45,9 +46,9 @@ impl Settings {
         }
     }
 
-    /// What a start with these settings follows in the state directory that messages call `directory`.
-    /// What does not depend on them asks for as little as can be: a mark may be made, the clock may be
-    /// unsynchronised and before any build, and the commands in messages have no options.
+    /// The policy for a start with these settings in the state directory that messages call `directory`.
+    /// The rest of it is as lenient as can be: a mark may be made, the clock may be unsynchronised and before
+    /// any build, and the commands in messages have no options.
     #[must_use]
     pub fn policy(&self, directory: String) -> Policy {
         Policy {
@@ -65,8 +66,8 @@ impl Settings {
         }
     }
 
-    /// Q = M + W + H in ticks: no bound is further ahead of the wall clock, whatever this shard's
-    /// settings were in an earlier life that used the defaults.
+    /// Q = M + W + H in ticks, each the larger of its configured and its default value: no bound of this
+    /// shard is further ahead of the wall clock, nor was one under the default settings.
     #[must_use]
     pub fn furthest(&self) -> u64 {
         let ticks = |configured: Duration, default| self.layout.ticks(configured.max(default));

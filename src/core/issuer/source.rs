@@ -9,7 +9,7 @@ use crate::atomic::{AtomicI64, Ordering};
 use crate::id::divisor::Divisor;
 use crate::id::generator::{Blocked, Generator, Reservation};
 
-/// Where requests get their IDs: what they share of an issuer.
+/// The source of requests' IDs: the parts of an issuer that they share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) generator: &'a Generator,
@@ -32,8 +32,8 @@ impl Source<'_> {
         self.by_tick.quotient(u64::try_from(logical).unwrap_or(0))
     }
 
-    /// Takes one ID if that takes no waiting; also tells how many ticks are left up to the bound. What
-    /// the ID says is for the caller to read: handed on, that costs more than reading it.
+    /// Takes one ID if that takes no waiting; also returns how many ticks are left up to the bound. The
+    /// ID's fields are for the caller to read, which costs less than handing them on.
     #[inline]
     pub(super) fn take(&self, boot: i64) -> Option<(u64, u64)> {
         let now = self.tick(self.wall(boot));

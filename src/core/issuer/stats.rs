@@ -1,4 +1,4 @@
-//! What an issuer counts. Plain atomics, read by whoever prints metrics.
+//! The counters of an issuer. Plain atomics, read by whoever prints metrics.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ impl Counter {
 #[derive(Debug)]
 pub struct StripedCounter {
     stripes: [CachePadded<AtomicU64>; Self::STRIPES],
-    /// Of all other threads.
+    /// The sum of all other threads.
     rest: Counter,
 }
 
@@ -64,7 +64,7 @@ impl Default for StripedCounter {
     }
 }
 
-/// A number that no other thread of this process has or had, counted as they come by.
+/// A number that no other thread of this process has or had, from 0 in the order of the first calls.
 #[inline]
 fn thread_number() -> usize {
     const UNKNOWN: usize = usize::MAX;
@@ -129,7 +129,7 @@ impl Histogram {
     }
 }
 
-/// What one issuer has counted since it began.
+/// The counters of one issuer since it began.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// IDs handed out.

@@ -187,7 +187,7 @@ impl<S: Storage + Clone> Shard<S> {
         panic!("the keeper does not come to rest");
     }
 
-    /// The same; the result of its end, if it ended.
+    /// Steps the keeper until it has nothing to do at once: the result of its end, if it ended.
     fn settle(&mut self) -> Option<Result<(), MarkError>> {
         self.rest().err()
     }

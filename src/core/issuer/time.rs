@@ -60,9 +60,9 @@ impl<C: Clock> Issuer<C> {
         Duration::from_millis(ticks.saturating_mul(self.tick_nanos.unsigned_abs() / 1_000_000))
     }
 
-    /// Where the generator stands, in nanoseconds since 1970, if the wall clock has to come nearer
-    /// before it may go on. Not while it goes on: it takes IDs of ticks to come, and a clock that was
-    /// let up to those each time would run away with it.
+    /// The generator's place in nanoseconds since 1970, if it is too far ahead of the wall clock to go on.
+    /// `None` while it goes on: it takes IDs of ticks to come, and a clock that were let up to these each
+    /// time would run away with it.
     fn halted_at(&self, boot: i64) -> Option<i64> {
         let next = self.generator.tick()?;
         self.too_far_ahead(next, self.wall_tick(boot))

@@ -12,10 +12,10 @@ use crate::timestamp::{parse_rfc3339, rfc3339};
 
 /// The file: one moment in RFC 3339.
 pub const ACCEPT_CLOCK: &str = "accept-clock";
-/// What is written before the file has its name.
+/// The file's name while it is written.
 const TEMPORARY: &str = "accept-clock.new";
 
-/// Why it is not known whether an operator accepts the clock.
+/// Why the file with an operator's word cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptError {
     /// The file cannot be read.
@@ -48,8 +48,8 @@ pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError
     Ok(Some(moment.saturating_mul(1_000_000)))
 }
 
-/// Takes the clock for right up to that moment, in milliseconds since 1970: leaves the word where
-/// [`accepted_until`] looks for it.
+/// Writes down, for [`accepted_until`] to read, that an operator takes the clock for right up to that
+/// moment, in milliseconds since 1970.
 ///
 /// # Errors
 /// [`MarkError::Io`] if it cannot be written.

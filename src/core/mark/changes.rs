@@ -1,4 +1,4 @@
-//! Whose doing the last change of the state directory was.
+//! Who made the last change of the state directory: a shard, or somebody else.
 //!
 //! A directory that was changed after a mark in it was written may have been moved away and back, with
 //! another one in its place meanwhile that issued IDs (see [`Seen::touched`](super::rules::Seen::touched)).
@@ -42,7 +42,7 @@ pub(super) fn note<F: File>(lock: &F, changed: Option<i64>, others: Option<i64>)
     let _ = lock.write_at(&bytes, 0);
 }
 
-/// A stamp of a shard's doing, and one of somebody else's.
+/// The note: the stamp of the last change by a shard, and of the last one by somebody else.
 fn read<F: File>(lock: &F) -> Option<(i64, Option<i64>)> {
     let mut bytes = [0; LEN];
     lock.read_at(&mut bytes, 0).ok()?;

@@ -31,10 +31,11 @@ pub struct Claim<S: Storage> {
     /// Marks that share a machine ID with the range; the range's bytes are locked in each, because
     /// somebody may delete the lock file.
     files: BTreeMap<MachineRange, S::File>,
-    /// When a mark or the directory was last changed, as it stood after this claim had written the mark:
-    /// that is not somebody else's doing.
+    /// The stamps of marks and of the directory as they read after this claim had written: these are not
+    /// somebody else's doing.
     own: Vec<(MachineRange, i64)>,
-    /// When somebody else than a shard last changed the directory, as of the last time that it was locked.
+    /// When the directory was last changed by somebody other than a shard, as of the last time that it was
+    /// locked.
     others: Option<i64>,
     /// Whether this claim has changed the directory since.
     changes: Cell<bool>,
@@ -76,7 +77,7 @@ impl<S: Storage> Claim<S> {
         Ok(claim)
     }
 
-    /// Has the bound witnessed from now on, where that can be had.
+    /// Keeps the bound with the witness too from now on, where there is one.
     ///
     /// # Errors
     /// [`MarkError::Held`] if a process owns one of the machine IDs that found another directory under
@@ -96,7 +97,7 @@ impl<S: Storage> Claim<S> {
         Ok(self)
     }
 
-    /// Tells the witness what was written to the mark.
+    /// Tells the witness of a slot that was written to the mark.
     pub(super) fn note(&mut self, slot: &Slot) {
         if let Some(watching) = &mut self.watching {
             watching.note(slot);
@@ -124,7 +125,7 @@ impl<S: Storage> Claim<S> {
         Ok(result)
     }
 
-    /// Sees when somebody else than a shard last changed the directory, before this claim does.
+    /// Notes when somebody other than a shard last changed the directory, before this claim changes it.
     fn look_at_changes(&mut self) -> Result<(), MarkError> {
         let changed = self.storage.changed();
         let changed = changed.map_err(|error| self.io("examine", ".", error))?;
@@ -143,7 +144,7 @@ impl<S: Storage> Claim<S> {
         self.range
     }
 
-    /// Reads what lies in the directory.
+    /// Reads the marks, the floors and the witness.
     ///
     /// # Errors
     /// As [`Claim::take`].
@@ -154,7 +155,8 @@ impl<S: Storage> Claim<S> {
         })
     }
 
-    /// Looks and, still alone, does as `decide` says: nothing, or a settlement.
+    /// Looks at the directory and, before another start can, carries out the settlement that `decide` makes
+    /// of it, if any.
     ///
     /// # Errors
     /// As [`Claim::take`]; a settlement that failed half-way is taken up by the next one.
@@ -176,8 +178,8 @@ impl<S: Storage> Claim<S> {
         })
     }
 
-    /// Rewrites every overlapping mark with `bound`, as the files that they are now, and before that
-    /// the floor with `above`, below which an operator lets nothing begin.
+    /// Rewrites every overlapping mark with `bound`, as the file that it is now; before that, the floor
+    /// with the tick `above` which an operator lets IDs begin.
     ///
     /// # Errors
     /// As [`Claim::settle`].
@@ -206,8 +208,8 @@ impl<S: Storage> Claim<S> {
         })
     }
 
-    /// Where somebody changed the directory while the clock was ahead, changes it by the present clock.
-    /// The marks are written after that.
+    /// Where somebody changed the directory while the clock was ahead, changes it anew, so that its stamp is
+    /// by the present clock. The marks are written after that.
     fn touch_directory(&mut self) -> Result<(), MarkError> {
         let now = self.storage.now();
         if self.others.is_some_and(|changed| changed > now) {
@@ -235,7 +237,7 @@ impl<S: Storage> Claim<S> {
         Ok(Record::new(self, file, &seen, author))
     }
 
-    /// Checks that the lock file and `mark` are still what their names say.
+    /// Checks that the names of the lock file and of `mark` still lead to these files.
     pub(super) fn check_names(&self, mark: &S::File) -> Result<(), MarkError> {
         self.check_path(&self.lock, LOCK)?;
         self.check_path(mark, &mark_name(self.range))
@@ -390,7 +392,7 @@ impl<S: Storage> Claim<S> {
         for range in ranges {
             if let Some(file) = self.files.get(range) {
                 let changed = self.seen(*range, file)?.changed;
-                // As it reads where the note of who changed the directory cannot be had.
+                // Both with and without the directory's own stamp: the note of who changed it may be lost.
                 for changed in [changed, changed.max(directory)].into_iter().flatten() {
                     self.own.push((*range, changed));
                 }
@@ -399,6 +401,13 @@ impl<S: Storage> Claim<S> {
         Ok(())
     }
 
+    /// Writes the marks of a settlement, then removes those that they replace. The order is what keeps it
+    /// safe: each new mark is complete and flushed before it gets its name, the names are flushed next, and
+    /// only then is an old mark removed. So a machine ID that had a mark is never without a durable one. A
+    /// crash leaves marks that overlap: the next start takes their largest bound, and settles them anew.
+    /// Were a mark removed first, a crash could lose its bound, and the next start would make one by the
+    /// clock: too low, if that was set back. Marks for machine IDs outside the shard's range are written only
+    /// under these IDs' locks, as another shard may own them.
     fn carry_out(&self, author: &Author, settlement: &Settlement) -> Result<(), MarkError> {
         let _others = self.lock_others(settlement.left_over.iter().copied())?;
         for range in &settlement.left_over {

@@ -111,8 +111,8 @@ impl Storage for Directory {
             .create_new(true)
             .open(self.path.join(name))?;
         // Before the first byte, or it has no effect. Most file systems have no such flag, and
-        // overwrite in place; one that has and does not keep it may fail for want of room, which is told
-        // then.
+        // overwrite in place. Where there is one that cannot be set, a write may fail for want of room,
+        // and says so then.
         let _ = syscall::disable_copy_on_write(&file);
         let length = i64::try_from(len).map_err(|_| Errno::EFBIG)?;
         match fallocate(&file, FallocateFlags::empty(), 0, length) {
@@ -177,7 +177,7 @@ impl File for fs::File {
     fn lock_bytes(&self, start: u64, len: u64) -> io::Result<bool> {
         match set_lock(self, libc::F_WRLCK, start, len) {
             Ok(()) => Ok(true),
-            // EACCES is not that somebody holds it: a security module refuses locks.
+            // EACCES does not mean that it is held: a security module refuses locks.
             Err(Errno::EAGAIN) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -204,7 +204,7 @@ impl File for fs::File {
 
     fn changed(&self) -> io::Result<Option<i64>> {
         if let FileSystem::Network(_) = FileSystem::of(fstatfs(self)?.filesystem_type()) {
-            // Another machine's clock says so.
+            // The stamp is by another machine's clock.
             return Ok(None);
         }
         let stat = fstat(self)?;

@@ -1,4 +1,4 @@
-//! Floors: what was allowed beyond the usual, kept apart from the marks so that it outlives them.
+//! Floors: how far ahead IDs were allowed beyond the usual, kept apart from the marks to outlive them.
 //!
 //! A mark that is lost is replaced by one that begins Q ahead of the wall clock. That is enough unless
 //! an operator let IDs go further ahead, or Q was larger then than it is by the settings of whoever
@@ -65,7 +65,7 @@ impl<S: Storage> Claim<S> {
     pub fn raise_floor(&mut self, author: &Author, floor: Floor) -> Result<(), MarkError> {
         self.alone(|claim| {
             claim.open_overlapping()?;
-            // Making a file touches the directory. What touched a mark before is not forgotten by it.
+            // Making a file touches the directory. Only marks that nobody touched before are cleared of that.
             let clean = claim.untouched()?;
             claim.write_floor(author, claim.range(), floor)?;
             claim.own_up(&clean)

@@ -1,4 +1,4 @@
-//! The persisted high-water mark: which IDs may have been issued, known before they are.
+//! The persisted high-water mark: a bound on the IDs that may have been issued, durable before they are.
 //!
 //! A state directory holds a lock file and one mark for each range of machine IDs. A [`Claim`] locks
 //! a range, [`rules::decide`] says what its marks allow, and a [`Record`] raises the bound ahead of use.
@@ -57,7 +57,7 @@ pub enum MarkError {
     /// Another process is just starting in the directory.
     #[error("another start is under way in {directory}: try again in a moment")]
     Busy { directory: String },
-    /// A file that is called a mark but not named as one.
+    /// A file whose name ends as a mark's does without naming a range.
     #[error(
         "{path} is not the name of a mark: give it back its own name, such as 1.mark or 16-31.mark, or move it out of the state directory"
     )]
@@ -122,10 +122,10 @@ impl MarkError {
     }
 }
 
-/// What was tried when a lock was refused other than because somebody holds it.
+/// The action that [`MarkError::Io`] names where a lock fails for another reason than that it is held.
 const LOCKING: &str = "lock";
 
-/// Whether that is for want of room.
+/// Whether `error` is for want of room.
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -133,7 +133,7 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-/// Whether that is for want of open files or memory, which the system may have again.
+/// Whether `error` is for want of open files or memory, which the system may have again.
 #[must_use]
 pub fn is_short(error: &io::Error) -> bool {
     let number = error.raw_os_error().map(Errno::from_raw);
@@ -151,7 +151,7 @@ fn remedy(action: &str, error: &io::Error) -> &'static str {
         _ if action == LOCKING && !is_short(error) => {
             ": no lock is to be had there; use a local file system that has byte-range locks (F_OFD_SETLK), or let the service take them (seccomp, AppArmor, SELinux)"
         }
-        // What lies under the name is not what the disk has to answer for.
+        // The disk is in order, but the name is a symbolic link's.
         _ if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
             ": put the file itself in the place of the symbolic link, which is not followed"
         }

@@ -1,4 +1,4 @@
-//! What an operator does to the marks of a shard: make one beforehand, begin above an ID, adopt a copy.
+//! The work of an operator on a shard's marks: make one beforehand, begin above an ID, adopt a copy.
 
 use super::MarkError;
 use super::claim::Claim;
@@ -19,8 +19,15 @@ pub struct Operator<S: Storage> {
 }
 
 impl<S: Storage> Operator<S> {
-    /// Does what a start does to the directory; the bound of a mark that was made, `None` if it was
-    /// there.
+    /// Makes the mark of a new shard before its first start, which then need not wait for its bound to pass;
+    /// returns the bound, or `None` if there was a mark.
+    ///
+    /// It follows the start rules as a start does: looks at the directory, does as they say, and looks again,
+    /// until there is nothing more to write. With rules of its own it could make a mark with a lower bound
+    /// than a start would, and IDs would repeat. While there is no mark, a clock that the rules doubt is an
+    /// error: a bound made by it could never be lowered. Once there is one, whether its bound has passed is
+    /// for the start to judge, so that a wait is as good as an end here. A mark that is there keeps at least
+    /// its bound, however often this is called.
     ///
     /// # Errors
     /// As a start is refused, or waits before it has written anything.
@@ -38,7 +45,7 @@ impl<S: Storage> Operator<S> {
             let is_there = marks.any(|seen| seen.range == policy.range);
             match rules::decide(&view, policy, now, None) {
                 Verdict::Refuse(refused) => return Err(refused.into()),
-                // The mark is there; whether its time has come is the start's business.
+                // The mark is there; whether its bound has passed is for the start to judge.
                 Verdict::Wait(wait) if !is_there => return Err(wait.into()),
                 Verdict::Wait(_) | Verdict::Open { .. } => return Ok(created),
                 Verdict::Raise(floor) => claim.raise_floor(author, floor)?,
@@ -49,7 +56,7 @@ impl<S: Storage> Operator<S> {
                             _ => None,
                         }
                     })?;
-                    // One that is there may be settled too: joined with others, or raised.
+                    // A mark that was there may be settled too: joined with others, or raised.
                     if !is_there {
                         created = done.map(|done| done.own_bound);
                     }
@@ -58,8 +65,8 @@ impl<S: Storage> Operator<S> {
         }
     }
 
-    /// Raises the mark to `tick`, unless it is there already: the bound that it has then, and whether
-    /// that is new. The floor comes first: a mark that is lost must not be followed by a lower one.
+    /// Raises the mark to `tick`, unless its bound is that high already; returns its bound then, and whether
+    /// that is new. The floor is raised first, so that a mark in the place of a lost one is no lower.
     ///
     /// # Errors
     /// As [`Claim::settle`]; what was durable stays.
@@ -69,7 +76,7 @@ impl<S: Storage> Operator<S> {
         if floor != view.covering {
             self.claim.raise_floor(&self.author, floor)?;
         }
-        // Whatever is written, a mark that somebody had in hand does not look so afterwards.
+        // Writing the mark hides that somebody touched it, so the bound that follows from that goes in too.
         let hidden = view.bound(&self.policy).unwrap_or(0);
         let moment = self.author.moment;
         let mut record = self.claim.into_record(self.author)?;
@@ -78,8 +85,8 @@ impl<S: Storage> Operator<S> {
         Ok((record.bound(), record.bound() > before))
     }
 
-    /// Adopts every mark of the machine IDs, and raises it above the present and `above`: the bound,
-    /// and the names of the marks.
+    /// Adopts every mark that overlaps the machine IDs, as the file that it is now, and raises it above the
+    /// present time and `above`; returns the bound, and the names of the marks.
     ///
     /// # Errors
     /// As a start is refused for what adoption cannot mend, or waits for a clock that is not plausible.
@@ -90,7 +97,7 @@ impl<S: Storage> Operator<S> {
             author,
             now,
         } = self;
-        // Those that overlap, whatever their ranges.
+        // Of all that overlap, whatever their ranges.
         let mut names = Vec::new();
         let bound = claim.adopt(author, above, |view| {
             rules::adoptable(view, policy, above)?;

@@ -43,7 +43,7 @@ impl Author {
     }
 }
 
-/// An owned mark.
+/// The mark of a running shard, owned through its claim.
 pub struct Record<S: Storage> {
     claim: Claim<S>,
     file: S::File,
@@ -53,11 +53,11 @@ pub struct Record<S: Storage> {
     /// The slot to write first: one that could not be read, or whose write or flush failed. Its
     /// content is not known then, and the other slot is all that bounds what was issued.
     first: usize,
-    /// Whether what an earlier run left is known to be durable. One that was killed between giving
-    /// the mark its name and flushing the directory, or between writing a slot and flushing it, leaves
-    /// what the next power cut would take away.
+    /// Whether the mark as an earlier run left it is known to be durable. A run that was killed between
+    /// giving the mark its name and flushing the directory, or between writing a slot and flushing it,
+    /// leaves a state that the next power cut would take away.
     kept: bool,
-    /// Whether a name was found to be another file's. Nothing is written then until that is over.
+    /// Whether a name was found to lead to another file. Nothing is written until it leads back.
     replaced: bool,
 }
 

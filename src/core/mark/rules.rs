@@ -20,7 +20,7 @@ pub use reason::{Invocation, Refused, Wait};
 pub(super) use view::STALL;
 pub use view::{Floor, Other, Seen, View, floor_name, mark_name};
 
-/// What a start is to follow.
+/// The settings that a start follows.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The state directory, for messages.
@@ -47,7 +47,7 @@ pub struct Policy {
     pub continue_ahead: Option<u64>,
 }
 
-/// What time it is.
+/// The present time, and how far it may be trusted.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     /// The wall clock that is followed, in nanoseconds since 1970.
@@ -61,7 +61,7 @@ pub struct Now {
     pub accept_until: Option<i64>,
 }
 
-/// What to do next.
+/// The next thing that a start has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// An operator has to decide; nothing was written.
@@ -103,7 +103,7 @@ impl Settlement {
     }
 }
 
-/// Whether a mark that `decide` asked for was made in this run, with which bound.
+/// The bound of a mark that this run has created, as [`decide`] asked for; `None` if there is none.
 pub type FreshBound = Option<u64>;
 
 /// Applies the start rules. `fresh` is the bound of a mark that this run has created.
@@ -133,8 +133,8 @@ pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Ver
     }
 }
 
-/// Raises the floor, once no mark looks touched: what such a mark may hide is bounded by the floor, and
-/// by the one of earlier starts, not of this one.
+/// Raises the floor, but first writes a mark that was touched: the newer mark that may hide behind it is
+/// bounded by the floor of earlier starts, not by the one of this start.
 fn raise(view: &View, bound: Option<u64>, floor: Floor) -> Verdict {
     match bound {
         Some(own_bound) if view.overlapping.iter().any(|seen| seen.touched().is_some()) => {
@@ -164,8 +164,8 @@ fn due(view: &View, policy: &Policy, tick: u64) -> Option<Floor> {
     (floor != known).then_some(floor)
 }
 
-/// The bound for marks whose own cannot be trusted (a copy, a damaged file): above every bound
-/// that can be read, and above every one that cannot.
+/// The bound for marks whose own cannot be trusted (a copy, a damaged file): no lower than any that can
+/// be read, or that the lost ones can have had.
 ///
 /// # Errors
 /// [`Wait`] if the clock is not plausible enough to say so.
@@ -187,7 +187,7 @@ fn missing(view: &View, range: MachineRange) -> Option<MachineRange> {
     left.first().copied()
 }
 
-/// Rule 3, and what keeps marks from overlapping.
+/// Rule 3: opens on the shard's only mark, or settles the marks so that it has one and none overlap.
 fn settle_or_open(
     view: &View,
     policy: &Policy,

@@ -25,7 +25,7 @@ const FIRST_VERSION: u32 = 1;
 const CHECKSUM_AT: usize = SLOT_LEN - 4;
 const HOST_LEN: usize = 64;
 
-/// What a slot says.
+/// The content of one slot: a bound, and who wrote it when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// The machine IDs that the mark is for.
@@ -36,10 +36,10 @@ pub struct Slot {
     pub bound: u64,
     /// When it was written, by the clock that IDs follow.
     pub written: Moment,
-    /// What the kernel's clock read just before it was written, in nanoseconds since 1970. That clock
-    /// stamps changes of the file, so that a later stamp is of somebody else's doing.
+    /// The kernel's wall clock just before it was written, in nanoseconds since 1970. That clock also
+    /// stamps changes of the file: a later stamp is somebody else's doing.
     pub clock: i64,
-    /// Q in ticks, by the writer's settings: it takes no bound further ahead of the wall clock.
+    /// Q in ticks, by the writer's settings: it raises no bound further ahead of the wall clock.
     pub furthest: u64,
     /// Which file it was written to.
     pub identity: Identity,
@@ -83,16 +83,16 @@ pub enum SlotError {
     /// It does not begin as a slot does.
     #[error("it does not begin with the mark's magic number")]
     Magic,
-    /// Its bytes do not add up to its checksum.
+    /// Its checksum does not match its bytes.
     #[error("its checksum does not match")]
     Checksum,
-    /// The checksum is right, but the values make no sense to this version.
+    /// The checksum is right, but the format version is one that this program does not read.
     #[error("its format version is {0}, this program reads versions 1 and 2")]
     Version(u32),
     /// The checksum is right, but a field is out of its range.
     #[error("its {0} is out of range")]
     Field(&'static str),
-    /// The device does not give it back.
+    /// The device cannot read it.
     #[error("it cannot be read: {}", .0.desc())]
     Unreadable(Errno),
 }
@@ -176,8 +176,8 @@ impl Slot {
         Self::decode_fields(input, version > FIRST_VERSION)
     }
 
-    /// Reads what comes behind the version. The first version knew one clock, of which it took one reading
-    /// for both slots.
+    /// Reads the fields behind the version. Version 1 knew the followed clock alone, and wrote the same
+    /// reading to both slots.
     fn decode_fields(mut input: Reader<'_>, has_clock: bool) -> Result<Self, SlotError> {
         let range = MachineRange::new(input.u32(), input.u32());
         let layout = input.layout()?;

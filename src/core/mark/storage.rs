@@ -1,4 +1,4 @@
-//! What the mark needs of a directory, so that a simulated one can stand in for it.
+//! The operations that marks need of a directory, as traits: a simulated disk can stand in for it.
 #![expect(
     clippy::missing_errors_doc,
     reason = "every method fails as the file system does"
@@ -20,21 +20,21 @@ pub struct Identity {
     pub inode: u64,
     /// Birth time in nanoseconds since 1970; 0 where the file system keeps none.
     pub born: i64,
-    /// Tells files apart that had the same inode number one after the other; 0 where it is not to be
-    /// had.
+    /// The inode's generation, which tells apart files that had the same inode number one after the other;
+    /// 0 where the file system does not tell it.
     pub generation: u32,
     /// UUID of the BTRFS subvolume; zeros elsewhere.
     pub subvolume: [u8; 16],
 }
 
-/// What differs between two identities.
+/// The first difference between two identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Its name.
+    /// The name of the property that differs.
     pub what: &'static str,
-    /// What was written in the mark.
+    /// Its value as the mark has it.
     pub written: String,
-    /// What was found.
+    /// Its value as the file has it now.
     pub found: String,
 }
 
@@ -45,9 +45,9 @@ impl Identity {
         self.difference(other).is_none()
     }
 
-    /// What tells this file, as it was written down, from the one that was `found`. What one of them
-    /// does not know tells nothing: a newer kernel may know a birth time of a file that an older one
-    /// wrote, and a sandbox may forbid to ask.
+    /// The first difference between this file, as it was written down, and the one that was `found`. A
+    /// property that one of them lacks is no difference: a newer kernel may know the birth time of a file
+    /// that an older one wrote, and a sandbox may forbid to ask.
     #[must_use]
     pub fn difference(&self, found: &Self) -> Option<Difference> {
         let tell = |what, written: String, found: String| {
@@ -86,7 +86,7 @@ impl Identity {
     }
 }
 
-/// A moment to read, and to the nanosecond.
+/// A moment as people read it, and in nanoseconds.
 fn moment(nanos: i64) -> String {
     format!("{} ({nanos} ns)", rfc3339_nanos(nanos))
 }
@@ -102,7 +102,8 @@ pub trait Storage: Send + 'static {
     /// Opens a file for reading and writing, `None` if there is none of that name.
     fn open(&self, name: &str) -> io::Result<Option<Self::File>>;
 
-    /// The same for reading alone: what it takes to look, also on a volume that is mounted so.
+    /// Opens a file for reading alone, as works on a read-only volume too; `None` if there is none of that
+    /// name.
     fn open_to_read(&self, name: &str) -> io::Result<Option<Self::File>> {
         self.open(name)
     }
@@ -121,11 +122,11 @@ pub trait Storage: Send + 'static {
     /// Removes a name; none of that name is no error.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// Makes names that were given and removed durable.
+    /// Makes durable which names there are.
     fn sync(&self) -> io::Result<()>;
 
-    /// What the clock reads now by which changes are stamped, in nanoseconds since 1970: the kernel's,
-    /// whichever clock IDs follow.
+    /// The present time by the clock that stamps changes of files, in nanoseconds since 1970: the kernel's
+    /// wall clock, whichever clock IDs follow.
     fn now(&self) -> i64;
 
     /// When the directory itself was last changed: a name in it, or where it lies.

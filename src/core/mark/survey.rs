@@ -13,8 +13,8 @@ use crate::id::range::MachineRange;
 
 pub(super) const MARK_SUFFIX: &str = ".mark";
 
-/// Reads all marks of a directory, without locks: what a running shard writes may be half done.
-/// The second list holds the names of files that are called marks and cannot be one.
+/// Reads all marks of a directory, without locks: a running shard may be in the middle of a write.
+/// The second list holds the names that end as a mark's does without naming a range.
 ///
 /// # Errors
 /// [`MarkError::Io`] if the directory or a mark cannot be read.
@@ -50,7 +50,7 @@ pub fn survey<S: Storage>(
     Ok((marks, strangers))
 }
 
-/// What lies in the mark of `range`; its directory was last `changed` then.
+/// Reads the mark of `range` from `file`. `changed` is when its directory was last changed.
 pub(super) fn seen<F: File>(
     range: MachineRange,
     file: &F,
@@ -76,8 +76,8 @@ pub(super) fn slots<F: File>(file: &F) -> io::Result<[Result<Slot, SlotError>; 2
     Ok(slots)
 }
 
-/// A slot's bytes and what they say. What the device cannot give back is a bad slot: the other one
-/// bounds what was issued, and writing this one anew mends most devices.
+/// The bytes of a slot, and the slot decoded from them. One that the device cannot read is a bad slot:
+/// the other one bounds what was issued, and writing this one anew mends most devices.
 pub(super) fn read_slot<F: File>(
     file: &F,
     index: usize,

@@ -24,7 +24,7 @@ use crate::id::range::MachineRange;
 #[derive(Debug, Clone)]
 pub struct Witness<S> {
     storage: S,
-    /// Begins the names of the files that are about the directory.
+    /// The beginning of the names of all files about the directory.
     place: String,
 }
 
@@ -44,13 +44,13 @@ impl Witness<Directory> {
     pub fn find(places: &[PathBuf], make: bool, path: &Path) -> Option<Self> {
         let is_usable = |place: &&PathBuf| {
             if make {
-                // Whether it is there now is asked next.
+                // Whether it is there and writable is asked next.
                 let _ = DirBuilder::new().mode(0o755).create(place);
             }
             access(*place, AccessFlags::W_OK).is_ok()
         };
         let place = places.iter().find(is_usable)?;
-        // As it is called, not where that leads to now.
+        // By the path as it is given, not by where it leads to now.
         Some(Self::new(Directory::new(place), path))
     }
 }
@@ -114,15 +114,15 @@ impl<S: Storage> Watching<S> {
         Slot::decode(&bytes[..read]).ok()
     }
 
-    /// Writes down what `slot` says. One write of a page, which a kill does not tear; what is kept
-    /// until the machine goes down needs no flush.
+    /// Writes down `slot`: by one write of a page, which a kill does not tear, and without a flush, as it
+    /// need not outlast the machine's going down.
     pub(super) fn note(&mut self, slot: &Slot) {
         let name = format!("{}-{}.bound", self.witness.place, self.range);
         if self.file.is_none() {
             self.file = self.witness.storage.open_or_create(&name).ok();
         }
         if let Some(file) = &self.file {
-            // Without it, what is told of here goes unnoticed, as where there is no witness.
+            // Where it fails, a start does without, as where there is no witness.
             let _ = file.write_at(&slot.encode()[..], 0);
         }
     }

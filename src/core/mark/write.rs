@@ -10,14 +10,14 @@ use super::survey::{read_slot, slots};
 use crate::id::range::MachineRange;
 use crate::timestamp::nanos;
 
-/// How often a slot is written whose clock was read too long before.
+/// How often a slot is written at most, if each time too long after its clock was read.
 const TRIES: usize = 3;
 
 impl<S: Storage> Claim<S> {
-    /// Makes durable what the slots say: an earlier run may have left one in the page cache alone,
-    /// and a crash while the other is written would then tear both. Written anew, because a flush that
-    /// failed may have dropped it. An earlier run leaves one slot at most that differs from the disk, so
-    /// that a crash here tears that one at most: over the same bytes a torn write does no harm.
+    /// Makes both slots durable as they read: an earlier run may have left one in the page cache alone, and
+    /// a crash while the other is written would then lose both. They are written anew, because a failed
+    /// flush may have dropped the pages. An earlier run leaves at most one slot that differs from the disk,
+    /// so that a crash here tears that one at most: a torn write over the same bytes does no harm.
     pub(super) fn keep_slots(&self, name: &str, file: &S::File) -> Result<(), MarkError> {
         for index in 0..2 {
             let (bytes, slot) =

@@ -130,7 +130,7 @@ impl Course {
         Ok(course)
     }
 
-    /// The same, so long before midnight that the day ends while it runs.
+    /// A course that begins so long before midnight that the day ends while it runs.
     pub(super) fn begin_before_midnight(
         lab: &Lab,
         name: &str,

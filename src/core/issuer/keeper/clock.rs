@@ -1,4 +1,4 @@
-//! What time it is for the keeper: which clock a start believes, and what an operator accepts.
+//! The keeper's time: which clock a start believes, and up to when an operator takes it for right.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -58,8 +58,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Some(first.saturating_add(self.issuer.epoch_nanos))
     }
 
-    /// Reads what an operator says of the clock, for the next look at it. That it cannot be read is
-    /// told once, and taken for nothing.
+    /// Reads an operator's word on the clock, for the next look at the clock. An error is told once, and
+    /// counts as no word.
     pub(super) fn accept(&mut self) {
         self.accepted = match accepted_until(&self.storage) {
             Ok(until) => {
@@ -77,7 +77,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.issuer.cold().accept_until = self.accepted;
     }
 
-    /// The clock's offset at the newest moment that the marks tell of this boot.
+    /// The clock's offset at the newest moment of this boot in the marks.
     fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<i64> {
         // Where the kernel does not name the boot, all boots look the same.
         let boot_id = self.author.moment.boot_id;

@@ -11,7 +11,7 @@ use crate::mark::storage::Storage;
 use crate::mark::{Claim, MarkError};
 use crate::timestamp::nanos;
 
-/// How long a lock that somebody else holds is waited for.
+/// How long a start waits for a lock that somebody else holds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries for a lock.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
@@ -52,8 +52,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.enter(Phase::LockHeld(holder.clone()), &Event::LockHeld(holder));
     }
 
-    /// Tries again when another start may be through with the directory; not in step with the others
-    /// that wait.
+    /// Tries again once another start may be done with the directory, at another moment than others that
+    /// wait.
     fn await_turn(&mut self, stage: Stage<S>) -> Next {
         self.stage = stage;
         self.turns += 1;
@@ -106,8 +106,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     fn take_over(&mut self, claim: Claim<S>, first: u64) -> Result<Next, MarkError> {
         let record = claim.into_record(self.author.clone())?;
         if record.bound() >= first {
-            // A slot that could not be read before can be now: what it says is not known to be
-            // durable, and the rules have not seen it.
+            // A slot that could not be read before can be now: its bound is not known to be durable, and
+            // the rules have not seen it.
             self.stage = Stage::Locking;
             return Ok(Next::Park(LOCK_RETRY));
         }
@@ -115,7 +115,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Ok(Next::Park(Duration::ZERO))
     }
 
-    /// What goes beyond the usual is durable before it is made use of.
+    /// Makes the floor durable, before this start goes further ahead than a lost mark is taken to have been.
     fn raise_floor(
         &mut self,
         mut claim: Claim<S>,
@@ -136,12 +136,12 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// Tells of marks that somebody had in hand, if that costs anything.
+    /// Tells of marks that somebody else touched, if IDs begin later for it.
     fn warn_of_touch(&self, view: &View, first: u64) {
         let marks = &view.overlapping;
         let touched = marks.iter().filter_map(Seen::touched).max();
         let read = marks.iter().filter_map(Seen::bound).max();
-        // Most of what is touched costs nothing, such as another shard's first start.
+        // Most touches cost nothing, such as another shard's first start.
         if let Some(touched) = touched.filter(|_| read.is_some_and(|read| first > read + 1)) {
             self.issuer.tell(&Event::MarkTouched { touched, first });
         }

@@ -8,7 +8,7 @@ use crate::id::range::MachineRange;
 /// The shortest time between two tries.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// How long to wait after that many tries for a turn: 5 to 36 ms, not in step with other shards.
+/// How long to wait after that many tries for a turn: 5 to 36 ms, different for each shard and try.
 pub(super) fn delay(shard: MachineRange, tries: u64) -> Duration {
     let which = u64::from(shard.first()) << 16 | tries & 0xffff;
     // The highest bits of a product with the golden ratio are as good as drawn by lot.

@@ -20,8 +20,8 @@ const ROUND: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(60);
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
-    /// The run's own bound has to be durable before its first ID: what was read may have been in
-    /// the page cache only.
+    /// Opens the generator once the run's own bound is durable: the bound that was read may have been in the
+    /// page cache alone.
     pub(super) fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
         let issuer = Arc::clone(&self.issuer);
         let read = record.bound();
@@ -90,8 +90,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// The bound for use up to `used` when the wall clock is at `now`: a window further, but never
-    /// further ahead of the clock than a lost mark is taken to have been.
+    /// The bound for IDs up to tick `used` when the wall clock is at `now`: a window above, but never further
+    /// ahead of the clock than a lost mark is taken to have been.
     fn target(&self, used: u64, now: u64) -> u64 {
         let settings = &self.issuer.settings;
         let layout = &settings.layout;

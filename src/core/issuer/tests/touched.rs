@@ -9,7 +9,7 @@ fn shard_at(state: &Path, nanos: i64) -> Shard {
     shard_told(state, nanos, None)
 }
 
-/// The same, let go on ahead of the clock for so many ticks.
+/// A shard by the kernel's clock, `nanos` from now, that is let go on `ahead` ticks ahead of the clock.
 fn shard_told(state: &Path, nanos: i64, ahead: Option<u64>) -> Shard {
     let storage = Directory::new(state);
     let wall = storage.now() + nanos;
@@ -32,7 +32,7 @@ fn leave_old(state: &Path) {
     leave_old_above(state, 0);
 }
 
-/// The same, with a bound of `above` at least.
+/// A mark as [`leave_old`] leaves it, with a bound of `above` at least.
 fn leave_old_above(state: &Path, above: u64) {
     let mut shard = shard_at(state, -24 * 3600 * SECOND);
     shard.settle();

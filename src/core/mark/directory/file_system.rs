@@ -1,4 +1,4 @@
-//! What kind of file system a state directory lies on.
+//! The kind of file system that a state directory lies on.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use nix::sys::statfs::{FsType, statfs};
 
 use super::Directory;
 
-/// What kind of file system a state directory lies on.
+/// A kind of file system: whether its files last, and how far its locks hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileSystem {
     /// Keeps files over a reboot, and its locks hold for all of the host.
@@ -18,7 +18,7 @@ pub(super) enum FileSystem {
 }
 
 impl Directory {
-    /// What kind of file system it lies on.
+    /// The kind of file system that it lies on.
     ///
     /// # Errors
     /// If the directory cannot be reached.

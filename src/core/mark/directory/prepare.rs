@@ -9,7 +9,8 @@ use super::Directory;
 use super::file_system::FileSystem;
 use crate::mark::{is_full, is_short};
 
-/// Why a state directory will not do. Whoever explains them is told of a new one by the compiler.
+/// Why a state directory will not do. Exhaustive, so that the compiler names each place that has to
+/// explain a new variant.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// It does not exist, and is not to be made.
@@ -24,7 +25,7 @@ pub enum DirectoryError {
     Unusable {
         /// Where it is.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// This process may open no more files, or have no more memory, which may change by itself.
@@ -34,7 +35,7 @@ pub enum DirectoryError {
     Short {
         /// Where it is.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no room to make it, which may change by itself.
@@ -44,7 +45,7 @@ pub enum DirectoryError {
     Full {
         /// Where it is to be.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Its locks may not hold for other hosts.

@@ -1,5 +1,5 @@
-//! What refuses a start until an operator has decided: rules 2 and 4, on what lies in the state directory,
-//! whatever time it is.
+//! The checks that refuse a start until an operator has decided: rules 2 and 4, on the content of the
+//! state directory, whatever time it is.
 
 use super::{Policy, Refused, Seen, View, floor_name, mark_name};
 use crate::id::layout::Layout;
@@ -7,7 +7,7 @@ use crate::id::range::MachineRange;
 use crate::mark::slot::SlotError;
 
 /// Checks for `state adopt`: all rules but those that adoption is there to overrule. A floor that cannot
-/// be read takes an operator's word on where to begin, as a tick `above` which it is.
+/// be read is passed over only if an operator names the tick `above` which to begin.
 ///
 /// # Errors
 /// [`Refused`] for what adoption cannot mend.

@@ -1,5 +1,5 @@
-//! What makes a start wait for the clock: rules 5 and 6. A wrong clock never ends a start: the shard begins
-//! when it is asked again after the clock was set right.
+//! The checks that make a start wait for the clock: rules 5 and 6. A wrong clock never ends a start: once
+//! it is set right, the next look lets the shard begin.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::{FreshBound, Now, Policy, Seen, View, Wait, missing};
 use crate::timestamp::{nanos, rfc3339, rfc3339_nanos};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// A mark that is older than this was not in use, or the clock is wrong.
+/// A mark whose bound is further behind the clock was long not in use, or the clock is wrong.
 const STALE: Duration = DAY.saturating_mul(365);
 /// No build is in use for longer than this, or the clock is wrong.
 const OUTDATED: Duration = DAY.saturating_mul(20 * 365 + 5);
@@ -57,8 +57,8 @@ pub(super) fn passed(
     })
 }
 
-/// Whether no mark was touched later than the clock reads: the bound to be made of that could never be
-/// lowered again.
+/// Whether no mark was touched at a time that the clock has yet to reach: a bound that is made from such
+/// a time could never be lowered again.
 fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
     let touched = view.overlapping.iter().filter_map(Seen::touched).max();
     match touched.filter(|touched| *touched > now.wall) {
@@ -138,9 +138,10 @@ fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Resu
     Ok(())
 }
 
-/// Whether nothing here depends on where the wall clock really stands. While a step forward is doubted
-/// the clock lags, and a shard that knows its bound issues by it, as one that runs does. What was lost
-/// may have been issued by the clock as it is, and a touch is later than one that lags.
+/// Whether this start can do with a clock that lags, as it does while a step forward is doubted. A shard
+/// that knows its bound can: it issues by that clock, as a running one does. One whose mark is missing
+/// cannot: the lost bound may have followed the real clock. Nor can one whose mark was touched later than
+/// the lagging clock reads.
 fn beyond_doubt(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
     let touched = view.overlapping.iter().filter_map(Seen::touched);
     let depends = missing(view, policy.range).is_some()

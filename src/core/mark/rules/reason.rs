@@ -105,7 +105,7 @@ pub enum Refused {
     },
 }
 
-/// What a start waits for; the server is up meanwhile and answers 503.
+/// Why a start waits for the clock; the server is up meanwhile and answers 503.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[expect(
@@ -119,7 +119,7 @@ pub enum Wait {
         span(*left)
     )]
     Fresh { left: Duration, command: String },
-    /// The mark was made or written a moment ago, as far ahead of the clock as marks are.
+    /// The mark was made or written a moment ago, no further ahead of the clock than a mark may be.
     #[error(
         "the mark was written a moment ago, ahead of the clock as marks are: IDs begin in {}, and nothing is to be done",
         span(*left)
@@ -137,7 +137,7 @@ pub enum Wait {
         limit: Duration,
         left: Duration,
     },
-    /// Somebody had the mark in hand when the clock was ahead of where it is now.
+    /// Somebody else changed the mark or its directory at a time that the clock has yet to reach.
     #[error(
         "the mark or its directory {directory} was changed at {touched}, which is ahead of the clock ({clock}), so it is not known what was issued up to then: IDs begin when the clock has passed that, in {}. If the clock is wrong set it right; if it is right, and was wrong when that was changed, run `{command}`",
         span(*left)
@@ -193,7 +193,7 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// A short name for machines.
+    /// A short name for programs, in `snake_case`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

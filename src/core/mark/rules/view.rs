@@ -1,5 +1,4 @@
-//! What lies in a state directory, as far as the start rules are about it, and what follows of it for
-//! the bound.
+//! The content of a state directory as the start rules see it, and the bound that follows from it.
 
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use crate::mark::slot::{Slot, SlotError};
 use crate::mark::storage::Identity;
 use crate::timestamp::nanos;
 
-/// What may lie between reading the clock and writing a slot by it. A writer that took longer
-/// writes the slot again.
+/// The longest time between reading the clock and writing a slot with that reading. A writer that took
+/// longer writes the slot again.
 pub(in crate::mark) const STALL: Duration = Duration::from_millis(100);
-/// What a mark's own clock may lie behind the stamp of a change: some file systems count whole seconds.
+/// How coarse the stamp of a change may be: some file systems count whole seconds.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// One mark as it lies in the state directory.
@@ -30,28 +29,28 @@ pub struct Seen {
     pub changed: Option<i64>,
 }
 
-/// What a start finds in the state directory.
+/// The content of the state directory, as a start finds it.
 #[derive(Debug, Clone, Default)]
 pub struct View {
     /// The marks that overlap the shard's range, or overlap one that does.
     pub overlapping: Vec<Seen>,
     /// The slots of all other marks that can be read.
     pub others: Vec<Other>,
-    /// Bounds that are known from elsewhere, wherever the directory was meanwhile.
+    /// Bounds that the witness knows, each with its layout.
     pub witnessed: Vec<(Layout, u64)>,
-    /// How far IDs may have been issued beyond what a lost mark is taken to have allowed.
+    /// The floor: the maximum over the floors of all machine IDs concerned.
     pub floor: Floor,
-    /// What floors say of that for every machine ID of the shard: one that is about some of them is lost
-    /// to the others once their marks part.
+    /// The maximum over those floors alone that cover every machine ID of the shard. One that covers a part
+    /// does not go with the others once the marks are split.
     pub covering: Floor,
-    /// The machine IDs of floors of which nothing can be read.
+    /// The ranges of floors of which neither slot can be read.
     pub damaged_floors: Vec<MachineRange>,
-    /// The layouts of floors, each with the machine IDs that its name tells.
+    /// The layouts in the slots of floors, each with the range in the floor's name.
     pub floors: Vec<(MachineRange, Layout)>,
 }
 
-/// What a mark that is lost, or of which an older copy came back, may have allowed beyond the present
-/// time and the settings of this start. It is durable before it is made use of.
+/// How far ahead a mark may have been that is lost, or of which an older copy came back, beyond what the
+/// wall clock and the settings of this start tell. It is durable before use is made of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Floor {
     /// No bound was above this tick unless it was within Q of the wall clock: what an operator has
@@ -61,7 +60,7 @@ pub struct Floor {
     pub furthest: u64,
 }
 
-/// What a slot of another mark says.
+/// A slot of a mark that is not the shard's.
 #[derive(Debug, Clone, Copy)]
 pub struct Other {
     /// The machine IDs that the mark's name tells.
@@ -96,15 +95,15 @@ impl Floor {
 }
 
 impl Seen {
-    /// The bound that holds: the larger of what the readable slots say.
+    /// The bound that holds: the larger one of the readable slots.
     #[must_use]
     pub fn bound(&self) -> Option<u64> {
         self.valid().map(|slot| slot.bound).max()
     }
 
-    /// When somebody else than the writer changed the file or its directory: anything may have been
-    /// moved away and back, or put over it, since the newest slot was written. An older change is
-    /// none: a power cut may take away the later ones.
+    /// When the file or its directory was changed by somebody other than the writer, if that is later than
+    /// the newest slot: the mark may have been moved away and back since, or an older one put in its place.
+    /// A change before that slot is no alarm: a power cut may lose the stamp of a later one.
     #[must_use]
     pub fn touched(&self) -> Option<i64> {
         let newest = self
@@ -136,8 +135,8 @@ impl View {
             .fold(policy.furthest, u64::max)
     }
 
-    /// The bound for a mark of which nothing is known but that nobody wrote it after `moment`, in
-    /// nanoseconds since 1970: no lost one can have been higher.
+    /// A bound that no mark was above at `moment`, in nanoseconds since 1970: for one that is lost, or may
+    /// hide behind another.
     pub(super) fn bound_at(&self, moment: i64, policy: &Policy) -> u64 {
         let tick = policy.layout.tick_at(moment).unwrap_or(0);
         tick.saturating_add(self.furthest(policy))
@@ -146,8 +145,8 @@ impl View {
             .min(policy.layout.max_tick())
     }
 
-    /// The bound that holds: what the marks say, what the witness knows, and what may be hidden. A mark
-    /// that somebody had in hand may stand in the place of a later one, which was written before that.
+    /// The bound that holds: the maximum over the marks, the witness, and what may be hidden. A mark that
+    /// somebody else touched may stand in the place of a newer one, which was written before the touch.
     #[must_use]
     pub fn bound(&self, policy: &Policy) -> Option<u64> {
         let hidden = |seen: &Seen| {
@@ -159,8 +158,8 @@ impl View {
         Some(bound.max(self.witness(policy)))
     }
 
-    /// Whether `bound` is no further ahead of the moment at which the marks were last written or changed
-    /// than one is, and that is over by the clock that reads `wall`: it is as right as it was then.
+    /// Whether the marks were last written or touched at or before `wall`, and `bound` lies no more than Q
+    /// ahead of that moment, as any mark may: then a bound ahead of the clock tells of no step back.
     pub(super) fn is_young(&self, bound: u64, policy: &Policy, wall: i64) -> bool {
         let slots = self.overlapping.iter().flat_map(Seen::valid);
         let touched = self.overlapping.iter().filter_map(Seen::touched);
@@ -179,7 +178,7 @@ impl View {
         comparable.map(|(_, bound)| *bound).max().unwrap_or(0)
     }
 
-    /// What the marks say, as far as they can be read.
+    /// The largest bound in a readable slot.
     pub(super) fn read(&self) -> Option<u64> {
         self.overlapping.iter().filter_map(Seen::bound).max()
     }

@@ -262,7 +262,7 @@ pub(super) fn record(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex
     (record, disk)
 }
 
-/// The same of a run that has raised its bound before.
+/// A record whose run has raised its bound already, over such a disk.
 pub(super) fn running(state: &Path, fail: &[usize]) -> (Record<Faulty>, Arc<Mutex<Disk>>) {
     let (mut record, disk) = record(state, &[]);
     let bound = record.bound() + 1;
