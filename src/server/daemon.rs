@@ -26,10 +26,10 @@ use shardflake::mark::{Directory, DirectoryError, MarkError, Witness};
 use shardflake::shard::{CloseError, Shard};
 use supervisor::{End, Ended, Supervisor};
 
-/// What the exact mark may take at the end, on top of the drain.
+/// The longest that writing the exact mark may take at the end, on top of the drain.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// What threads that serve may take to leave what they are at when the process ends.
+/// The longest that the process waits at its end for threads that still serve.
 const FORSAKE: Duration = Duration::from_secs(1);
 
 /// Why the server ended other than by being told to.
@@ -64,7 +64,7 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// Of a shard that has issued nothing.
+    /// The error of a shard that ended before it issued anything.
     fn unstarted(error: CloseError) -> Self {
         match error {
             CloseError::Mark(error) => Self::Start(error),
@@ -95,7 +95,7 @@ pub fn run(config: Config, invocation: Invocation, reload: Reload) -> Result<(),
 fn tell(error: &ServerError) {
     let text = error.to_string();
     logging::record(Level::Error, Kind::Fatal, &text);
-    // Where it cannot be told, the log tells it.
+    // If the service manager cannot be told, the log still says it.
     let _ = systemd::status(&text);
 }
 
@@ -123,7 +123,7 @@ struct Server {
     config: Config,
     app: Arc<App>,
     shard: Shard,
-    /// Over as soon as the shard has ended.
+    /// Resolves as soon as the shard has ended.
     ended: Ended,
     listeners: Vec<Listener>,
     serving: runtime::Handle,
@@ -222,16 +222,16 @@ impl Server {
 async fn finish(shard: Shard, ended: Ended) -> Result<(), ServerError> {
     let issuer = Arc::clone(shard.issuer());
     issuer.stop();
-    // Meanwhile time-outs of connections go on, which closing would hold up.
+    // Awaited first: `close` blocks this thread, which also runs the time-outs of connections.
     let _ = ended.await;
     shard.close().map_err(|error| match error {
         CloseError::Mark(error) if issuer.has_opened() => ServerError::Finish(error),
-        // It was told to stop while it could not start.
+        // It was told to stop before it could start.
         error => ServerError::unstarted(error),
     })
 }
 
-/// The state directory; what speaks against it and is allowed goes to the log.
+/// The state directory, checked; a doubt about it that is allowed goes to the log.
 fn directory(state: &State) -> Result<Directory, DirectoryError> {
     let (directory, warning) =
         Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
@@ -241,7 +241,7 @@ fn directory(state: &State) -> Result<Directory, DirectoryError> {
     Ok(directory)
 }
 
-/// What is configured, as far as it can be had.
+/// The configured limits, with as many connections as there are descriptors for.
 fn limits(config: &Config) -> Limits {
     let http = &config.http;
     let (connections, warning) = descriptors::fitting(http.connections);

@@ -1,4 +1,4 @@
-//! What HTTP and the command line both reply with, in the same JSON.
+//! The JSON that HTTP and the command line share.
 //!
 //! IDs are texts in it: many JSON readers round numbers of this size.
 

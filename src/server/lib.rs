@@ -1,4 +1,4 @@
-//! The small server as a library: IDs over HTTP, for systemd and LXC. What keeps IDs unique is in
+//! The small server as a library: IDs over HTTP, for systemd and LXC. IDs are kept unique by
 //! [`shardflake`].
 //!
 //! From the bottom up; a module imports only from layers below its own.
@@ -9,7 +9,7 @@
 //! | 1 | [`http`] | listeners, routes, replies |
 //! | top | [`daemon`], [`cli`] | wiring, and the command line |
 //!
-//! One request: `http` → [`shardflake::issuer::Issuer::try_issue_at`], which swaps one word.
+//! One request: `http` → [`shardflake::issuer::Issuer::try_issue_at`], which moves one word on.
 //! One start: `cli` → `config` → [`daemon::run`] → a [`shardflake::issuer::Keeper`]. One stop: drain, close,
 //! write the exact mark.
 

@@ -23,7 +23,7 @@ use shardflake::timestamp::{rfc3339_nanos, span};
 pub use sink::Stderr;
 use sink::{Journal, Lines, Sink};
 
-/// What a record is about. The number never changes once released.
+/// The subject of a record, each with a `MESSAGE_ID` that never changes once released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The server begins: version, shard, state directory, addresses.
@@ -121,7 +121,7 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 /// How records reach their reader.
 enum Logger {
     Queue(Arc<Queue>),
-    /// Where there was no thread for the log: one reader that stalls is waited for once.
+    /// Where there was no thread for the log: a reader that stalls is waited for once.
     Direct(Mutex<Lines<Stderr>>),
 }
 
@@ -226,13 +226,13 @@ fn journal() -> Option<JournalLog> {
         .ok()
 }
 
-/// Logs what an issuer tells of.
+/// Logs an event of an issuer.
 pub fn event(event: &Event) {
     let (level, kind, text) = describe(event);
     record(level, kind, &text);
 }
 
-/// What the warning of [`Event::MarkWeak`] says.
+/// The text of the warning for [`Event::MarkWeak`].
 const WEAK: &str = "this file system tells neither the birth time nor the generation of a file, so a copy with the same inode number passes for the mark: a BTRFS, XFS or ext4 with inodes of 256 bytes is safer";
 
 fn describe(event: &Event) -> (Level, Kind, String) {
@@ -246,7 +246,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             format!("the kernel does not tell of clock steps ({error}); looking instead"),
         ),
         Event::Waiting(wait) => {
-            // Of a new mark nobody has to be warned.
+            // A new mark is no reason for a warning.
             let is_usual = wait.code() == "fresh_mark";
             let level = if is_usual { Info } else { Warn };
             (level, Kind::Waiting, format!("waiting: {wait}"))

@@ -1,4 +1,4 @@
-//! What is counted, and how Prometheus reads it: text format 0.0.4.
+//! The counters of the HTTP server, and all metrics as Prometheus reads them: text format 0.0.4.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ const REASONS: [&str; Refusal::CODES.len() + 1] = {
     all
 };
 
-/// What is counted of a route's requests.
+/// The counters of one route.
 #[derive(Debug)]
 struct Route {
     label: &'static str,
@@ -37,7 +37,7 @@ struct Route {
     durations: Histogram,
 }
 
-/// What the HTTP server counts. Every request touches a few atomics, and no lock.
+/// The counters of the HTTP server. Every request touches a few atomics, and no lock.
 #[derive(Debug)]
 pub struct Http {
     routes: Box<[Route]>,
@@ -47,7 +47,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// Of routes with these labels, in whose order their series are listed.
+    /// Counters for routes with these labels; series are listed in the order of the labels.
     pub fn new(labels: impl IntoIterator<Item = &'static str>) -> Self {
         let route = |label| Route {
             label,
@@ -131,7 +131,7 @@ impl Http {
     }
 }
 
-/// Everything there is to read, as Prometheus reads it.
+/// All metrics, as Prometheus reads them.
 #[must_use]
 pub fn render(issuer: &SystemIssuer, http: &Http, profile: Profile) -> String {
     let mut text = Text::default();
@@ -157,7 +157,7 @@ pub fn render(issuer: &SystemIssuer, http: &Http, profile: Profile) -> String {
     text.out
 }
 
-/// The names that the profile `snowflake` is known for.
+/// The metrics under the names of the system that the profile `snowflake` stands in for.
 fn id_generator(text: &mut Text, issuer: &SystemIssuer) {
     let stats = issuer.stats();
     text.prefix = "id_generator_";
@@ -296,7 +296,7 @@ enum Kind {
     Histogram,
 }
 
-/// What the names of our own families begin with.
+/// The prefix of our own families' names.
 const OURS: &str = "shardflake_";
 
 /// The text as it grows: families one after the other, each with its samples.

@@ -1,6 +1,6 @@
 //! The service manager: readiness, status, watchdog, and sockets that it passes.
 //!
-//! Everything is a no-op where no service manager listens.
+//! Nothing happens where no service manager listens.
 
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;

@@ -54,7 +54,7 @@ pub(super) fn run(
     Ok(config.warnings)
 }
 
-/// What is set stands out among the defaults.
+/// Prints the settings; the defaults among them are faint.
 fn write(settings: &[Setting], streams: &mut Streams<'_>) -> io::Result<()> {
     let rows: Vec<Vec<String>> = settings
         .iter()

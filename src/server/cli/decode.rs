@@ -84,11 +84,11 @@ impl Printer<'_> {
                 let object = serde_json::to_string(&decoded).map_err(io::Error::from)?;
                 let comma = if self.first { "" } else { "," };
                 self.first = false;
-                // The comma of the next one, so that a reader of lines need not wait for that.
+                // The comma is written before the next one, so that a reader of lines need not wait for that.
                 writeln!(out, "{comma}{object}")
             }
             Ok(decoded) => {
-                // Not before there is something to stand below it.
+                // The heading, once there is a row below it.
                 if std::mem::take(&mut self.first) {
                     self.table.heading(out)?;
                 }
@@ -96,7 +96,7 @@ impl Printer<'_> {
             }
             Err(problem) => {
                 self.exit = Exit::Usage;
-                // What was decoded so far belongs before its complaint.
+                // Rows that were decoded before come before the complaint.
                 out.flush()?;
                 writeln!(err, "shardflake: {problem}")
             }

@@ -45,7 +45,7 @@ pub enum Exit {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// What the command line asks for makes no sense.
+    /// The command line, or an ID or time on it, is wrong.
     #[error("{0}")]
     Usage(String),
     /// The configuration has problems.
@@ -61,10 +61,10 @@ pub enum Failure {
     Unreachable {
         /// Where it should be.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A server is there, and takes no connection.
+    /// A server listens there, and accepts no connection.
     #[error(
         "the queue of connections at {address} is full, and its server accepts none: look at its log, or restart it"
     )]
@@ -72,7 +72,7 @@ pub enum Failure {
         /// Where it listens.
         address: String,
     },
-    /// A server took the connection, and says nothing.
+    /// A server took the connection, and does not answer.
     #[error("the server at {address} did not answer within {}: look at its log, or restart it", span(*patience))]
     Silent {
         /// Where it listens.
@@ -164,7 +164,7 @@ impl From<&ServerError> for Exit {
 }
 
 impl Failure {
-    /// Whether there is nobody to tell: the reader of the output has left, as `head` does.
+    /// Whether nothing is to be said: the reader of the output has left, as `head` does.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         Exit::from(self) == Exit::Ok

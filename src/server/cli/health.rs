@@ -16,7 +16,7 @@ use crate::http::connect_unix;
 
 /// How long the server may take for each step.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// More than any answer of `/health` has.
+/// More bytes than any answer of `/health` has.
 const MOST: u64 = 64 * 1024;
 
 /// Prints what `/health` says; the exit code tells whether that is well.
@@ -33,14 +33,14 @@ pub(super) fn run(
     Ok(if well { Exit::Ok } else { Exit::Unavailable })
 }
 
-/// Where the server listens that runs beside this command, by the flags that only it was given.
+/// The address of the server that runs beside this command, by the flags that only the server was given.
 fn beside(flags: &Flags, environment: &Environment) -> Option<Listen> {
     let untold = *flags == Flags::default();
     address(&untold.then(running::flags)??, environment).ok()
 }
 
-/// Where the server of this configuration listens. Its number may be known to the service alone: it is
-/// needed only for an address that depends on it.
+/// The address of the server of this configuration. Its shard number may be known to the service alone,
+/// and is needed only where the address depends on it.
 fn address(flags: &Flags, environment: &Environment) -> Result<Listen, ConfigErrors> {
     let listen = |flags: &Flags| {
         let mut config = Config::load(flags, environment)?;
@@ -61,7 +61,7 @@ fn address(flags: &Flags, environment: &Environment) -> Result<Listen, ConfigErr
     )
 }
 
-/// What the server at `address` answers, if each step takes no longer than `patience`.
+/// The answer of the server at `address` to `/health`, if each step takes no longer than `patience`.
 fn ask(address: &Listen, patience: Duration) -> Result<String, Failure> {
     let name = || address.to_string();
     let unreachable = |source| Failure::Unreachable {

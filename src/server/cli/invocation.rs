@@ -7,8 +7,8 @@ use crate::config::{Sources, keys};
 use shardflake::id::range::MachineRange;
 use shardflake::mark::rules::Invocation;
 
-/// How a command is told of the state of `shard` and its layout, whatever the shell's variables are that
-/// it is pasted into. What the configuration file says need not be told.
+/// The variables and options with which a command finds the state of `shard` and its layout, in whatever
+/// shell it is pasted. Settings from the configuration file need none.
 pub(super) fn invocation(directory: &Path, sources: &Sources, shard: MachineRange) -> Invocation {
     let directory = directory.display().to_string();
     let mut variables = Vec::new();

@@ -1,4 +1,4 @@
-//! `layouts`: what each layout can hold, and for how long.
+//! `layouts`: the capacity of each layout, and how long it lasts.
 
 use std::io;
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Entry {
     epoch: String,
     end: String,
     machines: u64,
-    /// Whole, but where it is less than one.
+    /// A whole number, unless it is less than one.
     ids_per_second: serde_json::Number,
 }
 
@@ -101,7 +101,7 @@ impl Entry {
     }
 }
 
-/// So many IDs in a tick of that length.
+/// IDs a second, at `ids` in each tick of `tick_ms` milliseconds.
 fn per_second(ids: u32, tick_ms: u64) -> serde_json::Number {
     match u64::from(ids) * 1000 / tick_ms {
         0 => {

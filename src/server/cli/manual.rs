@@ -12,7 +12,7 @@ use super::exit::Failure;
 const NAME: &str = "shardflake";
 const SOURCE: &str = concat!("shardflake ", env!("CARGO_PKG_VERSION"));
 
-/// What the grammar does not know.
+/// The sections of the page that the grammar has nothing for.
 const MORE: &str = r#".SH "EXIT STATUS"
 .TP
 .B 0
@@ -76,13 +76,13 @@ pub(super) fn man(command: Option<&str>, out: &mut dyn Write) -> Result<(), Fail
     // Without this the page would be named after the bare word.
     let full: &'static str = format!("{NAME}-{name}").leak();
     let page = Man::new(found.name(full)).section("1").source(SOURCE);
-    // What lies below a command has no page.
+    // Commands below a command have no page.
     let text = told_below(&page, full, str::to_owned)?;
     Ok(out.write_all(text.as_bytes())?)
 }
 
-/// The page in roff, with what `entry` makes of the name of each command below `name`, where the
-/// renderer has a reference to a page in the same section.
+/// The page in roff. For each command below `name` the renderer has a reference to a page in the same
+/// section: in its place stands what `entry` makes of the command's name.
 fn told_below(page: &Man, name: &str, entry: impl Fn(&str) -> String) -> io::Result<String> {
     let mut rendered = Vec::new();
     page.render(&mut rendered)?;

@@ -1,4 +1,4 @@
-//! The command line: what is asked, and who answers it.
+//! The command line, and which module answers each command.
 
 pub mod arguments;
 mod bounds;
@@ -61,7 +61,7 @@ pub fn run() -> ExitCode {
     exit.into()
 }
 
-/// A server that cannot start does not wait for whoever might read why; people do.
+/// Standard error: a server that cannot start does not wait for a reader of the reason; commands do.
 const fn standard_error(serves: bool) -> Stderr {
     if serves {
         Stderr::impatient(logging::PATIENCE)
@@ -101,7 +101,7 @@ fn answer_parsed(
     done.unwrap_or_else(|failure| report(&failure, streams.err))
 }
 
-/// Help and version were asked for; all else is a mistake.
+/// Prints help or version if these were asked for; anything else is a mistake in the command line.
 fn explain(error: &clap::Error, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let text = error.render();
     if matches!(
@@ -111,7 +111,7 @@ fn explain(error: &clap::Error, streams: &mut Streams<'_>) -> Result<Exit, Failu
         write!(streams.out, "{text}")?;
         return Ok(Exit::Ok);
     }
-    // Where standard error is gone, the exit code has to do.
+    // Where standard error is closed, the exit code has to do.
     let _ = write!(streams.err, "{text}");
     Ok(Exit::Usage)
 }
@@ -119,7 +119,7 @@ fn explain(error: &clap::Error, streams: &mut Streams<'_>) -> Result<Exit, Failu
 fn report(failure: &Failure, err: &mut dyn Write) -> Exit {
     if !failure.is_silent() {
         for line in failure.to_string().lines() {
-            // Where standard error is gone too, the exit code has to do.
+            // Where standard error is closed too, the exit code has to do.
             let _ = writeln!(err, "shardflake: {line}");
         }
     }
@@ -175,7 +175,7 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
     };
     let mut config = match Config::load(&flags, environment) {
         Ok(config) => config,
-        // For whoever looks there by priority or by MESSAGE_ID.
+        // To the journal, where people search by priority or by MESSAGE_ID.
         Err(errors) if logging::fatal(&errors.0) => return Ok(Exit::Config),
         Err(errors) => return Err(errors.into()),
     };
@@ -183,13 +183,13 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
     config.warnings.extend(continues_in_vain(&config, now));
     let invocation = invocation(&config.state.dir, &config.sources, config.shard);
     let environment = environment.clone();
-    // It has said why, in the log.
+    // A server that fails has said why, in the log.
     let reload = Box::new(move || Config::load(&flags, &environment));
     let result = daemon::run(config, invocation, reload);
     Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
 }
 
-/// What to warn of if `--continue-ahead` names a moment that is over at `now`.
+/// A warning if `--continue-ahead` names a moment that is over at `now`, in nanoseconds since 1970.
 fn continues_in_vain(config: &Config, now: i64) -> Option<String> {
     let until = config.continue_ahead?;
     let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();

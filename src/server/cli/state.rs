@@ -20,7 +20,7 @@ use shardflake::mark::{
 };
 use shardflake::timestamp::{rfc3339, rfc3339_nanos};
 
-/// The longest that an operator's word may hold: ten years.
+/// The longest that an operator's word on the clock may hold, in milliseconds: ten years.
 const TRUST_MS: i64 = (10 * 365 + 3) * 24 * 3600 * 1000;
 
 /// Why a state command failed.
@@ -33,7 +33,7 @@ pub enum Error {
     /// The mark cannot be had, or the rules refuse.
     #[error(transparent)]
     Mark(#[from] MarkError),
-    /// What was said of the clock before cannot be read.
+    /// An operator's earlier word on the clock cannot be read.
     #[error(transparent)]
     Clock(#[from] AcceptError),
     /// `init` and `adopt` are for one shard.
@@ -58,9 +58,9 @@ pub enum Error {
     Ahead {
         /// The ID.
         id: u64,
-        /// What it says that its time is.
+        /// The time in it.
         time: String,
-        /// What the clock reads.
+        /// The wall clock's present time.
         clock: String,
     },
     /// The moment for `accept-clock` is too far on.
@@ -70,7 +70,7 @@ pub enum Error {
     TooFar {
         /// The moment.
         until: String,
-        /// What the clock reads.
+        /// The wall clock's present time.
         clock: String,
     },
     /// The moment for `accept-clock` is over.
@@ -78,7 +78,7 @@ pub enum Error {
     Past {
         /// The moment.
         until: String,
-        /// What the clock reads.
+        /// The wall clock's present time.
         clock: String,
     },
 }
@@ -135,7 +135,7 @@ fn init(
 ) -> Result<(), Failure> {
     let above = above.map(|id| tick_of(&upkeep.layout, id)).transpose()?;
     let mut upkeep = upkeep.clone();
-    // That a mark may be made is what the command says.
+    // The command itself says that a mark may be made.
     upkeep.state.create = true;
     let mut operator = operator(&upkeep)?;
     let created = operator.init().map_err(Error::from)?;
@@ -189,7 +189,8 @@ fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
     })
 }
 
-/// A new mark is above every one that was lost only if the clock is right.
+/// A warning if the kernel calls the clock unsynchronised: only by a right clock is a new mark surely above
+/// one that was lost.
 fn unsynchronised(now: &Now) -> Option<String> {
     (now.synchronised == Some(false)).then(|| {
         format!(
@@ -218,8 +219,8 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
     Ok(tick)
 }
 
-/// What to warn of where the tick to begin above is not of these days: a server that is to be replaced
-/// has issued IDs until now.
+/// A warning if the tick to begin above is more than a day old: a server that is to be replaced has issued
+/// IDs until now.
 fn unlikely(layout: &Layout, above: Option<u64>) -> Option<String> {
     const DAY: i64 = 24 * 3600 * 1_000_000_000;
     let tick = above?;
@@ -257,7 +258,8 @@ fn adopt(
     )
 }
 
-/// Looked at without locks, so that nothing is made in a directory that is not the one meant.
+/// Checks that there is a mark, without locks, so that nothing is made in a directory that is not the one
+/// meant.
 fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
     let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
     let directory = upkeep.state.dir.display().to_string();
@@ -381,7 +383,7 @@ fn write_mark(mark: &Shown, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves the operator's word where a waiting or running shard looks for it.
+/// Writes down the operator's word where a waiting or running shard reads it.
 fn accept_clock(
     upkeep: &Upkeep,
     until: SystemTime,

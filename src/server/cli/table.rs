@@ -10,13 +10,13 @@ const PLAIN: &str = "\x1b[0m";
 /// A column by its title.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Column {
-    /// Begins at its left.
+    /// Its cells begin at the left.
     Text(&'static str),
-    /// Ends at its right, so that digits of one weight stand below each other.
+    /// Its cells end at the right, so that digits of one weight stand below each other.
     Number(&'static str),
 }
 
-/// A table on its way out.
+/// A table that is being written.
 pub(super) struct Table<'a> {
     columns: &'a [Column],
     widths: Vec<usize>,
@@ -71,7 +71,7 @@ impl<'a> Table<'a> {
         writeln!(out, "{}", self.line(cells))
     }
 
-    /// Writes a row that is there to be complete.
+    /// Writes a row of lesser interest, faint.
     pub(super) fn faint_row(&self, out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
         self.styled(out, FAINT, cells)
     }

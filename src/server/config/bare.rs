@@ -12,7 +12,7 @@ use super::value;
 use shardflake::id::range::RangeError;
 use shardflake::id::{Layout, MachineRange};
 
-/// What the bare variables of a profile set, and what is to be said about them.
+/// The values of a profile's bare variables, and problems with them.
 #[derive(Debug, Default)]
 pub(super) struct Bare {
     pub(super) layer: Layer,
@@ -131,7 +131,8 @@ fn pair(
     })
 }
 
-/// Two numbers for one shard: whichever won, the other host's IDs might be issued again.
+/// The problem of two different numbers for one shard: whichever won, IDs of another host might be
+/// issued again.
 fn conflict(environment: &Environment, bare: &'static str, text: &str) -> Option<ConfigError> {
     let full = keys::named("shard.id")?.variable();
     let second = environment.variable(&full)?.to_str()?;

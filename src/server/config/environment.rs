@@ -17,7 +17,7 @@ use super::profile::Profile;
 /// Where the configuration lies unless `--config` names another file.
 pub const DEFAULT_FILE: &str = "/etc/shardflake/shardflake.toml";
 
-/// The variable that some expect beside `--config`.
+/// A variable that some expect to do as `--config` does; it is not read.
 const CONFIG: &str = "SHARDFLAKE_CONFIG";
 
 /// Environment variables and the places that a start depends on.
@@ -29,7 +29,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's own.
+    /// The environment of this process.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
@@ -60,7 +60,7 @@ impl Environment {
         }
     }
 
-    /// The same with another place for the file that is read without `--config`.
+    /// This environment with another place for the file that is read without `--config`.
     #[must_use]
     pub fn with_default_file(self, default_file: PathBuf) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Environment {
         }
     }
 
-    /// The same with another current directory.
+    /// This environment with another current directory.
     #[must_use]
     pub fn with_current_dir(self, current_dir: PathBuf) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Environment {
             })
     }
 
-    /// What the `SHARDFLAKE_*` variables set.
+    /// The values of the `SHARDFLAKE_*` variables, and problems with them.
     pub(super) fn layer(&self) -> (Layer, Vec<ConfigError>) {
         let mut problems = Vec::new();
         let mut texts = Map::new();
@@ -143,7 +143,7 @@ impl Environment {
         (layer, problems)
     }
 
-    /// What to say about variables that look as if they were meant for this program.
+    /// Warnings about variables that look as if they were meant for this program.
     pub(super) fn warnings(&self, profile: Profile) -> Vec<String> {
         let unknown = self.unknown().map(|(name, nearest)| {
             if name == CONFIG {
@@ -190,8 +190,8 @@ impl Environment {
         Ok(None)
     }
 
-    /// Where what lasts as long as the machine is up may lie: the service's own directory, or else the
-    /// system's and the user's. What is no absolute path is passed over, as one that cannot be used.
+    /// Directories for files that last as long as the machine is up: the service's own, or else the system's
+    /// and the user's. Paths that are not absolute are passed over, as those that cannot be used.
     pub(super) fn runtime_dirs(&self) -> Vec<PathBuf> {
         let set = |name| self.text(name).ok().flatten();
         let found: Vec<PathBuf> = if let Some(list) = set("RUNTIME_DIRECTORY") {

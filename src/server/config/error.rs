@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! The problems of a configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub enum ConfigError {
         key: String,
         /// The file, environment variable or flag.
         origin: String,
-        /// What is wrong with the value.
+        /// The reason why the key does not take the value.
         #[source]
         problem: ValueError,
     },
@@ -39,7 +39,7 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         file: PathBuf,
-        /// What the parser says, with the line.
+        /// The parser's message, with the line.
         problem: String,
     },
     /// The file that `--config` names does not exist.
@@ -64,7 +64,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         problem: String,
     },
     /// An environment variable that is read is not UTF-8.
@@ -74,7 +74,7 @@ pub enum ConfigError {
     NotUtf8 {
         /// The variable.
         name: String,
-        /// Its value, with marks for what cannot be shown.
+        /// Its value, with replacement characters for bytes that are not UTF-8.
         value: String,
     },
     /// Two variables set the same key to different values.
@@ -132,16 +132,16 @@ pub enum ConfigError {
         .long.key, .short.key, .long.key, .short.key
     )]
     TooClose {
-        /// What has to be the longer time.
+        /// The setting that has to be the longer time.
         long: Box<Setting>,
-        /// What has to be the shorter time.
+        /// The setting that has to be the shorter time.
         short: Box<Setting>,
         /// The least for the longer, given the shorter.
         least: String,
         /// The most for the shorter, given the longer.
         most: String,
     },
-    /// Ticks so long that a time is no more of them than a shorter one.
+    /// Ticks so long that the longer of two times is no more ticks than the shorter.
     #[error(
         "{tick}, so that {long} and {short} are {ticks} ticks both, and a start after a crash would wait for the clock: set {} to at least {least}",
         .long.key
@@ -149,9 +149,9 @@ pub enum ConfigError {
     TooCoarse {
         /// How long a tick is.
         tick: Box<Setting>,
-        /// What has to be the longer time.
+        /// The setting that has to be the longer time.
         long: Box<Setting>,
-        /// What has to be the shorter time.
+        /// The setting that has to be the shorter time.
         short: Box<Setting>,
         /// How many ticks each is.
         ticks: u64,
@@ -285,7 +285,7 @@ pub enum ValueError {
     },
 }
 
-/// All that is wrong with a configuration, never empty; written one problem a line.
+/// All problems of a configuration, at least one; written one a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 

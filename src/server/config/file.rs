@@ -13,7 +13,7 @@ use super::keys::{self, Key};
 use super::layers::Layer;
 use super::value;
 
-/// What a file sets, and what is wrong with it.
+/// The values of a file, and its problems.
 #[derive(Debug, Default)]
 pub(super) struct FileLayer {
     /// The file, if one was read.
@@ -73,8 +73,8 @@ impl FileLayer {
         }
     }
 
-    /// Takes the value of a known key. A table is refused here: merged with the layers below, it
-    /// would lose where it came from.
+    /// Takes the value of a known key. A table is refused here: merged with the layers below, it would lose
+    /// its origin.
     fn set(&mut self, path: &Path, known: &Key, kind: ValueKind) {
         let origin = path.display().to_string();
         if !matches!(kind, ValueKind::Table(_)) {

@@ -10,13 +10,13 @@ pub struct Key {
     pub name: &'static str,
     /// The default as TOML, or `None` where it depends on the host or has to be set.
     pub default: Option<&'static str>,
-    /// What the commented example shows, as TOML: the default where there is one.
+    /// The value in the commented example, as TOML: the default where there is one.
     pub example: &'static str,
     /// Whether SIGHUP applies a change; everything else takes a restart.
     pub reloads: bool,
 }
 
-/// What the names of environment variables begin with.
+/// The prefix of the environment variables that set keys.
 pub const PREFIX: &str = "SHARDFLAKE_";
 
 /// The tables of the configuration file.
@@ -56,7 +56,7 @@ pub const KEYS: [Key; 30] = [
     Key::new("log.level", r#""info""#).reloading(),
 ];
 
-/// What other servers call some of these; likeness alone would not find them.
+/// Other servers' names for some of these keys, which likeness alone would not find.
 const ALIASES: [(&str, &str); 12] = [
     ("address", "http.listen"),
     ("bind", "http.listen"),
@@ -140,7 +140,8 @@ fn by_alias(flat: &str) -> Option<&'static Key> {
     named(key)
 }
 
-/// The whole name counts, or a little less its last part: a key may be in the wrong table.
+/// How alike two names are, 0 to 1: by the whole name, or for a little less by its last part, as a key may
+/// stand in the wrong table.
 fn likeness(name: &str, key: &str) -> f64 {
     let flat = |text: &str| text.replace('.', "_");
     let last = |text: &str| {

@@ -14,7 +14,7 @@ use shardflake::id::layout::Bits;
 
 /// Reads profile, epoch and bits.
 pub(super) fn read(reader: &mut Reader, profile: Profile) -> Result<Layout, Refused> {
-    // Read first, because the bare variables hang on it; reported here, once.
+    // It was read before, as the bare variables depend on it; a problem with it is reported here, once.
     reader.required("profile", value::profile, Profile::to_string)?;
     let own = profile.layout();
     let show = |ms: &u64| value::show_time(*ms);
@@ -41,7 +41,7 @@ pub(super) fn read(reader: &mut Reader, profile: Profile) -> Result<Layout, Refu
     Layout::new(bits, tick_ms, epoch?).map_err(|error| reader.report(ConfigError::Layout(error)))
 }
 
-/// Whether the key has a part in the layout.
+/// Whether the layout depends on the key.
 pub(super) fn has_part(key: &str) -> bool {
     key == "profile" || key == "epoch" || key.starts_with("layout.")
 }

@@ -1,4 +1,4 @@
-//! Where the server listens.
+//! The addresses that the server listens on.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
@@ -22,8 +22,8 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether this is all addresses of the host, and `other` one of them: nobody can listen on both.
-    /// Those of IPv4 and IPv6 can be had beside each other.
+    /// Whether this stands for all addresses of the host, and `other` is one of them: nobody can listen on
+    /// both. All of IPv4 can be had beside all of IPv6.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let (all, one) = match (self, other) {
             (Self::Tcp(all), Self::Tcp(one)) => (all, one),
@@ -37,9 +37,9 @@ impl Listen {
             && all.port() != 0
     }
 
-    /// Reads an address as [`FromStr`] does, and such without a port, which get `own`; and such with a
-    /// port that ends in `+N`: there `shard` is added, so that servers of one configuration listen on
-    /// ports of their own.
+    /// Reads an address as [`FromStr`] does, and two more forms: one without a port, which gets `own`; and
+    /// one with a port that ends in `+N`, to which `shard` is added, so that servers with one configuration
+    /// listen on ports of their own.
     pub(super) fn of_server(text: &str, shard: u32, own: u16) -> Result<Self, ValueError> {
         if text == "*" {
             return Ok(Self::All(own));
@@ -90,7 +90,7 @@ impl FromStr for Listen {
     }
 }
 
-/// An IP address without a port. Of the sixth version in brackets: else `::1:80` would be one.
+/// An IP address without a port. One of IPv6 stands in brackets: without them, `::1:80` would be one.
 fn address_alone(text: &str) -> Option<IpAddr> {
     let inner = text
         .strip_prefix('[')

@@ -27,7 +27,7 @@ const MEBI: u64 = 1 << 20;
 /// The merged layers, before anything is typed.
 struct Gathered {
     profile: Profile,
-    /// For addresses without one.
+    /// The port for addresses without one.
     port: u16,
     reader: Reader,
     warnings: Vec<String>,
@@ -36,7 +36,7 @@ struct Gathered {
     shard_hidden: bool,
 }
 
-/// What both the server and the `state` commands need.
+/// The settings that both the server and the `state` commands read.
 struct Sections {
     layout: Result<Layout, Refused>,
     shard: Result<Option<MachineRange>, Refused>,
@@ -93,7 +93,7 @@ impl Config {
 }
 
 impl Upkeep {
-    /// Reads what the `state` commands need; a shard number may be missing.
+    /// Reads the settings that the `state` commands need; a shard number may be missing.
     ///
     /// # Errors
     /// [`ConfigErrors`] with every problem that was found, in the other keys too.
@@ -252,7 +252,7 @@ impl Spans {
     }
 }
 
-/// What the flags set, each value with its flag for origin.
+/// The values of the flags, each with its flag as its origin.
 fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigError>) {
     let mut layer = Layer::default();
     let mut problems = Vec::new();
@@ -317,7 +317,7 @@ fn shard(
     reader: &mut Reader,
     layout: Result<Layout, Refused>,
 ) -> Result<Option<MachineRange>, Refused> {
-    // What was refused was the profile or the epoch; report a wrong number beside it.
+    // Without a layout, the default one: a wrong number is reported beside a wrong profile or epoch.
     let layout = layout.unwrap_or(Profile::default().layout());
     let source = reader.required("shard.source", value::source, ToString::to_string);
     let id = reader.optional(

@@ -52,7 +52,7 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// `--continue-ahead`: issue ahead of the clock until then.
     pub continue_ahead: Option<SystemTime>,
-    /// What the operator should hear of, though nothing is wrong.
+    /// Things that the operator should hear of, though nothing is wrong.
     pub warnings: Vec<String>,
     /// Where the values come from.
     pub sources: Sources,
@@ -87,7 +87,7 @@ pub struct Http {
     pub bulk_replies: usize,
     /// Origins whose pages may read replies, or `*` alone; none if CORS is off.
     pub cors: Vec<String>,
-    /// How long all is served on at shutdown before that, 0 s to 5 min.
+    /// How long all requests are still served at shutdown, before the drain, 0 s to 5 min.
     pub lame_duck: Duration,
     /// The longest wait for open requests at shutdown, 0 s to 5 min.
     pub drain: Duration,
@@ -108,7 +108,7 @@ pub struct State {
     pub runtime: Vec<PathBuf>,
 }
 
-/// `[clock]`: what is asked of the clock.
+/// `[clock]`: how far IDs may be ahead of it, and whether it has to be synchronised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// The largest lead over the clock at which IDs are issued, 200 ms to 10 min and at least
@@ -145,7 +145,7 @@ impl Setting {
         self.origin == layers::DEFAULT
     }
 
-    /// Whether it is what the program or the profile has by itself.
+    /// Whether it is the default of the program or of the profile.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.is_default() || self.origin == layers::PROFILE
@@ -158,7 +158,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// What the command line sets; text is checked with all other values.
+/// The flags of the command line; those that are text are checked with all other values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     /// `--config`.
@@ -179,7 +179,8 @@ pub struct Flags {
     pub continue_ahead: Option<SystemTime>,
 }
 
-/// What the `state` commands need. They work without a shard number too: `state show` shows all marks.
+/// The configuration for the `state` commands. A shard number may be missing: `state show` shows all
+/// marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upkeep {
     /// The profile's layout, with the configured bits, tick and epoch.
@@ -192,14 +193,14 @@ pub struct Upkeep {
     pub clock: Clock,
     /// `http.deadline`, which a new mark's wait depends on.
     pub deadline: Duration,
-    /// What the operator should hear of.
+    /// Things that the operator should hear of.
     pub warnings: Vec<String>,
     /// Where the values come from.
     pub sources: Sources,
 }
 
 impl From<&Config> for Upkeep {
-    /// What a server needs of its configuration to keep up its state.
+    /// The part of a server's configuration that its state depends on.
     fn from(config: &Config) -> Self {
         Self {
             layout: config.layout,
@@ -213,12 +214,12 @@ impl From<&Config> for Upkeep {
     }
 }
 
-/// What the commands that only calculate need.
+/// The configuration for the commands that only calculate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {
     /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
-    /// What the operator should hear of.
+    /// Things that the operator should hear of.
     pub warnings: Vec<String>,
 }
 

@@ -22,8 +22,8 @@ pub(super) fn read(kind: &ValueKind) -> Result<Vec<String>, ValueError> {
     Ok(origins.into_iter().map(str::to_owned).collect())
 }
 
-/// Browsers write an origin in one way: what differs in case, in a port that goes without saying or in a
-/// slash at the end would never be met.
+/// Whether browsers write an origin so. They write each in one way: one that differs in case, names a
+/// default port or ends with a slash would never match.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return false;
@@ -54,7 +54,7 @@ fn is_host(text: &str) -> bool {
     address.is_ok_and(|address| address.to_string() == inner)
 }
 
-/// Of small letters, digits and some of these, and of one at least.
+/// Whether it is made of small letters, digits and these others, at least one in all.
 fn is_made_of(text: &str, others: &[u8]) -> bool {
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || others.contains(&byte);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::error::ValueError;
 use shardflake::id::Layout;
 
-/// Chooses the layout, the epoch, the bare variables, the port and the shape of the documented
+/// A system to stand in for: its layout, epoch, bare variables, port, and the shape of its documented
 /// replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub(super) enum Number {
     Pair(&'static str, &'static str),
 }
 
-/// What a bare variable sets.
+/// The setting that a bare variable stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Number,
@@ -120,7 +120,7 @@ impl Profile {
         }
     }
 
-    /// What this profile reads for `role`.
+    /// The variable that this profile reads for `role`.
     pub(super) const fn reads(self, role: Role) -> &'static str {
         let own = match role {
             Role::Number => return self.number().name(),
@@ -145,7 +145,7 @@ impl Profile {
 }
 
 impl Number {
-    /// What sets it, for people.
+    /// The names of the variables that set it, for people.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Plain(name) | Self::OrOrdinal(name, _) => name,

@@ -33,7 +33,7 @@ impl Reader {
         }
     }
 
-    /// Keeps a problem that is not of one value's making.
+    /// Keeps a problem for the report.
     pub(super) fn report(&mut self, problem: ConfigError) -> Refused {
         self.problems.push(problem);
         Refused
@@ -144,8 +144,8 @@ impl Reader {
         self.report(problem);
     }
 
-    /// Checks that `long` is more ticks of the layout than `short`. Twice as many would refuse layouts
-    /// that do no harm: two ticks are the least that any time is taken for.
+    /// Checks that `long` is more ticks of the layout than `short`. To ask for twice as many would refuse
+    /// harmless layouts, as any time counts as two ticks at least.
     pub(super) fn more_ticks(
         &mut self,
         layout: Result<Layout, Refused>,
@@ -156,7 +156,7 @@ impl Reader {
             return;
         };
         let ticks = layout.ticks(short);
-        // Where it is shorter, it is not even twice as long, which is told.
+        // One that is not twice as long was reported by `twice` already.
         if layout.ticks(long) > ticks || long < short * 2 {
             return;
         }

@@ -1,10 +1,10 @@
-//! What a reload (SIGHUP) can change in a running server, and what it cannot.
+//! A reload (SIGHUP): which changes a running server can apply, and which take a restart.
 
 use std::fmt;
 
 use super::{Config, Sources, keys};
 
-/// What differs between the running configuration and a new one.
+/// The changes from the running configuration to a new one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Changes that can be applied: to the log at once, to connections as they come.

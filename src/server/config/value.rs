@@ -153,7 +153,7 @@ pub(super) fn profile(kind: &ValueKind) -> Read<Profile> {
     text(kind)?.parse()
 }
 
-/// Where the shard number comes from: it is a static one.
+/// The source of the shard number; there is only the static one.
 pub(super) fn source(kind: &ValueKind) -> Read<&'static str> {
     match text(kind)? {
         "static" => Ok("static"),
@@ -245,9 +245,10 @@ pub(super) fn mode(kind: &ValueKind) -> Read<u32> {
 /// The group that a process has by itself; no group has such a name.
 pub(super) const OWN_GROUP: &str = "-";
 
-/// A group, by name or number, if not the process's own. Which there are is seen when one is needed.
+/// A group, by name or number, or `None` for the process's own. Whether there is such a group is seen when
+/// a socket is opened.
 pub(super) fn group(kind: &ValueKind) -> Read<Option<String>> {
-    // By that number the system would leave the group as it is.
+    // To the system this number means that the group stays as it is.
     let is_none = |name: &str| name.parse() == Ok(u32::MAX);
     let name = digits(kind).filter(|name| !name.is_empty() && !name.contains(char::is_whitespace));
     let name = name.filter(|name| !is_none(name));

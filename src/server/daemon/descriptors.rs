@@ -11,12 +11,12 @@ const OTHERS: u64 = 64;
 /// Raises the limit as far as this process may.
 pub(super) fn raise_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // What is refused is left out of the count of connections.
+        // If it is refused, `fitting` counts by the lower limit.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-/// As many of the `wanted` connections as fit, at least one. The second value tells of it if not all
+/// As many of the `wanted` connections as fit, at least one. The second value is a warning if not all
 /// do.
 pub(super) fn fitting(wanted: usize) -> (usize, Option<String>) {
     let limit = getrlimit(Resource::RLIMIT_NOFILE);

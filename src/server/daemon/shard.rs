@@ -1,4 +1,4 @@
-//! What a configuration says of its shard to those who issue its IDs and keep its mark: they know of no
+//! From a configuration to the settings of its shard, in the terms of the core, which knows of no
 //! configuration.
 
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ use shardflake::shard::Opening;
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
 
-/// What the issuer of `machines` is to keep to; an operator may let it go on ahead of the clock until
+/// The settings for the issuer of `machines`; an operator may let it go on ahead of the clock until
 /// `continue_ahead`.
 #[must_use]
 pub fn settings(
@@ -33,8 +33,8 @@ pub fn settings(
     .continuing_until(continue_ahead)
 }
 
-/// What a start with these settings is to follow. `invocation` is how its messages tell an operator to
-/// call the program.
+/// The policy for a start with these settings. `invocation` is how its messages tell an operator to call
+/// the program.
 #[must_use]
 pub fn policy(upkeep: &Upkeep, settings: &Settings, invocation: Invocation) -> Policy {
     Policy {
@@ -48,8 +48,8 @@ pub fn policy(upkeep: &Upkeep, settings: &Settings, invocation: Invocation) -> P
     }
 }
 
-/// What a shard of `machines` is opened with, over the state directory as it was prepared; otherwise as
-/// [`settings`] and [`policy`].
+/// The opening of a shard of `machines` over the prepared state directory, with [`settings`] and
+/// [`policy`].
 #[must_use]
 pub fn opening(
     upkeep: &Upkeep,

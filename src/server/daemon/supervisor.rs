@@ -22,7 +22,7 @@ use shardflake::timestamp::span;
 
 /// How often the status line is brought up to date.
 const STATUS_ROUND: Duration = Duration::from_secs(1);
-/// What a start asks the service manager for, again and again, while a lock is waited for.
+/// The time that a start asks the service manager for, again and again, while it waits for a lock.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Supervisor {
@@ -36,13 +36,13 @@ pub(super) struct Supervisor {
     status: String,
     ready: bool,
     leaving: bool,
-    /// IDs a second, and from what on it is measured next.
+    /// IDs a second, and when and from which total the next measurement begins.
     rate: u64,
     measured: (Instant, u64),
     warned_of_sync: bool,
 }
 
-/// Over as soon as the shard has ended; nothing is sent.
+/// Resolves as soon as the shard has ended; nothing is sent.
 pub(super) type Ended = oneshot::Receiver<()>;
 
 /// Why the server ends.
@@ -87,7 +87,7 @@ impl Supervisor {
             tokio::select! {
                 _ = self.terminate.recv() => return End::Signal,
                 _ = self.interrupt.recv() => return End::Signal,
-                // To whoever leaves it makes no difference any more.
+                // A server that is about to end reads no configuration any more.
                 _ = self.hangup.recv() => if !self.leaving { self.reload() },
                 _ = &mut *ended => return End::Shard,
                 _ = changes.changed() => self.report(),
@@ -96,7 +96,7 @@ impl Supervisor {
                     self.report();
                 }
                 () = tick(&mut watchdog) => {
-                    // From the issuing path; a shard that rightly waits is alive as well.
+                    // A shard that rightly waits is alive as well.
                     if issuer.alive() {
                         systemd::alive();
                     }
@@ -157,7 +157,7 @@ impl Supervisor {
             self.ready = systemd::ready(&status);
             self.ready
         };
-        // What it could not be told it is told at the next report.
+        // A status that could not be sent is sent with the next report.
         if told {
             self.status = status;
         }
@@ -214,7 +214,7 @@ impl Supervisor {
         };
         log::set_max_level(new.log_level);
         self.app.set_limits(limits(new));
-        // What needs a restart stays as it is in force, and is told again next time.
+        // Changes that need a restart are not noted, so that the next reload tells of them again.
         self.config.sources.apply(&difference.applicable);
         logging::record(Level::Info, Kind::Reloaded, &text);
     }

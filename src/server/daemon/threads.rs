@@ -14,10 +14,10 @@ use super::ServerError;
 use crate::cli::Exit;
 use crate::logging::{self, Kind};
 
-/// Beside those that serve: the keeper, and one that watches the clock. That of the log is there already.
+/// Threads beside those that serve: the keeper, and one that watches the clock. The log's is there already.
 const OTHERS: usize = 2;
 
-/// How long the system may take to forget threads that have ended.
+/// How long the kernel may go on counting threads that have ended.
 const FORGETTING: Duration = Duration::from_secs(1);
 
 /// The runtime that serves, with `wanted` threads or as many as can be had beside those that the server
@@ -81,14 +81,14 @@ fn room(wanted: usize) -> (usize, Option<io::Error>) {
 
 /// How many threads this process has; none where the system does not tell.
 fn threads() -> Option<u64> {
-    // Links of a directory: two of its own, and one from each that is in it.
+    // The number of links of a directory is two, and one for each directory in it.
     fs::metadata("/proc/self/task")
         .map(|tasks| tasks.nlink())
         .ok()
 }
 
-/// Where Tokio cannot start a thread it panics, and waits for ever for those that it has started. If they
-/// are refused although there was room a moment ago, the process ends on the spot.
+/// Builds the runtime. Where Tokio cannot start a thread it panics, and waits for ever for those that it
+/// has started: should that happen although there was room a moment ago, the process ends on the spot.
 fn build(workers: usize) -> io::Result<Runtime> {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(give_up));

@@ -13,26 +13,26 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 const RARE: Duration = unless_unparked(Duration::from_millis(250));
 /// The value of [`Rest::since`] while the server has something to do or to wait for.
 const BUSY: u64 = u64::MAX;
-/// The same before the first request.
+/// The value of [`Rest::since`] before the first request.
 const UNASKED: u64 = BUSY - 1;
 /// The value of [`Activity::head`] when nothing of the next request was read.
 const UNHEARD: u64 = 0;
-/// The same when something was read just now.
+/// The value of [`Activity::head`] when something of it was read since it was last looked at.
 const HEARD: u64 = 1;
 
-/// Since when a connection waits for its client, while it has no buffers. Readings of the boot clock in
-/// nanoseconds, as all that follow.
+/// The moments that a connection without buffers is judged by. They are readings of the boot clock in
+/// nanoseconds, as are all below.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rest {
     opened: u64,
     /// When the last answer was made; or [`BUSY`] or [`UNASKED`].
     since: u64,
-    /// From when on an answer is the last one.
+    /// From when on the connection is too old: the next answer on it is its last.
     old_at: u64,
 }
 
 impl Rest {
-    /// Of a connection that has just opened.
+    /// The moments of a connection that has just opened.
     pub(super) fn new(limits: &Limits) -> Self {
         let opened = now();
         let age = limits.connection_age;
@@ -48,7 +48,8 @@ impl Rest {
         }
     }
 
-    /// Until when the first request may come although the server stops; `None` once it has.
+    /// Until when the first request may still come although the server stops; `None` once it has come, or the
+    /// time for it is over.
     pub(super) fn awaited_until(&self) -> Option<Instant> {
         let left = left(self.opened, FIRST_REQUEST);
         (self.since == UNASKED && !left.is_zero()).then(|| Instant::now() + left)
@@ -69,7 +70,7 @@ impl Rest {
     }
 }
 
-/// The same with all that matters while there are buffers.
+/// The activity on a connection while it has buffers: the moments of its [`Rest`], and more.
 pub(super) struct Activity {
     /// As in [`Rest`], like the next two.
     opened: AtomicU64,
@@ -86,7 +87,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    /// Of a connection that goes on after `rest`.
+    /// The activity of a connection that goes on after `rest`.
     pub(super) fn new(rest: Rest) -> Self {
         Self {
             opened: AtomicU64::new(rest.opened),
@@ -99,7 +100,7 @@ impl Activity {
         }
     }
 
-    /// Another connection goes on here.
+    /// Takes on the connection that goes on after `rest`, in the place of the one before.
     pub(super) fn resume(&self, rest: Rest) {
         self.opened.store(rest.opened, Ordering::Relaxed);
         self.since.store(rest.since, Ordering::Relaxed);
@@ -110,7 +111,7 @@ impl Activity {
         self.plain.store(false, Ordering::Relaxed);
     }
 
-    /// What matters once there are no buffers.
+    /// The moments that still matter once there are no buffers.
     #[inline]
     pub(super) fn rest(&self) -> Rest {
         Rest {
@@ -132,7 +133,7 @@ impl Activity {
         self.busy();
     }
 
-    /// The request is one that changes nothing in hyper's state but what each does.
+    /// The request leaves nothing special in hyper's state.
     #[inline]
     pub(super) fn plain(&self) {
         self.plain.store(true, Ordering::Relaxed);
@@ -142,12 +143,12 @@ impl Activity {
         self.plain.load(Ordering::Relaxed)
     }
 
-    /// It is for the server to do something, or the client waits for it.
+    /// The client waits for the server.
     pub(super) fn busy(&self) {
         self.since.store(BUSY, Ordering::Relaxed);
     }
 
-    /// A piece of a long reply is to be taken by the client; from now on its taking counts.
+    /// A piece of a long reply waits to be taken by the client; from now on each piece taken counts.
     pub(super) fn streaming(&self) {
         self.streaming.store(true, Ordering::Relaxed);
         self.waiting(SystemClock.boottime());
@@ -159,7 +160,7 @@ impl Activity {
         self.waiting(SystemClock.boottime());
     }
 
-    /// From `boot`, a reading of the boot clock, on it is for the client to do something.
+    /// From `boot` on, a reading of the boot clock, the server waits for the client.
     #[inline]
     pub(super) fn waiting(&self, boot: i64) {
         self.since.store(boot.unsigned_abs(), Ordering::Relaxed);
@@ -173,7 +174,7 @@ impl Activity {
         }
     }
 
-    /// Something was read; of a head, unless a request is under way.
+    /// Something was read: a part of a head, unless a request is under way.
     #[inline]
     pub(super) fn read(&self) {
         if self.head.load(Ordering::Relaxed) == UNHEARD && !self.is_busy() {
@@ -181,14 +182,13 @@ impl Activity {
         }
     }
 
-    /// Whether a head has begun to come, and not ended, since this was asked last. Its time counts from
-    /// now.
+    /// Whether a head has begun to come, and not ended, since the last call. Its time counts from now.
     #[inline]
     pub(super) fn begins_head(&self) -> bool {
         self.head.load(Ordering::Relaxed) == HEARD && self.times_head(now())
     }
 
-    /// What follows the last answer is a part of a head.
+    /// Bytes behind the last request are a part of a head: its time counts from the last answer.
     pub(super) fn left_over(&self) {
         self.times_head(self.rest().quiet_since());
     }
@@ -234,7 +234,7 @@ impl Activity {
         })
     }
 
-    /// When what counts last happened: not the same any more once something has.
+    /// A moment that changes whenever something happens that the client's patience is counted from.
     pub(super) fn stamp(&self) -> u64 {
         match self.head.load(Ordering::Relaxed) {
             UNHEARD | HEARD => self.rest().quiet_since(),
@@ -254,8 +254,8 @@ impl Activity {
     }
 }
 
-/// `span`, or far longer than a server runs where a benchmark compares with connections that keep their
-/// buffers.
+/// `span`; or, in a build that a benchmark compares with, whose connections keep their buffers, a span far
+/// longer than a server runs.
 pub(super) const fn unless_unparked(span: Duration) -> Duration {
     if cfg!(unparked) {
         Duration::from_secs(u32::MAX as u64)
@@ -268,19 +268,19 @@ fn now() -> u64 {
     SystemClock.boottime().unsigned_abs()
 }
 
-/// What is left of `span` that began at `since`.
+/// The time that is left of `span`, which began at `since`.
 fn left(since: u64, span: Duration) -> Duration {
     span.saturating_sub(Duration::from_nanos(now().saturating_sub(since)))
 }
 
-/// `nanos`, give or take a tenth: connections that were opened together are not to end together.
+/// `nanos`, give or take a tenth at random: connections that opened together are not to end together.
 fn scattered(nanos: u64) -> u64 {
-    // Of random keys.
+    // The hash of nothing under random keys is a random number.
     let random = RandomState::new().build_hasher().finish();
     nanos - nanos / 10 + random % (nanos / 5).max(1)
 }
 
-/// Of a constant, known when this is compiled; of days at most otherwise.
+/// A span in nanoseconds, at compile time for a constant. It must be below 584 years.
 const fn nanos(span: Duration) -> u64 {
     span.as_secs() * 1_000_000_000 + span.subsec_nanos() as u64
 }

@@ -83,7 +83,7 @@ pub enum BindError {
     Failed {
         /// Where.
         address: Address,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -98,8 +98,8 @@ impl BindError {
         }
     }
 
-    /// Whether it may pass by itself: whoever listens there may leave, as the holder of a lock may; an
-    /// address may come up after this process, as by DHCP; files and memory may be had again.
+    /// Whether it may pass by itself: the process that listens there may end, as the holder of a lock may; an
+    /// address may come up after this process, as by DHCP; files and memory may be free again.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -144,7 +144,8 @@ pub fn bind_all(port: u16) -> Result<Listener, BindError> {
     }
 }
 
-/// What the system says where the kernel, its configuration or the service's unit leaves IPv6 out.
+/// Whether `error` is one of those where the kernel, its configuration or the service's unit leaves IPv6
+/// out.
 fn lacks_ipv6(error: &io::Error) -> bool {
     const UNSUPPORTED: [Errno; 3] = [
         Errno::EAFNOSUPPORT,
@@ -155,7 +156,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     number.is_some_and(|number| UNSUPPORTED.contains(&number))
 }
 
-/// `only_v6` is the system's default where it is not told.
+/// Listens on `address`. If `only_v6` is `None`, the system's default decides.
 fn listen_tcp(address: SocketAddr, only_v6: Option<bool>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
@@ -171,9 +172,9 @@ fn listen_tcp(address: SocketAddr, only_v6: Option<bool>) -> io::Result<TcpListe
     socket.listen(BACKLOG)
 }
 
-/// Listens on a Unix socket that those may connect to whom `mode` lets write, its group being `group`, by
-/// name or number, or else the process's own. At no moment may others. The socket file of a process that
-/// is gone is replaced.
+/// Listens on a Unix socket with the permissions `mode`, where write permission lets connect. Its group is
+/// `group`, by name or number, or else the process's own. At no moment may others connect. The socket file
+/// of a process that is gone is replaced.
 ///
 /// # Errors
 /// [`BindError`] if a process answers there, if the path is something else, if the group is not to be had,
@@ -204,7 +205,7 @@ pub fn bind_unix(path: &Path, mode: u32, group: Option<&str>) -> Result<Listener
     Ok(Listener::Unix(listening().map_err(failed)?, Some(file)))
 }
 
-/// A socket with that name, which nobody may connect to yet.
+/// A socket bound to that path, which nobody may connect to yet.
 fn bound(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -215,7 +216,7 @@ fn bound(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     Ok((socket, file))
 }
 
-/// The number of a group that is named by it, or by its name.
+/// The number of a group that is given by number or by name.
 fn group_id(group: &str) -> Result<u32, BindError> {
     if let Ok(id) = group.parse() {
         return Ok(id);
@@ -259,10 +260,10 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Connects to a Unix socket without a wait: [`ErrorKind::WouldBlock`] says that somebody listens there
-/// and has a full queue of connections to accept. The connection blocks, as others do.
+/// whose queue of connections to accept is full. Reads and writes on the connection block, as on others.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;

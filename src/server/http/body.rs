@@ -15,27 +15,27 @@ use super::line::Line;
 #[error("the reply was broken off")]
 pub(super) struct BrokenOff;
 
-/// What hyper takes an answer's bytes from. Kept small, as an answer is moved some times on its way: what
-/// is rare, or large, is boxed.
+/// The body that hyper takes an answer's bytes from. It is moved several times on its way, and kept small
+/// for that: rare or large parts are boxed.
 pub(super) enum Content {
     /// A new ID. `None` once it was taken.
     Line(Option<Box<Line>>),
     /// Anything else that is known from the start.
     Whole(Option<Box<Bytes>>),
     Stream(Box<Stream>),
-    /// What would have been sent: that many bytes,
+    /// The length of a body that is not sent, as for HEAD, in bytes;
     Unsent(u64),
-    /// or an unknown number.
+    /// one of unknown length.
     UnsentStream,
 }
 
 impl Content {
-    /// Of these bytes.
+    /// A body of these bytes.
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(Box::new(bytes.into())))
     }
 
-    /// Whether it is sent without its length being known before.
+    /// Whether its length is not known before it is sent.
     pub(super) fn is_endless(&self) -> bool {
         matches!(self, Self::Stream(stream) if stream.left.is_none())
     }
@@ -85,7 +85,7 @@ impl Buf for Piece {
     }
 }
 
-/// What has yet to be sent: comes to the next piece and what follows that, or to the end.
+/// The rest of a body: a future of its next piece and the rest after that, or of its end.
 pub(super) struct Rest(Pin<Box<dyn Future<Output = Next> + Send>>);
 
 type Next = Result<Option<(Bytes, Rest)>, BrokenOff>;

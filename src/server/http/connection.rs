@@ -31,8 +31,13 @@ const FIRST: usize = 1024;
 /// or `stopping` changes. A request that is being answered then still gets its answer, and so does
 /// the first one of a client that has only just connected: it was let in, and nobody else hears it.
 ///
-/// Between requests it is parked: hyper's state with its two buffers is given up, and had again when
-/// something comes. Not at once on a connection that asks often.
+/// A connection is awake or parked. Awake it has a seat, hyper's state with its two buffers; parked it
+/// waits for its socket, its alarm and the stop alone, so that thousands of idle connections take little
+/// memory. One that asks often stays awake between its requests, as a new seat costs half as much as a
+/// request. The order of polls matters. The stop and the first alarm are polled before the socket: reading
+/// and serving may use up the budget that Tokio gives a task, and a poll after that would not register the
+/// wake-up, and is not repeated. But a stop closes a connection only after its socket was polled: a request
+/// that has come already counts as asked in time, and would get no answer otherwise.
 pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::Receiver<()>) {
     let mut idle = Idle::new(app, stream.as_raw_fd());
     let mut changes = stopping.clone();
@@ -45,9 +50,7 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
             let wakes = poll_fn(|cx| {
                 let is_new = !idle.is_set();
                 if is_new {
-                    // Polling it takes a lock that all connections share: it is done once, for the
-                    // wake-up. Before the rest, which may use up the task's budget for polling; as
-                    // `idle` is.
+                    // Once, for the wake-up: polling it takes a lock that all connections share.
                     let _ = stop.as_mut().poll(cx);
                 }
                 let wakes = poll_parked(&mut idle, &mut stream, &mut ahead, is_new, stops, cx);
@@ -75,8 +78,8 @@ pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::R
     }
 }
 
-/// Of a connection that has no buffers: ready with true when something has come, and with false when it
-/// is to be closed.
+/// Polls a parked connection: ready with true when something has come, and with false when it is to be
+/// closed.
 fn poll_parked(
     idle: &mut Idle,
     stream: &mut Stream,
@@ -102,8 +105,8 @@ fn poll_parked(
     Poll::Pending
 }
 
-/// Of a connection that has buffers, for one turn: ready when it has ended, with how; or with nothing when
-/// it has come to rest, and is to be parked.
+/// Polls a connection that is awake, for one turn: ready with its outcome when it has ended, and with `None`
+/// when it has come to rest and is to be parked.
 #[inline]
 fn poll_awake(
     idle: &mut Idle,
@@ -116,7 +119,7 @@ fn poll_awake(
     }
     if stops() {
         seat.context().end();
-        // What has come already counts as asked before the stop.
+        // Bytes that have come already count as asked before the stop.
         if let Poll::Ready(ended) = seat.poll(cx) {
             return Poll::Ready(Some(ended));
         }
@@ -133,7 +136,8 @@ fn poll_awake(
     Poll::Pending
 }
 
-/// What has come already. A new socket counts as readable until it was read.
+/// Reads the first bytes of a new connection, once some have come. A new socket counts as readable until it
+/// was read.
 fn poll_first(stream: &mut Stream, ahead: &mut Bytes, cx: &mut task::Context<'_>) -> Poll<()> {
     let mut space = [MaybeUninit::uninit(); FIRST];
     let mut buffer = ReadBuf::uninit(&mut space);
@@ -143,7 +147,7 @@ fn poll_first(stream: &mut Stream, ahead: &mut Bytes, cx: &mut task::Context<'_>
     Poll::Ready(())
 }
 
-/// What there is to do after the end, which most connections have nothing of.
+/// The work that is left after the end of a connection; most have none.
 fn end(seat: Seat, ended: hyper::Result<()>) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let (mut socket, context) = seat.take_apart();
     let speaks_http_2 = matches!(&ended, Err(error) if error.is_parse_version_h2());
@@ -162,8 +166,8 @@ fn end(seat: Seat, ended: hyper::Result<()>) -> Option<Pin<Box<impl Future<Outpu
                 })
                 .await;
             }
-            // An error ends a connection without a flush. One try: more, and a client could hold this
-            // up.
+            // An error ends a connection without a flush. One try only: a client that takes nothing could
+            // hold up more.
             poll_fn(|cx| Poll::Ready(socket.poll_pull(cx).is_ready())).await;
             if lingers {
                 linger(socket).await;

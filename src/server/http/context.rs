@@ -1,4 +1,4 @@
-//! What the requests of one connection share.
+//! The state that all requests of one connection share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,8 +7,8 @@ use super::activity::{Activity, Rest};
 use super::cork::Turn;
 use super::{App, Limits};
 
-/// Held by the task that serves the connection and by every answer that is awaited: what changes is
-/// atomic.
+/// Shared between the task that serves the connection and every answer that is awaited, so that what
+/// changes is atomic.
 pub(super) struct Context {
     pub(super) app: Arc<App>,
     pub(super) limits: Limits,
@@ -30,7 +30,7 @@ impl Context {
         }
     }
 
-    /// Whether it would do for a connection with these limits. One that is ending never comes to rest.
+    /// Whether another connection with these limits can use it. One that is ending is not given away.
     pub(super) fn is_for(&self, app: &Arc<App>, limits: &Limits) -> bool {
         Arc::ptr_eq(&self.app, app) && self.limits == *limits && !self.is_ending()
     }

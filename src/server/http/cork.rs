@@ -18,12 +18,12 @@ use super::activity::Activity;
 /// The most bytes that are kept; a longer answer is sent as it is.
 const ROOM: usize = 8 * 1024;
 
-/// What HTTP/2 begins with.
+/// The bytes that a client of HTTP/2 begins with.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// As much of it as HTTP/1 would take for a request's head.
 const HEAD_OF_PREFACE: usize = 18;
 
-/// What a connection and its socket tell each other, both in one task.
+/// The state of a turn, which a connection and its socket share within one task.
 #[derive(Default)]
 pub(super) struct Turn {
     /// Whether an answer has gone out in this turn.
@@ -112,7 +112,7 @@ impl<S> Slot<S> {
     }
 }
 
-/// Both sides are in one task: nobody waits, and nobody panics with it.
+/// Locks `mutex`. Both sides are in one task: nobody waits for the lock, nor panics with it.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -121,10 +121,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct Cork<S> {
     /// None before the first read, and once a read has let go of it.
     stream: Option<S>,
-    /// What was read before, and goes first.
+    /// Bytes that were read before, and come before those of the socket.
     ahead: Bytes,
     kept: Vec<u8>,
-    /// Whether what was read last ends with a request's head, and nothing is behind that.
+    /// Whether the bytes that were read last end with a request's head, and nothing is behind it.
     is_whole: bool,
     slot: Arc<Slot<S>>,
     turn: Arc<Turn>,
@@ -132,7 +132,7 @@ pub(super) struct Cork<S> {
 }
 
 impl<S> Cork<S> {
-    /// Over what is put in `slot`; `activity` is told what its client sends and takes.
+    /// A cork over the socket that is put in `slot`; `activity` is told when its client sends and takes.
     pub(super) fn new(slot: Arc<Slot<S>>, turn: Arc<Turn>, activity: Arc<Activity>) -> Self {
         Self {
             stream: None,
@@ -192,7 +192,7 @@ impl<S: AsyncRead + Unpin> Cork<S> {
             let length = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead.split_to(length));
             if self.ahead.is_empty() {
-                // Which would keep what it was taken from.
+                // An empty one would keep the buffer that it was taken from.
                 self.ahead = Bytes::new();
             }
             return Poll::Ready(Ok(()));
@@ -241,8 +241,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cork<S> {
     }
 }
 
-/// hyper tells HTTP/2 from a malformed head only if its whole preface comes at once. What is missing of one
-/// that came in two pieces is put behind the first: whoever speaks it is answered the same then.
+/// Completes the preface of HTTP/2 if its first piece has come: hyper tells it from a malformed head only
+/// if all of it comes at once, and a client whose preface came in two pieces gets the same answer then.
 #[inline]
 fn complete_preface(buffer: &mut ReadBuf<'_>, before: usize) {
     let length = buffer.filled().len() - before;
@@ -286,7 +286,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Cork<S> {
         Poll::Ready(Ok(sent))
     }
 
-    /// While the turn lasts, without what is kept.
+    /// Flushes the socket. Answers that are kept go out only at the end of the turn.
     #[inline]
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.turn.pulls.load(Ordering::Relaxed) {

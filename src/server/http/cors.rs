@@ -1,7 +1,7 @@
 //! Which pages of other origins may read the replies: CORS, as browsers ask for it.
 //!
-//! Nothing is kept from anybody by it who is no browser, and no page gets more than a reply: neither
-//! cookies nor passwords are asked for.
+//! It keeps nothing from clients other than browsers, and a page gets no more than a reply: neither cookies
+//! nor passwords are asked for.
 
 use hyper::StatusCode;
 use hyper::header::{
@@ -12,18 +12,18 @@ use hyper::header::{
 
 use super::response::Reply;
 
-/// How long a browser may go by what it was told before a request, in seconds.
+/// How long a browser may go by the answer to a preflight request, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
-/// What a page may read beside what every page may.
+/// The headers that a page may read beside those that every page may.
 const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
-/// What is told before a request depends on these, beside the origin.
+/// The request headers, beside the origin, that the answer to a preflight request depends on.
 const ASKED: &str = "access-control-request-method, access-control-request-headers";
 const ALL_ASKED: &str = "origin, access-control-request-method, access-control-request-headers";
 
-/// The origins whose pages may.
+/// The origins whose pages may read replies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Cors {
-    /// None but our own, which has no pages: replies say nothing of it.
+    /// None but our own, which has no pages: replies have no header of CORS.
     #[default]
     Off,
     /// Every one.
@@ -32,19 +32,20 @@ pub enum Cors {
     These(Vec<HeaderValue>),
 }
 
-/// What a reply has to say, before it is made.
+/// The headers of CORS for a reply that has yet to be made.
 pub(super) struct Grant {
     /// The origin that may read it.
     origin: Option<HeaderValue>,
     /// Whether another origin would be told otherwise.
     varies: bool,
-    /// Whether a browser asks before the page's own request, and for which headers.
+    /// Whether this is a preflight request, which a browser sends before the page's own, and the headers that
+    /// it asks for.
     before: bool,
     headers: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// Of these origins, of which `*` stands for all.
+    /// These origins, of which `*` stands for all.
     #[must_use]
     pub fn new(origins: &[String]) -> Self {
         if origins.is_empty() {
@@ -58,7 +59,7 @@ impl Cors {
         Self::These(values.collect())
     }
 
-    /// What is to be said in reply to a request with these headers; nothing if CORS is off.
+    /// The grant for the reply to a request with these headers; `None` if CORS is off.
     #[inline]
     pub(super) fn grant(&self, request: &HeaderMap) -> Option<Box<Grant>> {
         if matches!(self, Self::Off) {
@@ -87,14 +88,14 @@ impl Cors {
 }
 
 impl Grant {
-    /// `reply`, which says it as well.
+    /// `reply` with the headers of this grant.
     pub(super) fn said_in(self, mut reply: Reply) -> Reply {
         self.add_to(&mut reply);
         reply
     }
 
     fn add_to(self, reply: &mut Reply) {
-        // Nothing else has this status but what answers OPTIONS.
+        // Only the answer to OPTIONS has this status.
         let options = reply.status() == StatusCode::NO_CONTENT;
         let headers = reply.headers_mut();
         let varies = match (self.varies, options) {
@@ -120,7 +121,7 @@ impl Grant {
         if let Some(methods) = headers.get(ALLOW).cloned() {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
         }
-        // Whatever they are: no route reads them.
+        // Whichever they are: no route reads them.
         if let Some(asked) = self.headers {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
         }

@@ -1,4 +1,4 @@
-//! What goes wrong with a request; the only place that maps errors to status codes.
+//! The errors of a request; the only place that maps them to status codes.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ struct Body<'a> {
 }
 
 impl Error {
-    /// What is not a number of IDs.
+    /// The error for a text that is not a number of IDs.
     pub(super) fn count(seen: &str) -> Self {
         Self::Count {
             seen: shorten(seen),
@@ -149,7 +149,7 @@ impl Error {
         self.finish(Answer::new(Format::Json, self.body(replies)))
     }
 
-    /// The whole answer as it is sent, to a client whom hyper does not answer.
+    /// The whole answer as bytes of HTTP, for a client that hyper does not answer.
     pub(super) fn bytes(&self, replies: &Replies) -> String {
         let (status, body) = (self.status(), self.body(replies));
         let length = body.len();
@@ -178,7 +178,7 @@ impl Error {
     }
 }
 
-/// The length of a body, before the limit that it is above.
+/// The length of a body, as the message has it before the limit; empty if it is not known.
 fn told(length: Option<u64>) -> String {
     length.map_or_else(String::new, |length| format!("{length} bytes, "))
 }

@@ -1,4 +1,4 @@
-//! What there is to see of a request, but for its body.
+//! The head of a request: all of it but its body.
 
 use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -19,8 +19,8 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The headers that nearly every request is judged by are found on the way: most requests have few
-    /// headers, and looking through them once is cheaper than to look up two.
+    /// A head, with the headers that nearly every request is judged by found: most requests have few headers,
+    /// and going through them once is cheaper than looking up two.
     #[inline]
     pub(super) fn new(
         method: &'a Method,
@@ -48,7 +48,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Of a whole request.
+    /// The head of a whole request.
     #[inline]
     pub(super) fn of<B>(request: &'a Request<B>) -> Self {
         let (method, uri) = (request.method(), request.uri());

@@ -1,5 +1,6 @@
-//! The Host header, which says for whom a request is meant. Nothing here depends on it; but whoever stands
-//! in front may go by one of two where we would go by the other, or by what is none.
+//! The Host header, which names the server that a request is meant for. Nothing here depends on it. But a
+//! proxy in front may go by one of two Host headers where we would go by the other, or by a malformed one:
+//! such requests are refused.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +10,7 @@ use super::error::Error;
 use super::head::Head;
 use super::negotiation::shorten;
 
-/// Whether the request has one that is well-formed, or none where HTTP wants none.
+/// Whether the request has one well-formed Host header, or none where HTTP/1.0 asks for none.
 #[inline]
 pub(super) fn is_sound(request: &Head<'_>) -> bool {
     match (request.host, request.hosts) {
@@ -34,8 +35,8 @@ pub(super) fn check(request: &Head<'_>) -> Result<(), Error> {
     Err(Error::Host { seen })
 }
 
-/// Whether `text` is a name or an address, and a port or none. All of it may be missing: a client that
-/// has no name for us says so.
+/// Whether `text` is a name or an address, with a port or without. It may be empty: so a client says that
+/// it has no name for us.
 #[inline]
 fn is_host(text: &[u8]) -> bool {
     if text.starts_with(b"[") {
@@ -43,7 +44,7 @@ fn is_host(text: &[u8]) -> bool {
     }
     let is_of_name = |byte: &u8| IS_OF_NAME[usize::from(*byte)];
     let mut rest = text;
-    // Four at a time, for as long as they are.
+    // Four at a time, as long as all four belong to a name.
     while let [a, b, c, d, more @ ..] = rest
         && is_of_name(a) & is_of_name(b) & is_of_name(c) & is_of_name(d)
     {
@@ -65,7 +66,7 @@ fn is_bracketed(text: &[u8]) -> bool {
     is_port(&text[end + 1..]) && (is_address(address) || is_future(address))
 }
 
-/// Nothing, or a colon and a port; that may be missing as well.
+/// Whether `text` is empty, or a colon with a port or without.
 #[inline]
 fn is_port(text: &[u8]) -> bool {
     let digits = match text {
@@ -95,7 +96,7 @@ const IS_OF_NAME: [bool; 256] = {
     all
 };
 
-/// What a registered name is made of; a percent sign without its two digits passes.
+/// Whether a registered name may hold `byte`; a percent sign passes without its two digits too.
 const fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -118,7 +119,7 @@ const fn is_of_name(byte: u8) -> bool {
         )
 }
 
-/// Of the sixth version, with a zone or without.
+/// Whether `text` is an IPv6 address, with a zone or without.
 fn is_address(text: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(text) else {
         return false;
@@ -127,7 +128,7 @@ fn is_address(text: &[u8]) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(is_of_name)
 }
 
-/// An address of a version to come, as RFC 3986 leaves room for.
+/// Whether `text` is an address of a later version, as RFC 3986 leaves room for.
 fn is_future(text: &[u8]) -> bool {
     let [b'v' | b'V', rest @ ..] = text else {
         return false;

@@ -1,4 +1,4 @@
-//! When a connection is given up, or only its buffers are.
+//! When a connection is closed for its client's silence, and when only its buffers are given up.
 
 use std::os::fd::RawFd;
 use std::pin::Pin;
@@ -18,12 +18,13 @@ use super::{App, Limits};
 
 /// How often a connection that has buffers is looked at: whether it has come to rest.
 const LOOK: Duration = unless_unparked(Duration::from_secs(1));
-/// What reading may take of what has come already.
+/// The time to read bytes that have come already, on top of a client's own.
 pub(super) const READING: Duration = Duration::from_secs(1);
-/// An alarm that is so late tells that the process was stopped, or kept from running.
+/// An alarm that is later than this tells that the process was stopped, or kept from running.
 const LATE: Duration = Duration::from_millis(100);
 
-/// The end of a connection whose client does nothing, or of one that the server stops over.
+/// The time-keeping of one connection: how long its client may do nothing, or still ask when the server
+/// stops.
 pub(super) struct Idle {
     limits: Limits,
     /// As it was when the connection was parked.
@@ -34,12 +35,13 @@ pub(super) struct Idle {
     is_set: bool,
     /// Whether the alarm is to be set before this turn ends.
     is_due: bool,
-    /// What the activity was, and until when, when the time was over and something unread had come.
+    /// When the time was over with bytes unread, or the alarm was late: the activity's stamp then, and until
+    /// when the client is waited for nevertheless.
     reading: Option<(u64, Instant)>,
 }
 
 impl Idle {
-    /// Of a new connection; `socket` has to be open for as long as this is polled.
+    /// The time-keeping of a new connection; `socket` has to be open for as long as this is polled.
     pub(super) fn new(app: &App, socket: RawFd) -> Self {
         let limits = app.limits();
         let _timers = app.timers.enter();
@@ -58,7 +60,7 @@ impl Idle {
         self.is_set
     }
 
-    /// Something has come, or `ahead` is left over.
+    /// Gives the connection a seat: something has come, or `ahead` is left over from before.
     pub(super) fn wake(&mut self, app: &Arc<App>, stream: Stream, ahead: Bytes) -> Seat {
         // If it does not come to rest within a turn, it is to be looked at.
         self.is_due = true;
@@ -70,7 +72,7 @@ impl Idle {
         seat
     }
 
-    /// Ready when the client has done nothing for too long. With a context unless it is parked.
+    /// Ready when the client has done nothing for too long. `awake` is the context, unless it is parked.
     #[inline]
     pub(super) fn poll(&mut self, awake: Option<&Context>, cx: &mut Task<'_>) -> Poll<()> {
         // Polling the alarm takes a lock that all connections share, and costs more than the rest
@@ -168,7 +170,8 @@ impl Idle {
             && recv(self.socket, &mut [0], flags).is_ok_and(|read| read > 0)
     }
 
-    /// Ready when the server stops and the client has asked for nothing, but has had its time to.
+    /// Ready when a connection may close because the server stops: its client has asked for nothing more, and
+    /// a new one has had its time to ask.
     pub(super) fn poll_stop(&mut self, awake: Option<&Context>, cx: &mut Task<'_>) -> Poll<()> {
         let rest = awake.map_or(self.rest, |context| context.activity.rest());
         if let Some(until) = rest.awaited_until() {

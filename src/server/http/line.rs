@@ -1,4 +1,4 @@
-//! A body that is made anew for each request.
+//! The body of an answer with one new ID.
 
 use bytes::Buf;
 
@@ -22,7 +22,7 @@ impl Line {
     #[inline]
     pub(super) const fn new() -> Self {
         Self {
-            // Zeros would be had from `calloc`, which keeps none at hand as `malloc` does.
+            // Not zeros: these would be allocated by `calloc`, which has no cache at hand as `malloc` has.
             bytes: [b' '; Self::CAPACITY],
             sent: 0,
             length: 0,
@@ -41,12 +41,12 @@ impl Line {
         let (padded, length) = text.padded();
         let before = self.length;
         self.part(padded);
-        // What comes next is written over the rest.
+        // The next part overwrites the padding.
         self.length = before + length;
         self
     }
 
-    /// An ID that is a number in decimal, and in quotes in other encodings, which are none.
+    /// An ID as a JSON number in decimal, and as a JSON string in the other encodings.
     #[inline]
     pub(super) fn number(&mut self, id: u64, encoding: Encoding) -> &mut Self {
         let text = encoding.encode(id);

@@ -19,7 +19,7 @@ use super::stream::Stream;
 use super::{App, connection, memory};
 use crate::logging::{self, Kind};
 
-/// How long to wait after an accept error: what is short, descriptors mostly, takes time to come back.
+/// How long to wait after an accept error: it takes time until descriptors, mostly, are free again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often accept errors that go on are logged.
 const LOG_EVERY: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ impl Listener {
     /// Takes over a listening TCP socket, such as one that systemd passed.
     ///
     /// # Errors
-    /// What the system says if the socket cannot be made non-blocking or watched.
+    /// The system's error if the socket cannot be made non-blocking or watched.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -68,7 +68,7 @@ impl Listener {
     /// Takes over a listening Unix socket, such as one that systemd passed.
     ///
     /// # Errors
-    /// What the system says if the socket cannot be made non-blocking or watched.
+    /// The system's error if the socket cannot be made non-blocking or watched.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
@@ -141,7 +141,7 @@ fn poll_any(listeners: &[Listener], turn: usize, cx: &mut Context<'_>) -> Poll<i
     Poll::Pending
 }
 
-/// Whether the client gave up before it was accepted, which is no reason to wait.
+/// Whether `error` says that the client gave up before it was accepted, which is no reason to wait.
 fn is_the_clients(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -149,10 +149,10 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
-/// Closes a listener, and takes over those who wait at it: they would be reset.
+/// Closes a listener, after accepting the connections that wait at it, which would be reset otherwise.
 pub(super) fn accept_rest(listener: Listener, app: &Arc<App>, stopping: &watch::Receiver<()>) {
-    // Asked of the system and not of the runtime, which may not know yet that somebody waits. What
-    // fails ends it: the process is about to.
+    // The system is asked and not the runtime, which may not know yet that somebody waits. An error ends
+    // this, as the process is about to end.
     let mut next: Box<dyn FnMut() -> io::Result<Stream>> = match listener {
         Listener::Tcp(listener) => {
             let Ok(listener) = listener.into_std() else {

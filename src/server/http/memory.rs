@@ -1,4 +1,4 @@
-//! Memory that busy connections took, given back when they are parked or gone.
+//! Memory that connections took for buffers, given back to the system when they are parked or closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,9 +8,10 @@ use tokio::time::sleep;
 
 use super::App;
 
-/// How many connections fewer with buffers, of 16 KiB each, are worth going through the memory for.
+/// By how many the connections with buffers, of 16 KiB each, have to become fewer before memory is given
+/// back: the C library goes through all of it for that.
 const WORTH: usize = 512;
-/// How long others may come to rest as well.
+/// How long to wait for others to come to rest as well.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// How much memory there may be to give back.
@@ -40,8 +41,8 @@ impl Drop for Parked<'_> {
     }
 }
 
-/// To be called when fewer connections have buffers. The C library keeps what is freed for the next
-/// time, all of it where a little that lasts lies above.
+/// To be called when fewer connections have buffers. The C library keeps freed memory for the next time:
+/// all of it below a small block that is still in use.
 pub(super) fn fewer(app: &Arc<App>) {
     let slack = &app.slack;
     let fewer = |app: &App| slack.most.load(Ordering::Relaxed) >= app.metrics.awake() + WORTH;

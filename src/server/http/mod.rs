@@ -43,7 +43,7 @@ pub use bind::{Address, BindError, SocketFile, bind_all, bind_tcp, bind_unix, co
 pub use cors::Cors;
 pub use listener::{Listener, run};
 
-/// What one client, and all clients together, may ask of the server.
+/// The limits for one connection, and for all connections together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How long a connection may be idle.
@@ -79,13 +79,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How long a client may be waited for within a request: for its body, or to take more of the reply.
+    /// The longest wait for a client within a request: for its body, or for it to take more of the reply.
     fn stall(&self) -> Duration {
         self.idle_timeout.min(self.head_timeout)
     }
 }
 
-/// What all connections share.
+/// The state that all connections share.
 pub struct App {
     issuer: Arc<SystemIssuer>,
     replies: &'static Replies,
@@ -96,8 +96,8 @@ pub struct App {
     bulk: Arc<Semaphore>,
     /// Told when there may be room for another connection.
     room: Notify,
-    /// Whose timers say when a connection has been idle for too long. Not the runtime that serves: one
-    /// timer that is set there makes its every wait for the network cost more.
+    /// The runtime whose timers say when a connection has been idle for too long. Not the one that serves:
+    /// a single timer makes each of its waits for the network cost more.
     timers: Handle,
     slack: memory::Slack,
     leaving: AtomicBool,
@@ -127,7 +127,7 @@ impl App {
         }
     }
 
-    /// The same with replies that pages of other origins may read.
+    /// This server with replies that pages of other origins may read.
     #[must_use]
     pub fn with_cors(self, cors: Cors) -> Self {
         Self { cors, ..self }

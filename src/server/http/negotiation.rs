@@ -13,7 +13,7 @@ pub(super) enum Format {
     Binary,
 }
 
-/// What a query string asks for.
+/// The form and the encoding that a query string asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Query {
     /// The form of the answer, if the Accept headers are not to decide.
@@ -22,7 +22,7 @@ pub(super) struct Query {
     pub(super) encoding: Encoding,
 }
 
-/// Why a query string says nothing that the route understands.
+/// Why the route does not understand a query string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
     #[error("{key:?} is no parameter of this route; use {known}")]
@@ -106,7 +106,7 @@ impl Query {
     }
 }
 
-/// Puts what was `found` for `value` into `place`, or says which values there are.
+/// Puts the meaning `found` for `value` into `place`, or says which values there are.
 fn once<T>(
     key: &'static str,
     place: &mut Option<T>,
@@ -128,7 +128,7 @@ fn once<T>(
     Ok(())
 }
 
-/// Long enough to recognise what was sent, short enough to send back.
+/// The first 40 characters: long enough to recognise what was sent, short enough to send back.
 pub(super) fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -241,7 +241,7 @@ fn thousandths(text: &str) -> Option<u16> {
     }
 }
 
-/// What the narrowest range that fits says of `format`; 0 if none fits.
+/// The quality of `format` by the narrowest range that fits it, in thousandths; 0 if none fits.
 fn quality(format: Format, ranges: &[Range<'_>]) -> u16 {
     ranges
         .iter()

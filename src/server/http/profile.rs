@@ -6,16 +6,16 @@ use crate::config::Profile;
 use shardflake::id::{Encoding, Layout};
 use shardflake::issuer::Issued;
 
-/// What a profile replies.
+/// The replies of one profile.
 pub(super) struct Replies {
     pub(super) profile: Profile,
     /// The JSON of `/generate`.
     pub(super) generate: WriteId,
     /// The JSON of `/id`.
     pub(super) id: WriteId,
-    /// The forms of `/health`. The first is had by whoever asks for none.
+    /// The forms of `/health`; the first is the default.
     pub(super) health: [Format; 2],
-    /// What it is while the shard may issue, as text,
+    /// The body of `/health` while the shard may issue, as text,
     pub(super) healthy: &'static str,
     /// and as JSON, by the first of the server's machine IDs.
     pub(super) healthy_json: fn(u32) -> String,
@@ -60,7 +60,7 @@ static SNOWFLAKE_DC: Replies = Replies {
 };
 
 impl Replies {
-    /// Those of `profile`.
+    /// The replies of `profile`.
     pub(super) const fn of(profile: Profile) -> &'static Self {
         match profile {
             Profile::Sonyflake => &SONYFLAKE,

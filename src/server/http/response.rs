@@ -10,7 +10,7 @@ use super::line::Line;
 use super::negotiation::Format;
 use crate::metrics;
 
-/// What hyper is given to send.
+/// The response that hyper is given to send.
 pub(super) type Reply = Response<Content>;
 
 static JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -18,10 +18,10 @@ static TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8")
 static BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
 static METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 
-/// What a request is answered with.
+/// The answer to a request, before it is a response.
 pub(super) struct Answer {
     status: StatusCode,
-    /// What the body is; nothing where there is none.
+    /// The media type of the body; none where there is no body.
     content: Option<&'static HeaderValue>,
     body: Content,
     /// Whether the same request gets the same answer for ever.
@@ -82,7 +82,7 @@ impl Answer {
         }
     }
 
-    /// What a path can be asked by.
+    /// The answer to OPTIONS: the methods of a path.
     pub(super) fn options(methods: &'static str) -> Self {
         Self {
             content: None,
@@ -92,12 +92,12 @@ impl Answer {
         .allow(methods)
     }
 
-    /// The same with another status.
+    /// This answer with another status.
     pub(super) fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// The same, and it may be kept: it will not change.
+    /// This answer, which caches may keep: it will not change.
     pub(super) fn lasting(self) -> Self {
         Self {
             lasting: true,
@@ -105,7 +105,7 @@ impl Answer {
         }
     }
 
-    /// The same, naming the methods that the route has.
+    /// This answer with the header Allow, which lists the route's methods.
     pub(super) fn allow(self, methods: &'static str) -> Self {
         Self {
             allow: Some(methods),
@@ -113,7 +113,7 @@ impl Answer {
         }
     }
 
-    /// The same, saying in how many seconds to come back.
+    /// This answer with the header Retry-After: in how many seconds to come back.
     pub(super) fn retry_after(self, seconds: u64) -> Self {
         Self {
             retry_after: Some(seconds),
@@ -121,20 +121,20 @@ impl Answer {
         }
     }
 
-    /// Ends the connection with it.
+    /// Makes this the connection's last answer.
     pub(super) fn close(&mut self) {
         self.close = true;
     }
 
-    /// The response to the request with that head. Its map of headers is used again, as hyper uses one again
-    /// that it has sent: that saves two allocations a request.
+    /// The response to the request with that head. It takes over the request's map of headers, as hyper takes
+    /// over that of a response it has sent: that saves two allocations a request.
     pub(super) fn into_reply(self, request: Parts) -> Reply {
         let is_old = request.version < Version::HTTP_11;
-        // There, where nothing tells a body's length its end is the connection's.
+        // In HTTP/1.0 a body whose length is not told ends with the connection.
         let closes = self.close || is_old && self.body.is_endless();
         let mut reply = Response::new(self.body);
         if closes && is_old {
-            // Or hyper would promise to keep it open beside that.
+            // Else hyper would also promise to keep the connection open.
             *reply.version_mut() = request.version;
         }
         *reply.status_mut() = self.status;

@@ -47,7 +47,7 @@ pub(super) fn answer(context: &Arc<Context>, request: Request<Incoming>) -> Answ
     context.activity.asked(begun);
     let (place, rest) = routes::find(request.uri().path());
     let rest = request.uri().path().len() - rest.len();
-    // Most requests: without a task's state to keep.
+    // Most requests are answered here, without a future on the heap.
     if request.body().is_end_stream()
         && let Some(answer) = at_once(&context.app, place, &Head::of(&request), begun)
     {
@@ -79,8 +79,8 @@ fn at_once(app: &App, place: usize, request: &Head<'_>, begun: i64) -> Option<An
     endpoint::at_once(app, json(app.replies), request, begun)
 }
 
-/// Whether hyper remembers nothing special of the request: no old version, no lack of a body in the
-/// answer, no wish for another protocol.
+/// Whether the request leaves nothing special in hyper's state, such as an old version, an answer without a
+/// body or a wish for another protocol.
 #[inline]
 fn is_plain(request: &Request<Incoming>) -> bool {
     request.version() == Version::HTTP_11
@@ -88,7 +88,7 @@ fn is_plain(request: &Request<Incoming>) -> bool {
         && request.extensions().is_empty()
 }
 
-/// The reply to the request with that head, counted as of now under the route at `place`.
+/// The reply to the request with that head; counts it as answered now by the route at `place`.
 #[inline]
 fn finish(
     context: &Context,
@@ -110,8 +110,8 @@ fn finish(
     }
 }
 
-/// The answer of the route at `place`, after the body was read. What the client filled in begins at `rest`
-/// of the path.
+/// The answer of the route at `place`, after the body was read. The part of the path that the client filled
+/// in begins at byte `rest`.
 async fn read_and_respond(
     context: &Context,
     place: usize,
@@ -167,7 +167,7 @@ async fn respond(
 /// Reads a body that nobody wants, so that the next request can follow it.
 async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
     let limit = limits.body_bytes;
-    // Known from the head, or not at all.
+    // Known from the head of the request, or not at all.
     let length = body.size_hint().exact();
     let too_large = || Error::BodyTooLarge { length, limit };
     if length.is_some_and(|length| length > limit as u64) {
@@ -183,7 +183,7 @@ async fn discard(mut body: Incoming, limits: &Limits) -> Result<(), Error> {
         Ok(())
     };
     // The process may have been stopped, or kept from running, while the client was prompt: then the
-    // alarm goes off before what has come was read.
+    // alarm goes off before the bytes that have come are read.
     time::timeout(limits.stall() + READING, read)
         .await
         .unwrap_or(Err(Error::BodyTimeout {

@@ -76,12 +76,12 @@ const OTHER: &str = "other";
 
 /// A row of the table.
 pub(super) struct Route {
-    /// As people are told of it. What stands in braces, at the end, is for the client to fill in.
+    /// The path as people read it. A part in braces, at the end, is for the client to fill in.
     path: &'static str,
-    /// What comes before the braces.
+    /// The part of the path before the braces.
     fixed: &'static str,
     pub(super) methods: Methods,
-    /// Names its series in the metrics.
+    /// The label of its series in the metrics.
     label: &'static str,
     pub(super) handler: Handler,
 }
@@ -89,12 +89,12 @@ pub(super) struct Route {
 /// How a route comes to its answer.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
-    /// It takes a new ID, which most requests get without any waiting. Of the profile's replies, this is
-    /// the one that it writes.
+    /// It takes a new ID, which most requests get without any waiting. The function picks the one of the
+    /// profile's replies that it writes.
     NewId(fn(&Replies) -> WriteId),
-    /// It takes many, in the shape that the request asks for; how many, the path says.
+    /// It takes many IDs, as many as the path says, in the shape that the request asks for.
     ManyIds(fn(&Head<'_>) -> Result<Shape, Error>),
-    /// It takes none, and waits for nothing. The text is what the client filled in.
+    /// It takes no ID, and waits for nothing. The text is the part of the path that the client filled in.
     Plain(fn(&App, &Head<'_>, &str) -> Result<Answer, Error>),
 }
 
@@ -129,7 +129,7 @@ impl Route {
         }
     }
 
-    /// What the client filled in, if `path` leads here.
+    /// The part of `path` that the client filled in, if `path` leads here.
     #[inline]
     fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.fixed)?;
@@ -149,7 +149,7 @@ impl Methods {
         }
     }
 
-    /// As the header Allow lists them.
+    /// The value of the header Allow.
     pub(super) const fn allow(self) -> &'static str {
         match self {
             Self::Options => "OPTIONS",
@@ -159,7 +159,7 @@ impl Methods {
     }
 }
 
-/// Where `path` leads: a place among the [`labels`], and what the client filled in.
+/// Where `path` leads: a place among the [`labels`], and the part that the client filled in.
 #[inline]
 pub(super) fn find(path: &str) -> (usize, &str) {
     ROUTES
@@ -169,7 +169,7 @@ pub(super) fn find(path: &str) -> (usize, &str) {
         .unwrap_or((ROUTES.len(), ""))
 }
 
-/// The route at that place; behind the last one there is none, only paths that lead nowhere.
+/// The route at that place; none at the last place, which stands for paths that lead nowhere.
 #[inline]
 pub(super) fn at(place: usize) -> Option<&'static Route> {
     ROUTES.get(place)
@@ -189,7 +189,7 @@ pub(super) fn methods(route: Option<&Route>, path: &str) -> Methods {
     }
 }
 
-/// What the routes are counted under; the last is for all that lead nowhere.
+/// The labels of the routes in the metrics; the last one is for all paths that lead nowhere.
 pub(super) fn labels() -> impl Iterator<Item = &'static str> {
     ROUTES.iter().map(|route| route.label).chain([OTHER])
 }

@@ -1,7 +1,7 @@
-//! What a connection takes while it has something to do: hyper's state, with its two buffers.
+//! The seat of a connection that has something to do: hyper's state, with its two buffers.
 //!
-//! Making one and taking it apart costs half as much as a request. One that a plain request has left
-//! as it was before serves the next connection that wakes on this thread.
+//! Making one and taking it apart costs half as much as a request. So one whose last request left nothing
+//! special in hyper's state is kept for the next connection that wakes on this thread.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -24,9 +24,9 @@ use super::router::{self, Answering};
 use super::stream::Stream;
 use super::{App, Limits};
 
-/// hyper takes no smaller one.
+/// The smallest buffer that hyper takes, in bytes.
 const MIN_BUFFER: usize = 8 * 1024;
-/// How many are kept on each thread. More are of use only to connections that wait for their ticks.
+/// How many seats are kept on each thread. More are of use only to connections that wait for their ticks.
 const SPARE: usize = 4;
 
 thread_local! {
@@ -54,7 +54,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// For the connection on `stream`, of which `ahead` was read already.
+    /// A seat for the connection on `stream`, of which `ahead` was read already.
     pub(super) fn take(
         app: &Arc<App>,
         limits: &Limits,
@@ -107,8 +107,8 @@ impl Seat {
         Pin::new(&mut *self.connection).graceful_shutdown();
     }
 
-    /// Of a connection that has come to rest: its socket, and what was read from it but is no whole head
-    /// yet.
+    /// Gives up the seat of a connection that has come to rest: its socket, and bytes that were read from it
+    /// but are no whole head yet.
     pub(super) fn leave(self) -> Option<(Stream, Bytes)> {
         if let Some(stream) = self.slot.take_out() {
             SPARES.with_borrow_mut(|spares| {
@@ -125,13 +125,13 @@ impl Seat {
         Some((stream, ahead.unwrap_or_default()))
     }
 
-    /// The socket with the answers that it keeps, and what there is to tell of the connection.
+    /// The socket with the answers that it keeps, and the connection's context.
     pub(super) fn take_apart(self) -> (Cork<Stream>, Arc<Context>) {
         (self.connection.into_parts().io.into_inner(), self.context)
     }
 }
 
-/// Without hyper's own time-out, which sets up a timer for each request, at a sixth of the
+/// hyper's settings. Without its own time-out, which sets up a timer for each request, at a sixth of the
 /// request's cost, and does not see a client that takes no answers.
 ///
 /// Without `pipeline_flush`: hyper then holds an answer back for as long as anything unread follows

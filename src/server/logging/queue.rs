@@ -13,12 +13,12 @@ use super::Kind;
 use super::sink::Sink;
 use shardflake::clock::{Clock, SystemClock};
 
-/// How many records are kept; of further ones only the number.
+/// How many records are kept; further ones are only counted.
 const RECORDS: usize = 1024;
 /// How many bytes of text they may have together.
 const BYTES: usize = 1 << 20;
 
-/// What is to be told, and when that was.
+/// A record, and when it was made.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Wall clock time, in nanoseconds since 1970.
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl Entry {
-    /// Of this moment.
+    /// A record of this moment.
     pub(super) fn now(level: Level, kind: Kind, text: String) -> Self {
         Self {
             at: SystemClock.realtime(),
@@ -89,13 +89,13 @@ impl Queue {
     /// Waits until all is written, for at most `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         let busy = |state: &mut State| state.writing || !state.entries.is_empty();
-        // Whoever does not read by then has had its chance.
+        // A reader that takes nothing until then is given up.
         let _ = self
             .emptied
             .wait_timeout_while(self.state(), patience, busy);
     }
 
-    /// How many records nobody got.
+    /// How many records were dropped.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -135,7 +135,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every state of it is valid.
+        // Its fields are valid at any time.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,7 +146,7 @@ impl State {
         self.entries.push_back(entry);
     }
 
-    /// In the place of what was dropped.
+    /// Puts a record about the dropped ones in their place.
     fn tell_missing(&mut self) {
         let missing = std::mem::take(&mut self.missing);
         if missing > 0 && max_level() >= Level::Warn {

@@ -23,7 +23,7 @@ pub(super) struct Journal(pub(super) JournalLog);
 
 impl Sink for Journal {
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        // The journal stamps what it receives; this may have been on the way.
+        // The journal stamps records as it receives them; this one may have waited.
         let at = rfc3339_nanos(entry.at);
         let fields = [("MESSAGE_ID", entry.kind.message_id()), ("EVENT_TIME", &at)];
         self.0.journal_send(
@@ -42,7 +42,7 @@ pub(super) struct Lines<W>(pub(super) W);
 
 impl<W: Write> Sink for Lines<W> {
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        // In one piece, as far as others that write there are concerned.
+        // In one piece, so that others that write there do not come in between.
         let line = format!(
             "{} {:5} {}\n",
             rfc3339_nanos(entry.at),
@@ -53,24 +53,24 @@ impl<W: Write> Sink for Lines<W> {
     }
 }
 
-/// Standard error without the lock of [`io::Stderr`], which somebody who waits there would hold.
+/// Standard error without the lock of [`io::Stderr`]: a write that waits would hold it.
 #[derive(Debug)]
 pub struct Stderr {
     /// How long a write may wait for the reader, if not for ever.
     patience: Option<Duration>,
 }
 
-/// What fits at once where the system says that there is room.
+/// Bytes that surely fit at once where the system says that there is room.
 const AT_ONCE: usize = 4096;
 
 impl Stderr {
-    /// It waits for its reader as long as that takes.
+    /// Standard error that waits for its reader as long as that takes.
     #[must_use]
     pub const fn patient() -> Self {
         Self { patience: None }
     }
 
-    /// It gives up a reader that takes nothing for `patience`, for good; what is written from then on is
+    /// Standard error that gives up, for good, a reader that takes nothing for `patience`: later writes are
     /// lost.
     #[must_use]
     pub const fn impatient(patience: Duration) -> Self {
@@ -101,7 +101,7 @@ impl Write for Stderr {
             bytes
         };
         match nix::unistd::write(io::stderr(), piece) {
-            // Whoever shares it made it so.
+            // Another process that shares it has made it non-blocking.
             Err(Errno::EAGAIN) => {
                 self.await_room()?;
                 Err(ErrorKind::Interrupted.into())

@@ -46,8 +46,8 @@ fn unknown(key: &str) -> QueryError {
     }
 }
 
-/// Clients may write a colon as `%3A`, and a space before the time as `+`, which before an offset stands
-/// for itself. Times before 1970 are none that can be read.
+/// Reads a time. Clients may write a colon as `%3A`, and the space between date and time as `+`; before an
+/// offset a `+` stands for itself. Times before 1970 cannot be read.
 fn time(app: &App, key: &'static str, text: &str) -> Result<SystemTime, QueryError> {
     let spaced = text.split_at_checked("2025-01-01".len());
     let spaced =

@@ -1,5 +1,5 @@
-//! `/ids/{count}` and `/ranges/{count}`: many IDs in one reply. What fits one piece is sent whole, anything
-//! else as its ticks come.
+//! `/ids/{count}` and `/ranges/{count}`: many IDs in one reply. A reply that fits one piece is sent whole, a
+//! longer one as its ticks come.
 
 mod piece;
 
@@ -30,9 +30,8 @@ pub(in crate::http) use piece::Shape;
 /// The most IDs of one reply.
 pub(in crate::http) const MOST: u32 = 4_096_000;
 
-/// How many pieces are made in a row before the runtime looks for what else there is to do, while the
-/// reader is as fast as we are. Without it that is only when its budget for a poll is used up, after
-/// megabytes.
+/// How many pieces are made in a row, for a reader that is as fast as we are, before other tasks have their
+/// turn. Without it they have it only when the task's budget for polling is used up, after megabytes.
 const TURN: u8 = 4;
 
 /// A reply on its way.
@@ -49,7 +48,7 @@ struct Reply {
     place: Option<OwnedSemaphorePermit>,
 }
 
-/// What is asked of `/ids/{count}`.
+/// The shape that a request to `/ids/{count}` asks for.
 pub(in crate::http) fn ids(request: &Head<'_>) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[FORMAT, ENCODING])?;
     let format = query
@@ -58,13 +57,13 @@ pub(in crate::http) fn ids(request: &Head<'_>) -> Result<Shape, Error> {
     Ok(Shape::Ids(format, query.encoding))
 }
 
-/// What is asked of `/ranges/{count}`.
+/// The shape that a request to `/ranges/{count}` asks for.
 pub(in crate::http) fn ranges(request: &Head<'_>) -> Result<Shape, Error> {
     let query = Query::parse(request.uri.query().unwrap_or_default(), &[ENCODING])?;
     Ok(Shape::Ranges(query.encoding))
 }
 
-/// Decimal digits alone, as everywhere: what is odd about a number is never guessed away.
+/// Reads a number of IDs. Decimal digits alone, as everywhere: nothing odd about a number is guessed away.
 fn parse(text: &str) -> Result<NonZeroU32, Error> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     digits
@@ -88,7 +87,7 @@ pub(in crate::http) async fn many_ids(
     let per_tick =
         u64::from(app.issuer().machines().count()) * u64::from(app.issuer().layout().sequences());
     let whole = shape.whole(count, per_tick);
-    // Only the end of the connection would end it, also where it is broken off.
+    // Only the end of the connection would end it, whether it is whole or broken off.
     let is_old = request.version < Version::HTTP_11;
     let unseen = whole.is_none() && shape.length(count, None).is_none();
     if is_old && unseen && format == Format::Text {
@@ -103,7 +102,7 @@ pub(in crate::http) async fn many_ids(
     many(app, activity, count, shape, whole).await
 }
 
-/// The same with this much room for a reply that is begun without a place.
+/// The answer of `/ranges/{count}` with `room` bytes for a reply that is begun without a place.
 #[cfg(test)]
 pub(in crate::http) async fn ranges_within(
     app: &Arc<App>,
@@ -167,8 +166,7 @@ async fn free_place(app: &App) -> Result<OwnedSemaphorePermit, Error> {
 }
 
 impl Reply {
-    /// Everything that has yet to be sent. Ended early it leaves the body broken off, which the
-    /// reader sees.
+    /// The rest of the body. If a refusal ends it early the body is broken off, which the reader sees.
     fn rest(mut self) -> Rest {
         Rest::new(async move {
             match self.piece().await {
@@ -182,9 +180,9 @@ impl Reply {
         })
     }
 
-    /// Everything, or as much of it as there is room for, as soon as there are the IDs.
+    /// The whole body, or as much of it as there is room for, as soon as there are the IDs.
     async fn whole(&mut self, room: usize) -> Result<Bytes, Refusal> {
-        // What waits for its first ID takes no room.
+        // Awaited first, so that a reply that waits for its first ID takes no room.
         self.next_run().await?;
         let mut piece = Piece::with_room(self.shape, room);
         piece.open();
@@ -208,7 +206,7 @@ impl Reply {
         self.run.is_none() && self.bulk.is_over()
     }
 
-    /// Sees that there is a run, unless all have been written.
+    /// Makes sure that there is a run, unless all have been written.
     async fn next_run(&mut self) -> Result<(), Refusal> {
         if self.run.is_none() {
             self.run = self.bulk.next(self.app.issuer()).await?;

@@ -15,7 +15,7 @@ use shardflake::issuer::Issued;
 
 use super::unspent::head;
 
-/// What is asked for: a new ID, in some form.
+/// A request for a new ID in a form.
 struct Wanted {
     json: WriteId,
     format: Format,
@@ -23,7 +23,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// What is wrong with a request is found before an ID is spent on it.
+    /// Reads the request: whatever is wrong with it is found before an ID is spent on it.
     #[inline]
     fn by(request: &Head<'_>, json: WriteId) -> Result<Self, Error> {
         let query = match request.uri.query() {
@@ -61,9 +61,8 @@ impl Wanted {
     }
 }
 
-/// The answer with a new ID, which `json` writes, if it takes no waiting, or with what is wrong with the
-/// request; `None` if [`new_id`] has to be
-/// awaited. `boot` is the boot clock's reading of just now.
+/// The answer with a new ID, which `json` writes, if that takes no waiting, or the error of a wrong request;
+/// `None` if [`new_id`] has to be awaited. `boot` is a reading of the boot clock of just now.
 #[inline]
 pub(in crate::http) fn at_once(
     app: &App,
@@ -82,7 +81,7 @@ pub(in crate::http) fn at_once(
     Some(wanted.answer(app, &new))
 }
 
-/// The same, as soon as there is an ID.
+/// The answer with a new ID, which `json` writes, as soon as there is one.
 pub(in crate::http) async fn new_id(
     app: &App,
     json: WriteId,

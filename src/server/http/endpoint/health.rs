@@ -47,7 +47,7 @@ pub(in crate::http) fn health(app: &App, request: &Head<'_>) -> Answer {
     }
 }
 
-/// Whether the process gets on; its waiting for the clock is no reason to restart it.
+/// Whether the process makes progress; waiting for the clock is no reason to restart it.
 pub(in crate::http) fn livez(app: &App) -> Answer {
     if app.issuer().alive() {
         return Answer::new(Format::Text, "OK");
@@ -55,7 +55,7 @@ pub(in crate::http) fn livez(app: &App) -> Answer {
     Error::Stuck.answer_as_text()
 }
 
-/// Whether the shard may issue, with all that this depends on.
+/// Whether the shard may issue, with all that an operator may want to know.
 pub(in crate::http) fn readyz(app: &App) -> Answer {
     let health = app.health();
     let body = serde_json::to_vec(&standing(&health)).expect("numbers and texts make JSON");

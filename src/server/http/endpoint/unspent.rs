@@ -1,4 +1,4 @@
-//! What a request would have been answered with, but for its IDs: none is spent on a head.
+//! Answers to HEAD for routes that issue IDs: no ID is spent on them.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::http::response::Answer;
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::issuer::Issued;
 
-/// How much later than now the IDs are asked for at most.
+/// The longest from now until the IDs may be asked for.
 const SOON: Duration = Duration::from_secs(3600);
 
-/// The head of an answer in `format`. Its body would be as long as `length` says of an ID, if all that
-/// may come next are alike in this.
+/// The head of an answer in `format`. It tells the length of the body, if `length` is the same for all IDs
+/// that may come next.
 pub(super) fn head(
     app: &App,
     format: Format,

@@ -1,4 +1,4 @@
-//! What is sent at a time of a long reply.
+//! The pieces of a long reply, each sent at a time.
 
 use std::io::Write as _;
 use std::num::NonZeroU32;
@@ -9,16 +9,16 @@ use crate::http::negotiation::Format;
 use shardflake::id::generator::{Grid, Run};
 use shardflake::id::{Decimals, Encoding};
 
-/// How much is sent at a time at most, in bytes.
+/// The largest piece, in bytes.
 const PIECE: usize = 64 * 1024;
 const CLOSING: &[u8] = b"]}";
 /// The most that an entry of `/ranges` takes: five numbers of 20 digits and their names.
 const RANGE: usize = 256;
-/// What begins and ends an entry. The comma after the last is taken back.
+/// The beginning and the end of an entry in JSON. The comma after the last is taken back.
 const QUOTED: (&[u8], &[u8]) = (b"\"", b"\",");
 const LINE: (&[u8], &[u8]) = (b"", b"\n");
 
-/// What a reply is made of.
+/// The entries of a reply and their form.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum Shape {
     Ids(Format, Encoding),
@@ -41,8 +41,8 @@ impl Shape {
         }
     }
 
-    /// The length of the whole reply in bytes, if every ID takes the same, which one in decimal does if
-    /// that is `decimals` long.
+    /// The length of the whole reply in bytes, if every ID takes the same; in decimal, if each has `decimals`
+    /// digits.
     pub(super) fn length(self, count: NonZeroU32, decimals: Option<usize>) -> Option<usize> {
         let Self::Ids(format, encoding) = self else {
             return None;
@@ -67,8 +67,8 @@ impl Shape {
 
     /// The room for a whole reply of `count` IDs, of which a tick has `per_tick`, if it fits one piece.
     ///
-    /// A tick's IDs are one range; the first and the last one's, which are not all of it, up to three.
-    /// Others that ask at the same time may cause more than there is room for then.
+    /// All IDs of a tick are one range; those of the first and of the last tick, which are not all, are up to
+    /// three. Other requests at the same time may cause more than there is room for then.
     pub(super) fn whole(self, count: NonZeroU32, per_tick: u64) -> Option<usize> {
         let entries = match self {
             Self::Ids(..) => count.get().into(),
@@ -100,7 +100,7 @@ impl Shape {
 }
 
 impl Piece {
-    /// With room for the IDs of `run`, or for as many as a piece takes.
+    /// A piece with room for the IDs of `run`, or for as many as it takes.
     pub(super) fn new(shape: Shape, run: &Run) -> Self {
         let around = shape.opening().len() + CLOSING.len();
         let entries = usize::try_from(run.count()).unwrap_or(PIECE);
@@ -108,7 +108,7 @@ impl Piece {
         Self::with_room(shape, size.min(PIECE))
     }
 
-    /// With room for that many bytes.
+    /// A piece with room for that many bytes.
     pub(super) fn with_room(shape: Shape, room: usize) -> Self {
         Self {
             shape,
@@ -117,12 +117,12 @@ impl Piece {
         }
     }
 
-    /// Writes what begins the reply.
+    /// Writes the beginning of the reply.
     pub(super) fn open(&mut self) {
         self.put(self.shape.opening());
     }
 
-    /// Takes out of `run` what there is room for, and writes it.
+    /// Takes as many IDs out of `run` as there is room for, and writes them.
     pub(super) fn fill(&mut self, run: &mut Run) {
         match self.shape {
             Shape::Ids(Format::Binary, _) => self.words(run),
@@ -138,7 +138,7 @@ impl Piece {
         }
     }
 
-    /// Writes what ends the reply, after its last entry.
+    /// Writes the end of the reply, after its last entry.
     pub(super) fn close(&mut self) {
         if self.shape.format() == Format::Json {
             self.length -= 1;
