@@ -3,10 +3,10 @@
 //! IDs follow the boot clock plus an offset, which only steps of the wall clock change. A step back is
 //! followed at once: the generator never goes back, so that the shard can at worst have to wait. A step
 //! forward uses up all ticks that it skips: were it wrong, a shard that followed it would issue nothing,
-//! once the clock is right again, until time has caught up, be that after years. So more than a second
-//! is followed only after it has stood for a hundredth of the step, and 30 s at least; more than a day, only
-//! while the kernel calls the clock synchronised as well, or at an operator's word. Until then IDs lag
-//! behind the wall clock, which costs nothing but wrong times in them.
+//! once the clock is right again, until time has caught up, be that after years. So a step of more than a
+//! second is followed only once it has stood for a hundredth of its length, 30 s to 864 s; one of more than
+//! a day, only if the kernel calls the clock synchronised all the while. An operator's word makes it
+//! followed at once. Until then IDs lag behind the wall clock, which costs nothing but wrong times in them.
 
 use std::time::Duration;
 
