@@ -165,9 +165,12 @@ fn large_jumps() -> usize {
             Ok(step) => {
                 server.await_serving();
                 let doubted = &server.get("/readyz").json()["clock"]["doubted_seconds"];
-                // What passed between the mark's last reading and the start is in doubt with it.
+                // What passed between the mark's last reading and the start is in doubt with it. Up to
+                // the bound nothing is, and that is ahead of the clock the further, the faster lives
+                // follow on each other, by M + W + H at most.
                 let doubted = doubted.as_f64().unwrap();
-                assert!((step - 2.0..step + 1.0).contains(&doubted), "{doubted}");
+                let furthest = 5.0 + 1.0 + 0.25;
+                assert!((step - furthest..step + 1.0).contains(&doubted), "{doubted}");
             }
         }
         clock.set("+0s");
