@@ -170,7 +170,10 @@ fn large_jumps() -> usize {
                 // follow on each other, by M + W + H at most.
                 let doubted = doubted.as_f64().unwrap();
                 let furthest = 5.0 + 1.0 + 0.25;
-                assert!((step - furthest..step + 1.0).contains(&doubted), "{doubted}");
+                assert!(
+                    (step - furthest..step + 1.0).contains(&doubted),
+                    "{doubted}"
+                );
             }
         }
         clock.set("+0s");

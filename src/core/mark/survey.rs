@@ -29,7 +29,7 @@ pub fn survey<S: Storage>(
         Ok(Some(lock)) => changes::of_others(&lock, changed),
         _ => changed,
     };
-    let (mut marks, mut strangers) = (Vec::new(), Vec::new());
+    let (mut marks, mut strangers) = (Vec::<Seen>::new(), Vec::new());
     for name in names {
         let Some(stem) = name.strip_suffix(MARK_SUFFIX) else {
             continue;
@@ -43,10 +43,12 @@ pub fn survey<S: Storage>(
             .map_err(|error| failed(&name, error))?;
         // A start may have settled it away meanwhile.
         if let Some(file) = file {
-            marks.push(seen(range, &file, changed).map_err(|error| failed(&name, error))?);
+            let seen = seen(range, &file, changed).map_err(|error| failed(&name, error))?;
+            // In order: a sort of few would be a larger part of the program than all of this.
+            let place = marks.partition_point(|known| known.range < range);
+            marks.insert(place, seen);
         }
     }
-    marks.sort_by_key(|seen| seen.range);
     Ok((marks, strangers))
 }
 

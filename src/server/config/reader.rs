@@ -182,9 +182,12 @@ impl Reader {
 
     /// The settings in the order of the table of keys, and all problems.
     pub(super) fn finish(mut self) -> (Vec<Setting>, Vec<ConfigError>) {
-        let place = |setting: &Setting| KEYS.iter().position(|key| key.name == setting.key);
-        self.settings.sort_by_key(place);
-        (self.settings, self.problems)
+        let mut settings = Vec::new();
+        for key in KEYS {
+            let of_key = |setting: &mut Setting| setting.key == key.name;
+            settings.extend(self.settings.extract_if(.., of_key));
+        }
+        (settings, self.problems)
     }
 }
 
