@@ -28,7 +28,7 @@
 //! | shard | the running owner of a range |
 //! | mark | the file `RANGE.mark`, which says how far IDs of a range may have been issued; the high-water mark |
 //! | slot | one of the two copies in a mark; a torn write leaves the other |
-//! | bound | the last tick of which IDs may be issued. It is in the mark before it is used, and is only raised |
+//! | bound | the last tick of which IDs may be issued. It is in the mark before it is used; only the exact mark at a clean end is lower |
 //! | window | how far ahead of use the bound is kept |
 //! | floor | the file `RANGE.floor`: a tick below which no mark of the range begins, whatever became of the mark |
 //! | witness | a note of the bound outside the state directory, which a restored directory does not take back |
