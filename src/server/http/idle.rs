@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, recv};
+
+use tokio::task::unconstrained;
 use tokio::time::{self, Sleep};
 
 use super::activity::{Rest, unless_unparked};
@@ -130,9 +132,12 @@ impl Idle {
         self.is_due = false;
     }
 
-    fn wake_at(&mut self, until: Instant, cx: &mut Task<'_>) {
+    /// Without regard to how much the task has done in this turn: one that has done too much would not be
+    /// woken by the alarm, which is not polled again before it goes off.
+    pub(super) fn wake_at(&mut self, until: Instant, cx: &mut Task<'_>) {
         self.alarm.as_mut().reset(until.into());
-        if self.alarm.as_mut().poll(cx).is_ready() {
+        let mut alarm = unconstrained(self.alarm.as_mut());
+        if Pin::new(&mut alarm).poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }

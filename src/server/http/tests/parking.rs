@@ -1,13 +1,20 @@
 //! Connections that give up their buffers between requests.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::pin::pin;
+use std::task::Poll;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::runtime::Builder;
 use tokio::sync::watch;
+use tokio::task::coop::consume_budget;
+use tokio::time::sleep;
 
 use super::harness::{Client, Reply, Server, until};
+use crate::http::idle::Idle;
 use crate::http::stream::Stream;
 use crate::http::{Limits, connection};
 
@@ -238,4 +245,33 @@ fn its_task_is_small() {
     assert!(size <= 640, "{size} bytes");
     drop(task);
     drop(inside);
+}
+
+#[test]
+fn a_turn_that_did_much_is_woken_by_its_alarm() {
+    let server = Server::start(Limits::default());
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let mut idle = Idle::new(&server.app, 0);
+        let mut turn = 0;
+        let woken = poll_fn(|cx| {
+            turn += 1;
+            match turn {
+                1 => {
+                    // More than the runtime lets a task do in a turn; it is polled again at once.
+                    while pin!(consume_budget()).poll(cx).is_ready() {}
+                    idle.wake_at(Instant::now() + Duration::from_millis(10), cx);
+                    Poll::Pending
+                }
+                2 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        });
+        tokio::select! {
+            // First, as its end would poll the other.
+            biased;
+            () = sleep(Duration::from_secs(30)) => panic!("the alarm woke nobody"),
+            () = woken => {}
+        }
+    });
 }
