@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nix::sys::socket::{MsgFlags, recv};
-
 use tokio::task::unconstrained;
 use tokio::time::{self, Sleep};
 
