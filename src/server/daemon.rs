@@ -59,7 +59,7 @@ pub enum ServerError {
     )]
     System(#[source] io::Error),
     /// A thread of ours panicked.
-    #[error("a bug ended the thread that keeps the mark; please report it with the lines above")]
+    #[error("{}", CloseError::Bug)]
     Bug,
 }
 

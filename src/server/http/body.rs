@@ -52,14 +52,14 @@ impl Content {
     }
 }
 
-/// Bytes on their way to the socket.
+/// Bytes of a body on their way to the socket.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum Data {
     Line(Box<Line>),
     Bytes(Bytes),
 }
 
-impl Buf for Piece {
+impl Buf for Data {
     #[inline]
     fn remaining(&self) -> usize {
         match self {
@@ -114,16 +114,9 @@ impl Stream {
             activity,
         }
     }
-}
 
-impl Body for Stream {
-    type Data = Piece;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, BrokenOff>>> {
+    /// The next piece, as soon as it is made; `None` after the last.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(None);
         };
@@ -142,12 +135,7 @@ impl Body for Stream {
             *left = left.saturating_sub(piece.len() as u64);
         }
         self.activity.streaming();
-        Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(piece)))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.left
-            .map_or_else(SizeHint::default, SizeHint::with_exact)
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
@@ -158,20 +146,22 @@ impl Drop for Stream {
 }
 
 impl Body for Content {
-    type Data = Piece;
+    type Data = Data;
     type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, BrokenOff>>> {
-        let piece = match &mut *self {
-            Self::Line(line) => line.take().map(Piece::Line),
-            Self::Whole(whole) => whole.take().map(|whole| Piece::Bytes(*whole)),
-            Self::Stream(stream) => return Pin::new(stream).poll_frame(cx),
+    ) -> Poll<Option<Result<Frame<Data>, BrokenOff>>> {
+        let data = match &mut *self {
+            Self::Line(line) => line.take().map(|line| Ok(Data::Line(line))),
+            Self::Whole(whole) => whole.take().map(|whole| Ok(Data::Bytes(*whole))),
+            Self::Stream(stream) => {
+                ready!(stream.poll_piece(cx)).map(|piece| piece.map(Data::Bytes))
+            }
             Self::Unsent(_) | Self::UnsentStream => None,
         };
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(data.map(|data| data.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -34,9 +34,9 @@ const FIRST: usize = 1024;
 /// A connection is awake or parked. Awake it has a seat, hyper's state with its two buffers; parked it
 /// waits for its socket, its alarm and the stop alone, so that thousands of idle connections take little
 /// memory. One that asks often stays awake between its requests, as a new seat costs half as much as a
-/// request. The order of polls matters. The stop and the first alarm are polled before the socket: reading
-/// and serving may use up the budget that Tokio gives a task, and a poll after that would not register the
-/// wake-up, and is not repeated. But a stop closes a connection only after its socket was polled: a request
+/// request. The order of polls matters. The stop is polled before the socket: reading and serving may use
+/// up the budget that Tokio gives a task, a poll after that would not register the wake-up, and the stop is
+/// polled once only. But a stop closes a connection only after its socket was polled: a request
 /// that has come already counts as asked in time, and would get no answer otherwise.
 pub(super) async fn serve(mut stream: Stream, app: &Arc<App>, stopping: watch::Receiver<()>) {
     let mut idle = Idle::new(app, stream.as_raw_fd());

@@ -90,11 +90,6 @@ impl Cors {
 impl Grant {
     /// `reply` with the headers of this grant.
     pub(super) fn said_in(self, mut reply: Reply) -> Reply {
-        self.add_to(&mut reply);
-        reply
-    }
-
-    fn add_to(self, reply: &mut Reply) {
         // Only the answer to OPTIONS has this status.
         let options = reply.status() == StatusCode::NO_CONTENT;
         let headers = reply.headers_mut();
@@ -108,15 +103,15 @@ impl Grant {
             headers.insert(VARY, HeaderValue::from_static(varies));
         }
         let Some(origin) = self.origin else {
-            return;
+            return reply;
         };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if !options {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-            return;
+            return reply;
         }
         if !self.before {
-            return;
+            return reply;
         }
         if let Some(methods) = headers.get(ALLOW).cloned() {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -126,5 +121,6 @@ impl Grant {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
         }
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        reply
     }
 }
