@@ -50,9 +50,11 @@ backend socket
 EOT
 }
 
-# state_of BACKEND: in HAProxy's words, such as UP and L7OK.
+# state_of BACKEND: in HAProxy's words, such as UP and L7OK. While a check is under way it marks what the
+# last one found with an asterisk.
 state_of() {
-  through 'http://haproxy/statistics;csv' | awk -F, -v backend="$1" '$1 == backend && $2 == "one" {print $18, $37}'
+  through 'http://haproxy/statistics;csv' |
+    awk -F, -v backend="$1" '$1 == backend && $2 == "one" {sub(/^\* /, "", $37); print $18, $37}'
 }
 
 # Checked at least once: until then it is taken for up.
