@@ -17,7 +17,7 @@ pub(super) struct Line {
 
 impl Line {
     /// More than the longest body, by more than what is copied behind a text.
-    const CAPACITY: usize = 128;
+    const CAPACITY: usize = 112;
 
     #[inline]
     pub(super) const fn new() -> Self {
