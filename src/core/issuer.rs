@@ -11,95 +11,71 @@
 mod author;
 mod bulk;
 mod event;
+mod following;
 mod health;
 mod keeper;
-mod phase;
 mod published;
+mod pulse;
 mod refusal;
 mod reserve;
 mod settings;
 mod source;
 pub mod stats;
-mod time;
+mod status;
+mod timeline;
+mod waiting;
+mod window;
 
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::sync::watch;
 
 pub use bulk::Bulk;
 pub use event::Event;
+use following::Following;
 pub use health::Health;
 pub use keeper::{Keeper, Next};
-use phase::Phase;
-use published::Published;
+use pulse::Pulse;
 pub use refusal::Refusal;
-use reserve::Delay;
 pub use settings::Settings;
 use source::Source;
 use stats::Stats;
+use status::{Phase, Status};
+use timeline::Timeline;
+use window::Window;
 
-use crate::clock::{Clock, Follower, Pace, SystemClock, Verdict};
-use crate::id::divisor::Divisor;
+use crate::clock::{Clock, SystemClock};
+use crate::id::generator::Generator;
 pub use crate::id::generator::Issued;
-use crate::id::generator::{Generator, Reservation};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
-use crate::timestamp::nanos;
+use crate::time::BootTime;
 
 /// An issuer on the machine's own clocks.
 pub type SystemIssuer = Issuer<SystemClock>;
 
-const ONE: NonZeroU32 = NonZeroU32::MIN;
-/// The most that a sleep lasts longer than it was asked to: the timer counts whole milliseconds.
-const TIMER_SLACK: Duration = Duration::from_millis(2);
-
-/// The state of the cold paths, behind a lock that a request for one ID at once does not take.
-#[derive(Debug)]
-struct Cold {
-    phase: Phase,
-    follower: Option<Follower>,
-    verdict: Verdict,
-    /// The moment up to which an operator takes the clock for right, in nanoseconds since 1970: read anew
-    /// for each look at the clock.
-    accept_until: Option<i64>,
-    mark_error: Option<String>,
-}
-
-/// Issues the IDs of one shard.
+/// Issues the IDs of one shard. Each part owns its fields, and is written by nobody else:
+///
+/// | part | what it knows | who changes it |
+/// |---|---|---|
+/// | generator | the last ID | requests |
+/// | timeline | which tick it is | looks at the clock, requests while ahead of it |
+/// | following | which wall clock is believed | looks at the clock |
+/// | window | how far IDs may go | the keeper; requests ask for more |
+/// | status | the phase, trouble with the mark | the keeper |
+/// | pulse | whether the keeper goes round | the keeper; whoever stops the shard |
 pub struct Issuer<C> {
     settings: Settings,
+    /// M in ticks.
     max_ahead: u64,
-    half_window: u64,
-    tick_nanos: i64,
-    by_tick: Divisor,
-    epoch_nanos: i64,
     clock: C,
     generator: Generator,
-    /// The published bound: no ID with a tick above it leaves the process.
-    bound: Published,
-    /// The first tick of this run.
-    first: AtomicU64,
-    /// Boot time plus this is the wall clock that is followed, in nanoseconds since the epoch.
-    offset: AtomicI64,
-    pace: Pace,
+    timeline: Timeline,
+    following: Following,
+    window: Window,
+    status: Status,
+    pulse: Pulse,
     stats: Stats,
-    cold: Mutex<Cold>,
-    /// Told when the bound has risen.
-    raised: Notify,
-    /// Told when the phase has changed.
-    changed: watch::Sender<()>,
-    keeper: OnceLock<Thread>,
-    wanted: AtomicBool,
-    stopping: AtomicBool,
-    /// Boot time at which the keeper last went to the disk, or came back.
-    keeper_seen: AtomicI64,
-    /// Whether the keeper is at the disk.
-    at_disk: AtomicBool,
     observer: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -114,36 +90,18 @@ impl<C: Clock> Issuer<C> {
         let Settings {
             layout, machines, ..
         } = settings;
-        let nanos = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         Self {
             settings,
             max_ahead: layout.ticks(settings.max_ahead),
-            half_window: layout.ticks(settings.window) / 2,
-            tick_nanos: nanos(layout.tick_nanos()),
-            by_tick: Divisor::new(layout.tick_nanos()),
-            epoch_nanos: nanos(layout.epoch_ms().saturating_mul(1_000_000)),
-            keeper_seen: AtomicI64::new(clock.boottime()),
-            clock,
             generator: Generator::new(layout, machines),
-            bound: Published::nothing(),
-            first: AtomicU64::new(0),
-            offset: AtomicI64::new(0),
-            pace: Pace::idle(),
+            timeline: Timeline::new(&layout),
+            following: Following::nothing(),
+            window: Window::nothing(layout.ticks(settings.window)),
+            status: Status::starting(),
+            pulse: Pulse::new(clock.boottime()),
             stats: Stats::default(),
-            cold: Mutex::new(Cold {
-                phase: Phase::Starting,
-                follower: None,
-                verdict: Verdict::Followed,
-                accept_until: None,
-                mark_error: None,
-            }),
-            raised: Notify::new(),
-            changed: watch::Sender::new(()),
-            keeper: OnceLock::new(),
-            wanted: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            at_disk: AtomicBool::new(false),
             observer: Box::new(observer),
+            clock,
         }
     }
 
@@ -182,9 +140,9 @@ impl<C: Clock> Issuer<C> {
     /// one does no harm: it is as if the ID had been taken then.
     #[must_use]
     #[inline]
-    pub fn try_issue_at(&self, boot: i64) -> Option<Issued> {
+    pub fn try_issue_at(&self, boot: BootTime) -> Option<Issued> {
         let (id, left) = self.source().take(boot)?;
-        if left < self.half_window {
+        if self.window.is_low(left) {
             self.want_window();
         }
         self.stats.ids_issued.add(1);
@@ -192,87 +150,48 @@ impl<C: Clock> Issuer<C> {
     }
 
     #[inline]
-    fn source(&self) -> Source<'_> {
+    const fn source(&self) -> Source<'_> {
         Source {
             generator: &self.generator,
-            bound: &self.bound,
-            offset: &self.offset,
-            by_tick: self.by_tick,
-        }
-    }
-
-    /// Issues an ID, sleeping until its tick begins, at most as long as the deadline.
-    ///
-    /// # Errors
-    /// [`Refusal`] says why there is none, and when to come back.
-    pub async fn issue(&self) -> Result<Issued, Refusal> {
-        let begin = self.clock.boottime();
-        let deadline = self.settings.deadline;
-        let until = begin + nanos(deadline);
-        let patience = deadline.saturating_sub(TIMER_SLACK).max(deadline / 2);
-        let mut boot = begin;
-        loop {
-            let left = patience.saturating_sub(elapsed(begin, boot));
-            match self.reserve(boot, left, ONE) {
-                Ok(reservation) => {
-                    let end = self.await_tick(&reservation, boot, until).await?;
-                    self.stats.issue_wait.record(elapsed(begin, end));
-                    self.stats.ids_issued.add(1);
-                    return Ok(reservation.first());
-                }
-                Err(Delay::Refused(refusal)) => return Err(refusal),
-                Err(Delay::Later(tick)) => return Err(self.saturated(boot, tick)),
-                Err(Delay::Bound(bound)) => self.await_bound(bound, elapsed(boot, until)).await?,
-                Err(Delay::NotOpen) => self.await_opening(elapsed(boot, until)).await?,
-            }
-            boot = self.clock.boottime();
-        }
-    }
-
-    /// Sleeps until the reservation's tick has begun. If the clock is set back meanwhile the ID may
-    /// have to be burnt: it must not leave before its tick, nor too far ahead of the wall clock.
-    /// Returns the boot time at which it had begun.
-    async fn await_tick(
-        &self,
-        reservation: &Reservation,
-        mut boot: i64,
-        until: i64,
-    ) -> Result<i64, Refusal> {
-        let tick = reservation.first_tick();
-        loop {
-            let now = self.wall_tick(boot);
-            if self.too_far_ahead(tick, now) {
-                return Err(self.clock_ahead(tick, now));
-            }
-            // Also when the wake-up came late: whoever asked has given up.
-            if boot > until {
-                return Err(self.saturated(boot, tick));
-            }
-            if tick <= self.begun(boot) {
-                return Ok(boot);
-            }
-            sleep(self.until_begun(boot, tick)).await;
-            boot = self.clock.boottime();
+            bound: self.window.published(),
+            timeline: &self.timeline,
         }
     }
 
     /// Asks the keeper for a higher bound; only the first of many requests wakes it.
     #[cold]
     fn want_window(&self) {
-        if !self.wanted.load(Ordering::Relaxed) && !self.wanted.swap(true, Ordering::AcqRel) {
-            self.wake_keeper();
+        if self.window.demand() {
+            self.pulse.wake();
         }
     }
 
-    fn wake_keeper(&self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.unpark();
-        }
+    /// The last tick that may be issued when the wall clock is at `now`.
+    fn furthest_issue(&self, now: u64) -> u64 {
+        let told = self.settings.continue_ahead.unwrap_or(0);
+        now.saturating_add(self.max_ahead).max(told)
     }
 
-    fn cold(&self) -> MutexGuard<'_, Cold> {
-        // Nothing panics while it holds the lock, and every field is valid at any time.
-        self.cold.lock().unwrap_or_else(PoisonError::into_inner)
+    fn too_far_ahead(&self, tick: u64, now: u64) -> bool {
+        tick > self.furthest_issue(now)
+    }
+
+    /// The length of that many ticks.
+    fn span(&self, ticks: u64) -> Duration {
+        // Ticks are of whole milliseconds; nanoseconds would end after 584 years.
+        let tick = self.layout().tick_nanos() / 1_000_000;
+        Duration::from_millis(ticks.saturating_mul(tick))
+    }
+
+    /// A receiver that is marked as changed whenever the phase of the shard changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.status.changes()
+    }
+
+    /// Tells `/health` that the process is about to end; IDs are issued until the keeper stops.
+    pub fn drain(&self) {
+        self.status.enter(Phase::Draining);
     }
 
     /// Whether the process can make progress, also while it rightly waits: the clock runs, the
@@ -281,42 +200,28 @@ impl<C: Clock> Issuer<C> {
     pub fn alive(&self) -> bool {
         const OVERDUE: Duration = Duration::from_secs(30);
         let _ = self.generator.tick();
-        self.at_disk.load(Ordering::Acquire) || self.keeper_absent() < OVERDUE
-    }
-
-    /// How long ago the keeper went to the disk or came back.
-    fn keeper_absent(&self) -> Duration {
-        elapsed(
-            self.keeper_seen.load(Ordering::Acquire),
-            self.clock.boottime(),
-        )
+        self.pulse.is_at_disk() || self.pulse.absent(self.clock.boottime()) < OVERDUE
     }
 
     /// Whether this run's generator was opened, so that it may have issued IDs.
     #[must_use]
     pub fn has_opened(&self) -> bool {
-        self.first.load(Ordering::Relaxed) != 0
+        self.window.first() != 0
     }
 
     /// Ends issuing: the keeper closes the generator and writes the exact mark.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.wake_keeper();
+        self.pulse.stop();
     }
 
     /// Whether [`Issuer::stop`] was called.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.pulse.is_stopping()
     }
 
     pub(crate) fn tell(&self, event: &Event) {
         (self.observer)(event);
     }
-}
-
-/// The time from one reading of the boot clock to a later one.
-fn elapsed(from: i64, to: i64) -> Duration {
-    Duration::from_nanos(u64::try_from(to.saturating_sub(from)).unwrap_or(0))
 }
 
 #[cfg(test)]

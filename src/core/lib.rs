@@ -4,7 +4,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`id`], [`timestamp`], [`syscall`] | pure: layouts, the generator, text forms; `atomic`, which a model checker replaces |
+//! | 0 | [`id`], [`time`], [`timestamp`], [`syscall`] | pure: layouts, the generator, kinds of time, text forms; `atomic`, which a model checker replaces |
 //! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
 //! | 2 | [`shard`] | the entry: how a shard is opened, used and closed |
 //!
@@ -46,4 +46,5 @@ pub mod issuer;
 pub mod mark;
 pub mod shard;
 pub mod syscall;
+pub mod time;
 pub mod timestamp;

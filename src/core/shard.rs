@@ -258,7 +258,6 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::clock::SECOND;
     use crate::id::layout::Layout;
     use crate::mark::rules::Settlement;
     use crate::mark::{Claim, Directory};
@@ -280,7 +279,7 @@ mod tests {
     /// A mark of a minute ago, so that there is nothing to wait for.
     fn leave_mark(state: &Path) {
         let opening = opening(state);
-        let before = SystemClock.realtime() - 60 * SECOND;
+        let before = SystemClock.realtime() - Duration::from_secs(60);
         let old = Settlement {
             own_bound: opening.settings.layout.tick_at(before).unwrap(),
             fresh: true,

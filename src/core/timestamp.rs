@@ -1,6 +1,9 @@
 //! Moments as people write them: RFC 3339, written in UTC to the millisecond.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::time::WallTime;
 
 /// The last millisecond that has a four-digit year.
 const LAST_MS: i64 = 253_402_300_799_999;
@@ -18,10 +21,11 @@ pub fn rfc3339(unix_ms: i64) -> String {
     humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
 }
 
-/// Writes nanoseconds since 1970, to the millisecond.
-#[must_use]
-pub fn rfc3339_nanos(unix_nanos: i64) -> String {
-    rfc3339(unix_nanos.div_euclid(1_000_000))
+/// As RFC 3339, in UTC to the millisecond.
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&rfc3339(self.as_nanos().div_euclid(1_000_000)))
+    }
 }
 
 /// Reads a moment in RFC 3339, with any offset from UTC; `None` if the text is none, or the moment lies
@@ -118,12 +122,6 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     i64::try_from(since.as_millis()).ok()
 }
 
-/// A duration in nanoseconds; the longest that fits if it is longer.
-#[must_use]
-pub fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
 /// A span to the second, or to the millisecond below a minute.
 #[must_use]
 pub fn span(duration: Duration) -> String {
@@ -144,7 +142,8 @@ mod tests {
         let text = rfc3339(1_735_689_600_123);
         assert_eq!(text, "2025-01-01T00:00:00.123Z");
         assert_eq!(parse_rfc3339(&text), Some(1_735_689_600_123));
-        assert_eq!(rfc3339_nanos(1_735_689_600_123_999_999), text);
+        let time = WallTime::from_nanos(1_735_689_600_123_999_999);
+        assert_eq!(time.to_string(), text);
     }
 
     #[test]

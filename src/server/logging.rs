@@ -19,7 +19,8 @@ use queue::{Entry, Queue};
 use shardflake::clock::Step;
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::Event;
-use shardflake::timestamp::{rfc3339_nanos, span};
+use shardflake::time::WallTime;
+use shardflake::timestamp::span;
 pub use sink::Stderr;
 use sink::{Journal, Lines, Sink};
 
@@ -296,10 +297,9 @@ fn clock(step: Step) -> String {
 }
 
 /// A mark that may hide a newer one, and where IDs begin therefore.
-fn hidden(touched: i64, first: u64) -> String {
+fn hidden(touched: WallTime, first: u64) -> String {
     format!(
-        "the mark or its directory was changed at {} by somebody else, so an older mark may have been put back: IDs begin at tick {first}, above what can have been issued up to then",
-        rfc3339_nanos(touched)
+        "the mark or its directory was changed at {touched} by somebody else, so an older mark may have been put back: IDs begin at tick {first}, above what can have been issued up to then"
     )
 }
 
@@ -357,7 +357,7 @@ mod tests {
             (Event::MarksSettled, Level::Info, "marks"),
             (
                 Event::MarkTouched {
-                    touched: 1_800_000_000_000_000_000,
+                    touched: WallTime::from_nanos(1_800_000_000_000_000_000),
                     first: 8,
                 },
                 Level::Warn,

@@ -4,12 +4,13 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use shardflake::clock::{Clock, SECOND, SystemClock};
+use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::Layout;
 use shardflake::issuer::Settings;
 use shardflake::mark::rules::{Now, Policy, Refused, Verdict, decide};
 use shardflake::mark::slot::{MARK_LEN, SLOT_LEN};
 use shardflake::mark::{Claim, Directory};
+use shardflake::time::SECOND;
 
 use crate::checker::slots;
 use crate::moments::Random;

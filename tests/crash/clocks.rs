@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use shardflake::clock::{Clock as _, SystemClock};
+use shardflake::time::{BootTime, SECOND};
 
 use crate::checker::{Ledger, slots};
 use crate::faketime::Clock;
@@ -55,15 +56,15 @@ pub(crate) fn namespaces(setting: &Setting) -> Outcome {
 
 /// Asserts that the mark tells times of a boot clock that is `offset` seconds from the host's, which
 /// read `before` when the server was started.
-fn written_by_the_boot_clock(home: &Home, offset: i64, before: i64) {
+fn written_by_the_boot_clock(home: &Home, offset: i64, before: BootTime) {
     let slots = slots(&home.state().join("1.mark"));
     assert!(!slots.is_empty());
     for slot in slots {
-        let written = slot.written.boot - offset * 1_000_000_000;
+        let written = slot.written.boot - offset * SECOND;
         let now = SystemClock.boottime();
         assert!(
             (before..=now).contains(&written),
-            "{offset}: {written} in {before}..={now}"
+            "{offset}: {written:?} in {before:?}..={now:?}"
         );
     }
 }

@@ -379,7 +379,7 @@ pub(crate) fn fields(id: u64) -> (u64, u64) {
 
 /// The machine's clock now, in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    u64::try_from(SystemClock.realtime() / 1_000_000).unwrap()
+    u64::try_from(SystemClock.realtime().as_nanos() / 1_000_000).unwrap()
 }
 
 /// The tick of the machine's clock now.

@@ -5,12 +5,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use nix::sys::signal::Signal;
 use shardflake::clock::{Clock, SystemClock};
-use shardflake::timestamp::rfc3339_nanos;
+use shardflake::time::SECOND;
 
 use crate::server::Home;
 
 fn tomorrow() -> String {
-    rfc3339_nanos(SystemClock.realtime() + 24 * 3600 * 1_000_000_000)
+    (SystemClock.realtime() + 24 * 3600 * SECOND).to_string()
 }
 
 #[test]

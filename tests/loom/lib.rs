@@ -23,13 +23,27 @@ pub mod id {
     pub mod range;
 }
 
-#[path = "../../src/core/clock/pace.rs"]
-pub mod pace;
+#[path = "../../src/core/time.rs"]
+pub mod time;
+
+#[path = "../../src/core/clock"]
+pub mod clock {
+    mod pace;
+
+    pub use pace::Pace;
+}
 
 #[path = "../../src/core/issuer/published.rs"]
 mod published;
 
 #[path = "../../src/core/issuer/source.rs"]
 mod source;
+
+#[path = "../../src/core/issuer/timeline.rs"]
+#[expect(
+    dead_code,
+    reason = "what the keeper and waiting requests do is not modelled"
+)]
+mod timeline;
 
 pub mod models;

@@ -11,15 +11,16 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::checker::thread::{self, JoinHandle};
-use crate::id::divisor::Divisor;
+use crate::clock::Pace;
 use crate::id::generator::{Blocked, Generator, Reservation};
 use crate::id::layout::{Bits, Layout, Order};
 use crate::id::range::MachineRange;
-use crate::pace::Pace;
 use crate::published::Published;
 use crate::source::Source;
+use crate::time::{BootTime, EpochTime, Offset};
+use crate::timeline::Timeline;
 
 /// How much happens in one run.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +46,7 @@ const TICK: i64 = 1_000_000;
 struct Shard {
     generator: Generator,
     published: Published,
-    /// Where the wall clock is when the boot clock begins.
-    offset: AtomicI64,
-    by_tick: Divisor,
+    timeline: Timeline,
     /// What is on the disk.
     durable: AtomicU64,
 }
@@ -67,8 +66,7 @@ impl Shard {
         Arc::new(Self {
             generator: Generator::new(layout, machine),
             published: Published::nothing(),
-            offset: AtomicI64::new(0),
-            by_tick: Divisor::new(layout.tick_nanos()),
+            timeline: Timeline::new(&layout),
             durable: AtomicU64::new(FIRST - 1),
         })
     }
@@ -92,8 +90,7 @@ impl Shard {
         Source {
             generator: &self.generator,
             bound: &self.published,
-            offset: &self.offset,
-            by_tick: self.by_tick,
+            timeline: &self.timeline,
         }
     }
 
@@ -135,8 +132,8 @@ impl Shard {
 }
 
 /// The boot time at which tick `now` begins, unless the clock has been set.
-fn boot(now: u64) -> i64 {
-    i64::try_from(now).expect("a handful") * TICK
+fn boot(now: u64) -> BootTime {
+    BootTime::from_nanos(i64::try_from(now).expect("a handful") * TICK)
 }
 
 /// What a request got.
@@ -347,8 +344,8 @@ pub fn clock(size: Size) {
     let setting = {
         let shard = Arc::clone(&shard);
         thread::spawn(move || {
-            shard.offset.store(TICK, Ordering::Relaxed);
-            shard.offset.store(0, Ordering::Relaxed);
+            shard.timeline.follow(Offset::from_nanos(TICK));
+            shard.timeline.follow(Offset::default());
             Vec::new()
         })
     };
@@ -375,15 +372,33 @@ pub fn clock(size: Size) {
     assert_eq!(all.len(), count, "an ID came twice");
 }
 
-/// The line of logical time is raised by several at once, then capped by several at once: it is
+/// The line of the pace, at one moment.
+struct Line(Pace);
+
+impl Line {
+    const BOOT: BootTime = BootTime::from_nanos(1000);
+
+    fn raise(&self, nanos: i64) {
+        self.0.raise(Self::BOOT, EpochTime::from_nanos(nanos));
+    }
+
+    fn cap(&self, nanos: i64) {
+        self.0.cap(Self::BOOT, EpochTime::from_nanos(nanos));
+    }
+
+    fn at(&self) -> i64 {
+        self.0.at(Self::BOOT).as_nanos()
+    }
+}
+
+/// The line of the pace is raised by several at once, then capped by several at once: it is
 /// never above the highest that somebody raised it to, it covers what one has raised until
 /// somebody caps it, and it stays below what one has capped.
 pub fn pace(size: Size) {
-    const BOOT: i64 = 1000;
-    let line = Arc::new(Pace::idle());
+    let line = Arc::new(Line(Pace::idle()));
     let number = |number: u64| i64::try_from(number).expect("a handful");
     let highest = number(size.requesters) * 10;
-    let each = |step: fn(&Pace, i64, i64)| {
+    let each = |step: fn(&Line, i64, i64)| {
         let threads = (1..=size.requesters)
             .map(|one| {
                 let line = Arc::clone(&line);
@@ -395,47 +410,46 @@ pub fn pace(size: Size) {
         joined(threads);
     };
     each(|line, logical, highest| {
-        line.raise(BOOT, logical);
-        let at = line.at(BOOT);
+        line.raise(logical);
+        let at = line.at();
         assert!(
             (logical..=highest).contains(&at),
             "raised to {logical}: {at}"
         );
     });
-    assert_eq!(line.at(BOOT), highest);
+    assert_eq!(line.at(), highest);
     each(|line, logical, _| {
-        line.cap(BOOT, logical);
-        let at = line.at(BOOT);
+        line.cap(logical);
+        let at = line.at();
         assert!((10..=logical).contains(&at), "capped at {logical}: {at}");
     });
-    assert_eq!(line.at(BOOT), 10);
+    assert_eq!(line.at(), 10);
 }
 
-/// One raises the line of logical time, because the clock was set back, while others cap it: it is
+/// One raises the line of the pace, because the clock was set back, while others cap it: it is
 /// never above the higher of where it stood and what it was raised to, and a cap alone is kept.
 pub fn pace_set_back(size: Size) {
-    const BOOT: i64 = 1000;
     const STOOD: i64 = 50;
     const RAISED: i64 = 40;
     const CAPPED: i64 = 30;
-    let line = Arc::new(Pace::idle());
-    line.raise(BOOT, STOOD);
+    let line = Arc::new(Line(Pace::idle()));
+    line.raise(STOOD);
     let raising = {
         let line = Arc::clone(&line);
-        thread::spawn(move || line.raise(BOOT, RAISED))
+        thread::spawn(move || line.raise(RAISED))
     };
     let mut threads = vec![raising];
     for _ in 0..size.requesters {
         let line = Arc::clone(&line);
         threads.push(thread::spawn(move || {
             for _ in 0..size.requests {
-                line.cap(BOOT, CAPPED);
-                let at = line.at(BOOT);
+                line.cap(CAPPED);
+                let at = line.at();
                 assert!(at == CAPPED || at == RAISED, "capped, it is at {at}");
             }
         }));
     }
     joined(threads);
-    let at = line.at(BOOT);
+    let at = line.at();
     assert!(at == CAPPED || at == RAISED, "in the end it is at {at}");
 }

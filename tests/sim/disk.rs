@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use shardflake::clock::Clock;
 use shardflake::mark::storage::{File, Identity, Storage};
+use shardflake::time::WallTime;
 
 use crate::clock::SimClock;
 use crate::volume::Volume;
@@ -186,11 +187,11 @@ impl Storage for Disk {
         self.volume().flush_names()
     }
 
-    fn now(&self) -> i64 {
+    fn now(&self) -> WallTime {
         self.clock.realtime()
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         self.look()?;
         Ok(Some(self.volume().changed()))
     }
@@ -238,7 +239,7 @@ impl File for Handle {
         Ok(volume.identity(self.inode))
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         self.disk.process.alive()?;
         Ok(Some(self.disk.volume().changed_of(self.inode)))
     }

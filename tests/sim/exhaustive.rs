@@ -11,12 +11,13 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use shardflake::clock::{Clock, SECOND};
+use shardflake::clock::Clock;
 use shardflake::id::{Layout, MachineRange};
 use shardflake::issuer::{Refusal, Settings};
 use shardflake::mark::MarkError;
 use shardflake::mark::rules::Refused;
 use shardflake::mark::slot::SLOT_LEN;
+use shardflake::time::{BootTime, SECOND, TimeDelta, WallTime};
 use tokio::runtime::Runtime;
 
 use crate::checker::Checker;
@@ -25,15 +26,23 @@ use crate::disk::Disk;
 use crate::shard::{Shard, Start, operator};
 use crate::volume::Volume;
 
-const NOW: i64 = 1_800_000_000 * SECOND;
+const NOW: WallTime = WallTime::from_nanos(1_800_000_000_000_000_000);
 
 /// What the wall clock reads at a start, against what it should: right, behind by less than M, and
 /// behind by more than a fresh mark makes up for.
-const CLOCKS: &[i64] = &[0, -3 * SECOND, -20 * SECOND];
+const CLOCKS: &[TimeDelta] = &[
+    TimeDelta::ZERO,
+    TimeDelta::from_secs(-3),
+    TimeDelta::from_secs(-20),
+];
 /// Also ahead: by what is believed at once, and by what is doubted in a boot whose clock is known.
-const AHEAD: &[i64] = &[0, 9 * SECOND / 10, 2 * 3600 * SECOND];
+const AHEAD: &[TimeDelta] = &[
+    TimeDelta::ZERO,
+    TimeDelta::from_nanos(900_000_000),
+    TimeDelta::from_secs(2 * 3600),
+];
 /// The boot clock when a machine has just booted.
-const BOOTED: i64 = 100 * SECOND;
+const BOOTED: BootTime = BootTime::from_nanos(100_000_000_000);
 /// Looks of the keeper, most of them a second apart: more than a doubted step has to stand.
 const ROUNDS: u32 = 200;
 
@@ -44,12 +53,12 @@ static ALL: AtomicU64 = AtomicU64::new(0);
 #[derive(Clone)]
 struct Scene {
     volume: Volume,
-    wall: i64,
+    wall: WallTime,
     /// The latest that the wall clock has been.
-    latest: i64,
+    latest: WallTime,
     boots: u8,
     /// The boot clock.
-    boot: i64,
+    boot: BootTime,
     /// The mark is a copy, which an operator has to adopt.
     copied: bool,
     checker: Checker,
@@ -69,7 +78,7 @@ enum End {
 /// Runs all that can follow, and counts.
 struct Explorer {
     ranges: &'static [&'static str],
-    clocks: &'static [i64],
+    clocks: &'static [TimeDelta],
     seen: HashSet<(u64, usize)>,
     incarnations: u64,
 }
@@ -92,7 +101,7 @@ impl Scene {
     fn after(ranges: &[&str]) -> Self {
         let mut scene = Self::empty();
         for range in ranges {
-            let (end, after) = scene.incarnation(range, 0, None);
+            let (end, after) = scene.incarnation(range, TimeDelta::ZERO, None);
             assert!(end == End::Ended, "a start without faults ends by itself");
             scene = after.rebooted();
         }
@@ -112,7 +121,7 @@ impl Scene {
     }
 
     /// One incarnation on a wall clock that is off by `clock`, until its call number `calls`.
-    fn incarnation(&self, range: &str, clock: i64, calls: Option<u32>) -> (End, Self) {
+    fn incarnation(&self, range: &str, clock: TimeDelta, calls: Option<u32>) -> (End, Self) {
         let clocks = SimClock::new(self.boot, self.wall + clock);
         let disk = Disk::new(self.volume.clone(), &clocks);
         let checker = Arc::new(Mutex::new(self.checker.clone()));
@@ -131,7 +140,7 @@ impl Scene {
         let mut story = self.story.clone();
         story.push(format!(
             "{range} with the clock off by {} ms, ended by call {calls:?}",
-            clock / (SECOND / 1000)
+            clock.as_nanos() / 1_000_000
         ));
         assert_eq!(checker.violation, None, "{story:#?}");
         let end = end.unwrap_or_else(|error| panic!("{error}: {story:#?}"));
@@ -157,7 +166,7 @@ struct Run<'a> {
     checker: &'a Arc<Mutex<Checker>>,
     boots: u8,
     range: MachineRange,
-    latest: i64,
+    latest: WallTime,
     copied: bool,
 }
 
@@ -182,13 +191,13 @@ impl Run<'_> {
                     }
                     let wait = if serving { park / 2 } else { park };
                     let wait = wait.max(Duration::from_millis(10));
-                    self.clock.pass(i64::try_from(wait.as_nanos()).unwrap());
+                    self.clock.pass(wait.into());
                     shard.common.issue(2);
                 }
                 Err(Err(MarkError::Refused(refused))) if self.is_adopted(&refused) => {
                     // Adopting needs a clock that was not set back since.
                     let behind = self.latest - self.clock.realtime();
-                    self.clock.step(behind.max(0), true);
+                    self.clock.step(behind.max(TimeDelta::ZERO), true);
                     shard = self.adopt(&shard);
                 }
                 Err(Ok(())) => return Ok(End::Ended),
@@ -199,7 +208,7 @@ impl Run<'_> {
         let behind = self.latest - self.clock.realtime();
         match health.refusal {
             // The clock was ahead once, and has to come there again.
-            Some(Refusal::Waiting(_)) if behind > 0 => Ok(End::Ended),
+            Some(Refusal::Waiting(_)) if behind > TimeDelta::ZERO => Ok(End::Ended),
             _ => Err(format!("neither serves nor ends: {health:?}")),
         }
     }
@@ -247,7 +256,7 @@ impl Run<'_> {
 }
 
 impl Explorer {
-    fn new(ranges: &'static [&'static str], clocks: &'static [i64]) -> Self {
+    fn new(ranges: &'static [&'static str], clocks: &'static [TimeDelta]) -> Self {
         Self {
             ranges,
             clocks,
@@ -268,7 +277,7 @@ impl Explorer {
         }
     }
 
-    fn crash_everywhere(&mut self, scene: &Scene, range: &str, clock: i64, restarts: usize) {
+    fn crash_everywhere(&mut self, scene: &Scene, range: &str, clock: TimeDelta, restarts: usize) {
         if restarts == 0 {
             scene.incarnation(range, clock, None);
             self.incarnations += 1;
@@ -358,7 +367,7 @@ fn explore_with(
     what: &str,
     scene: &Scene,
     ranges: &'static [&'static str],
-    clocks: &'static [i64],
+    clocks: &'static [TimeDelta],
     restarts: usize,
 ) {
     let mut explorer = Explorer::new(ranges, clocks);

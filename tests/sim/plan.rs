@@ -4,9 +4,10 @@ mod author;
 
 use std::num::NonZeroU32;
 
-use shardflake::clock::SECOND;
-
 use crate::fault::Fault;
+
+/// In nanoseconds.
+const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// How many settings there are to choose from.
 pub(crate) const SETTINGS: u8 = 4;
@@ -193,7 +194,7 @@ impl Op {
             Self::Init { .. } => Fault::Init,
             Self::Restore => Fault::Restored,
             Self::StartClone { .. } => Fault::Cloned,
-            Self::Clock { nanos, .. } if nanos.abs() > 24 * 3600 * SECOND => Fault::ClockFar,
+            Self::Clock { nanos, .. } if nanos.abs() > DAY => Fault::ClockFar,
             Self::Clock { nanos, .. } if *nanos < 0 => Fault::ClockBack,
             Self::Clock { .. } => Fault::ClockForward,
             Self::Strobe { .. } => Fault::Strobe,

@@ -17,6 +17,7 @@ use shardflake::mark::rules::Now;
 use shardflake::mark::slot::BootId;
 use shardflake::mark::{Claim, MarkError, Operator, Witness, accepted_until};
 use shardflake::shard::Opening;
+use shardflake::time::{BootTime, TimeDelta, WallTime};
 use tokio::task::JoinSet;
 
 use crate::checker::{Checker, Limits};
@@ -25,10 +26,9 @@ use crate::disk::{Call, Disk, Process};
 use crate::trust::{Known, Trust};
 
 /// When the program was built: long before any history.
-const BUILT: i64 = 1_700_000_000 * 1_000_000_000;
-const MILLI: i64 = 1_000_000;
+const BUILT: WallTime = WallTime::from_nanos(1_700_000_000_000_000_000);
 /// What two readings of the clocks may differ by without being a step, in nanoseconds.
-const NOISE: i64 = 1_000_000;
+const NOISE: TimeDelta = TimeDelta::from_nanos(1_000_000);
 
 /// A running process.
 pub(crate) struct Shard {
@@ -36,10 +36,10 @@ pub(crate) struct Shard {
     keeper: Keeper<Disk, SimClock>,
     pub(crate) process: Arc<Process>,
     tasks: JoinSet<()>,
-    /// Boot time of the machine at which the keeper's thread goes on.
-    pub(crate) due: i64,
-    /// Boot time of the machine at which the stopped process goes on.
-    pub(crate) thaw: Option<i64>,
+    /// When the keeper's thread goes on, by the machine's boot clock.
+    pub(crate) due: BootTime,
+    /// When the stopped process goes on, by the machine's boot clock.
+    pub(crate) thaw: Option<BootTime>,
 }
 
 /// What the threads of a process share.
@@ -124,7 +124,7 @@ pub(crate) fn operator(
 }
 
 impl Shard {
-    pub(crate) fn start(start: Start<'_>, now: i64) -> Self {
+    pub(crate) fn start(start: Start<'_>, now: BootTime) -> Self {
         let Start {
             disk,
             witness,
@@ -182,7 +182,7 @@ impl Shard {
     }
 
     /// Whether the keeper's thread has something to do.
-    pub(crate) fn is_due(&self, now: i64) -> bool {
+    pub(crate) fn is_due(&self, now: BootTime) -> bool {
         self.thaw.is_none() && self.due <= now && !self.process.ended()
     }
 
@@ -214,7 +214,7 @@ impl Shard {
     }
 
     /// Stops the process as SIGSTOP does.
-    pub(crate) fn freeze(&mut self, until: i64) {
+    pub(crate) fn freeze(&mut self, until: BootTime) {
         self.common.stopped.now.store(true, Ordering::Relaxed);
         self.thaw = Some(until);
     }
@@ -322,13 +322,13 @@ impl Common {
         // The tick after, at its end. Of a mark that has rotted nothing is sure.
         let end = |bound: u64| {
             let after = (bound < layout.max_tick() - 2).then(|| bound + 2)?;
-            Some(i64::try_from(layout.unix_ms(after)).ok()? * MILLI)
+            Some(WallTime::ZERO + Duration::from_millis(layout.unix_ms(after)))
         };
         let known = Known {
             accepted: accepted_until(&self.disk).unwrap_or_default(),
             synchronised: self.clock.synchronised() == Some(true),
             gone: self.durable().and_then(end),
-            max_ahead: i64::try_from(self.settings.max_ahead.as_nanos()).unwrap_or(i64::MAX),
+            max_ahead: self.settings.max_ahead,
         };
         let mut trust = self.trust.lock().unwrap();
         if self.received.load(Ordering::Relaxed) == 0 {

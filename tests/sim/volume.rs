@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{BootId, SLOT_LEN, Slot};
 use shardflake::mark::storage::Identity;
+use shardflake::time::{BootTime, Offset, WallTime};
 
 use inode::Inode;
 
@@ -68,10 +69,10 @@ pub(crate) struct Volume {
     subvolume: u8,
     rng: Rng,
     /// What the wall clock reads, which stamps changes.
-    pub(crate) clock: i64,
+    pub(crate) clock: WallTime,
     /// When a name in the directory was last changed, and what a crash would leave of that.
-    changed: i64,
-    durable_changed: i64,
+    changed: WallTime,
+    durable_changed: WallTime,
     /// The file system keeps no birth times and no generations, and uses inode numbers again.
     is_weak: bool,
     /// A crash takes away stamps that no flush of their own has made durable.
@@ -105,9 +106,9 @@ impl Volume {
             next: 1,
             subvolume: 1,
             rng: Rng::with_seed(seed),
-            clock: 0,
-            changed: 0,
-            durable_changed: 0,
+            clock: WallTime::ZERO,
+            changed: WallTime::ZERO,
+            durable_changed: WallTime::ZERO,
             is_weak: seed % 4 == 1,
             forgets_stamps: seed % 8 >= 4,
             away: BTreeMap::new(),
@@ -155,9 +156,9 @@ impl Volume {
     pub(crate) fn offset_in(
         &self,
         boot_id: BootId,
-        boot: i64,
+        boot: BootTime,
         machines: MachineRange,
-    ) -> Option<i64> {
+    ) -> Option<Offset> {
         let marks = self.ranges();
         let own = marks.filter(|(range, _, _)| range.overlaps(&machines));
         let slots = own.flat_map(|(_, _, inode)| self.inodes[&inode].cache.chunks(SLOT_LEN));
@@ -389,19 +390,19 @@ impl Volume {
         } = self.inodes[&inode];
         Identity {
             inode: number,
-            born: 0,
+            born: WallTime::ZERO,
             generation,
             subvolume: [self.subvolume; 16],
         }
     }
 
     /// When a name in the directory was last changed.
-    pub(crate) const fn changed(&self) -> i64 {
+    pub(crate) const fn changed(&self) -> WallTime {
         self.changed
     }
 
     /// When a file was last changed.
-    pub(crate) fn changed_of(&self, inode: u64) -> i64 {
+    pub(crate) fn changed_of(&self, inode: u64) -> WallTime {
         self.inodes[&inode].changed
     }
 

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use shardflake::clock::{Clock, SECOND};
+use shardflake::clock::Clock;
 use shardflake::id::{Layout, MachineRange};
 use shardflake::issuer::Settings;
+use shardflake::time::{BootTime, SECOND, TimeDelta, WallTime};
 
 use crate::checker::Checker;
-use crate::clock::SimClock;
+use crate::clock::{SimClock, some_time};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
@@ -23,12 +24,12 @@ use crate::shard::{Shard, Start};
 use crate::volume::Volume;
 use processes::{PLACES, Processes};
 
-const MILLI: i64 = 1_000_000;
+const MILLI: TimeDelta = TimeDelta::from_nanos(1_000_000);
 /// What lies between writing a mark and having it in hand; a little more than what may lie between
 /// reading the clock and writing the mark by it.
-const MOMENT: i64 = 150 * MILLI;
+const MOMENT: TimeDelta = TimeDelta::from_nanos(150_000_000);
 /// When histories begin.
-const NOW: i64 = 1_800_000_000 * SECOND;
+const NOW: WallTime = WallTime::from_nanos(1_800_000_000_000_000_000);
 /// The place of the process that is started on a clone.
 const CLONE: usize = 2;
 /// The largest of the settings, M = 10 s.
@@ -83,7 +84,7 @@ struct World {
     checker: Arc<Mutex<Checker>>,
     luck: Rng,
     /// The latest that the wall clock has been.
-    latest: i64,
+    latest: WallTime,
     last_range: (u32, u32),
     last_settings: u8,
     /// An operator let a shard go on ahead of the clock, or it had settings with a large M: the floor
@@ -135,7 +136,7 @@ fn go_through(plan: &Plan) -> Outcome {
 impl World {
     fn new(plan: &Plan) -> Self {
         let layout = layout(plan.snowflake);
-        let clock = SimClock::new(5000 * SECOND, NOW);
+        let clock = SimClock::new(BootTime::ZERO + 5000 * SECOND, NOW);
         Self {
             layout,
             boots: 1,
@@ -381,13 +382,14 @@ impl World {
     }
 
     fn boot(&mut self) {
-        let mut down = self.luck.i64(SECOND..60 * SECOND);
+        let mut down = some_time(&mut self.luck, SECOND..60 * SECOND);
         if self.is_hidden() {
             // What the witness alone knew is forgotten now: longer than any bound was ahead.
             down += 30 * SECOND;
         }
         let wall = self.clock.realtime() + down;
-        self.clock.boot(self.luck.i64(SECOND..20 * SECOND), wall);
+        let up = some_time(&mut self.luck, SECOND..20 * SECOND);
+        self.clock.boot(BootTime::ZERO + up, wall);
         self.boots = self.boots.wrapping_add(1);
         if let Some(witness) = &self.witness {
             *witness.volume() = Volume::new(0);

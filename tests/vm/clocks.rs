@@ -6,7 +6,7 @@
 
 mod course;
 
-use shardflake::timestamp::nanos;
+use shardflake::time::TimeDelta;
 
 use crate::Fallible;
 use crate::machine::{DATA_DISK, Lab, last_words};
@@ -34,7 +34,7 @@ pub(crate) fn run(lab: &Lab, small: u64, large: u64, random: &mut Random) -> Fal
     let result = result.and_then(|()| stand(&mut course, large));
     result.map_err(|error| format!("{error}\n{}", last_words()))?;
     // On a slow host it takes longer than usual.
-    let early = LEAD.max(nanos(course.began_in * 2));
+    let early = LEAD.max(TimeDelta::from(course.began_in * 2).as_nanos());
     let mut report = course.end()?;
     // The operations of a leap second are numbered as in linux/timex.h.
     let leaps = [("insert", 0x10, -SECOND), ("delete", 0x20, SECOND)];

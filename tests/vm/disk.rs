@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::process::Command;
 
 use shardflake::mark::slot::{SLOT_LEN, Slot};
+use shardflake::time::WallTime;
 
 use crate::Fallible;
 
@@ -64,7 +65,7 @@ impl FileSystem {
 /// The bound that holds according to the disk alone: the smallest of the readable slots of the
 /// newest mark. `None` if there is no mark.
 pub(crate) fn durable_bound(disk: &str) -> Fallible<Option<u64>> {
-    let mut marks: BTreeMap<(u64, i64), Vec<u64>> = BTreeMap::new();
+    let mut marks: BTreeMap<(u64, WallTime), Vec<u64>> = BTreeMap::new();
     let mut disk = File::open(disk)?;
     let mut piece = vec![0; 1 << 20];
     loop {

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use shardflake::id::layout::Layout;
 use shardflake::id::range::MachineRange;
+use shardflake::time::WallTime;
 
 use crate::Fallible;
 use crate::crash::{self, Crash, Image};
@@ -312,7 +313,7 @@ fn examine(
     let range = usize::try_from(random.within(0..5))?;
     let range: MachineRange = RANGES[range].parse()?;
     let wall = issued.wall + random.within(0..2 * SECOND);
-    let started = bench.start(image, range, wall);
+    let started = bench.start(image, range, WallTime::from_nanos(wall));
     let started = started.map_err(|error| format!("{crash}: {error}"))?;
     let highest = issued.highest(range);
     counts.binding += usize::from(highest.is_some());

@@ -172,7 +172,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Sets the guest's clock to the host's plus `skew` nanoseconds.
     pub(crate) fn set_clock(&mut self, skew: i64) -> Fallible<()> {
-        let wall = SystemClock.realtime() + skew;
+        let wall = SystemClock.realtime().as_nanos() + skew;
         self.guest.tell(&format!("set {wall}"))?;
         Ok(())
     }

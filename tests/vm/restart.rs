@@ -11,6 +11,7 @@ use shardflake::issuer::Settings;
 use shardflake::mark::rules::{Now, Policy, Verdict, View, decide};
 use shardflake::mark::slot::{Holder, Moment};
 use shardflake::mark::{Author, Claim, Directory};
+use shardflake::time::WallTime;
 
 use crate::Fallible;
 use crate::crash::Image;
@@ -55,7 +56,12 @@ impl Bench {
 
     /// Mounts the image, as a reboot would, and starts a shard of `range` on it when the wall clock
     /// reads `wall`.
-    pub(crate) fn start(&self, image: &Image, range: MachineRange, wall: i64) -> Fallible<Start> {
+    pub(crate) fn start(
+        &self,
+        image: &Image,
+        range: MachineRange,
+        wall: WallTime,
+    ) -> Fallible<Start> {
         self.file.set_len(0)?;
         self.file.set_len(SIZE)?;
         image.write(&self.file)?;
@@ -75,7 +81,7 @@ impl Bench {
 }
 
 /// Follows the start rules until they say from where on to issue.
-fn start(directory: &Path, range: MachineRange, mut wall: i64) -> Fallible<Start> {
+fn start(directory: &Path, range: MachineRange, mut wall: WallTime) -> Fallible<Start> {
     fs::create_dir_all(directory)?;
     let policy = policy(directory, range, wall);
     let storage = Directory::new(directory);
@@ -95,7 +101,7 @@ fn start(directory: &Path, range: MachineRange, mut wall: i64) -> Fallible<Start
                 let Some(left) = wait.left() else {
                     return Ok(Start::Refused(wait.to_string()));
                 };
-                wall += i64::try_from(left.as_nanos())?;
+                wall = wall + left;
             }
             Verdict::Raise(floor) => claim.raise_floor(&author(wall), floor)?,
             Verdict::Settle(_) => {
@@ -113,7 +119,7 @@ fn start(directory: &Path, range: MachineRange, mut wall: i64) -> Fallible<Start
     Err("the start comes to no end".into())
 }
 
-fn policy(directory: &Path, range: MachineRange, wall: i64) -> Policy {
+fn policy(directory: &Path, range: MachineRange, wall: WallTime) -> Policy {
     let layout = Layout::SONYFLAKE;
     let settings = Settings {
         layout,
@@ -130,7 +136,7 @@ fn policy(directory: &Path, range: MachineRange, wall: i64) -> Policy {
     }
 }
 
-const fn now(wall: i64) -> Now {
+const fn now(wall: WallTime) -> Now {
     Now {
         wall,
         doubted: None,
@@ -139,7 +145,7 @@ const fn now(wall: i64) -> Now {
     }
 }
 
-fn author(wall: i64) -> Author {
+fn author(wall: WallTime) -> Author {
     Author {
         layout: Layout::SONYFLAKE,
         furthest: 0,

@@ -1,44 +1,43 @@
 //! Time: reading the clocks, and deciding which steps of the wall clock to believe.
 //!
-//! All arithmetic is in nanoseconds. The clock that IDs follow is `CLOCK_BOOTTIME` plus an offset to
-//! `CLOCK_REALTIME` that a [`Follower`] has accepted: slewing moves both, only steps change the offset.
+//! The clock that IDs follow is `CLOCK_BOOTTIME` plus an offset to `CLOCK_REALTIME` that a [`Follower`] has
+//! accepted: slewing moves both, only steps change the offset.
 
 mod follower;
 mod pace;
 mod system;
 mod watch;
 
+use crate::time::{BootTime, Offset, TimeDelta, WallTime};
 pub use follower::{Assurance, Follower, Step, Verdict};
 pub use pace::Pace;
 pub use system::{SystemClock, boot_id};
 pub use watch::StepWatch;
 
-/// Nanoseconds in a second.
-pub const SECOND: i64 = 1_000_000_000;
-
 /// Where time is read.
 pub trait Clock: Send + Sync + 'static {
-    /// Nanoseconds since the machine booted, its sleep included. Never steps.
-    fn boottime(&self) -> i64;
+    /// The time since the machine booted, its sleep included. Never steps.
+    fn boottime(&self) -> BootTime;
 
-    /// The wall clock, in nanoseconds since 1970. Steps when somebody sets it.
-    fn realtime(&self) -> i64;
+    /// The wall clock. Steps when somebody sets it.
+    fn realtime(&self) -> WallTime;
 
     /// Whether the kernel takes the wall clock for synchronised; `None` where it may not be asked.
     fn synchronised(&self) -> Option<bool>;
 
-    /// The wall clock's present offset to the boot clock, in nanoseconds.
-    fn offset(&self) -> i64 {
+    /// The wall clock's present offset to the boot clock.
+    fn offset(&self) -> Offset {
+        const SHORT: TimeDelta = TimeDelta::from_nanos(5_000);
         // The two cannot be read at one moment; the shortest of a few tries comes near enough.
-        let mut best = (i64::MAX, 0);
+        let mut best = (TimeDelta::MAX, Offset::default());
         for _ in 0..5 {
             let before = self.boottime();
             let wall = self.realtime();
             let took = self.boottime() - before;
             if took < best.0 {
-                best = (took, wall - before - took / 2);
+                best = (took, wall - (before + took / 2));
             }
-            if took < 5_000 {
+            if took < SHORT {
                 break;
             }
         }
@@ -72,12 +71,12 @@ mod tests {
     }
 
     impl Clock for Readings {
-        fn boottime(&self) -> i64 {
-            self.next()
+        fn boottime(&self) -> BootTime {
+            BootTime::from_nanos(self.next())
         }
 
-        fn realtime(&self) -> i64 {
-            self.next()
+        fn realtime(&self) -> WallTime {
+            WallTime::from_nanos(self.next())
         }
 
         fn synchronised(&self) -> Option<bool> {
@@ -88,14 +87,14 @@ mod tests {
     #[test]
     fn two_clocks_read_at_all_but_one_moment_need_one_try() {
         let clock = Readings::of(&[(70_000, 4_999, 900_000)]);
-        assert_eq!(clock.offset(), 900_000 - 70_000 - 2_499);
+        assert_eq!(clock.offset().as_nanos(), 900_000 - 70_000 - 2_499);
         assert_eq!(clock.0.lock().unwrap().len(), 0);
     }
 
     #[test]
     fn a_try_that_took_too_long_is_followed_by_another() {
         let clock = Readings::of(&[(70_000, 5_000, 900_000), (90_000, 10, 950_000)]);
-        assert_eq!(clock.offset(), 950_000 - 90_000 - 5);
+        assert_eq!(clock.offset().as_nanos(), 950_000 - 90_000 - 5);
     }
 
     #[test]
@@ -107,7 +106,7 @@ mod tests {
             (70_000, 6_000, 400_000),
             (90_000, 8_000, 500_000),
         ]);
-        assert_eq!(clock.offset(), 200_000 - 30_000 - 3_000);
+        assert_eq!(clock.offset().as_nanos(), 200_000 - 30_000 - 3_000);
         assert_eq!(clock.0.lock().unwrap().len(), 0);
     }
 }

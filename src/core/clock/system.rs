@@ -5,20 +5,21 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::{Clock, SECOND};
+use super::Clock;
 use crate::syscall;
+use crate::time::{BootTime, SECOND, WallTime};
 
 /// The clocks of the machine that this process runs on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    fn boottime(&self) -> i64 {
-        read(ClockId::CLOCK_BOOTTIME)
+    fn boottime(&self) -> BootTime {
+        BootTime::from_nanos(read(ClockId::CLOCK_BOOTTIME))
     }
 
-    fn realtime(&self) -> i64 {
-        read(ClockId::CLOCK_REALTIME)
+    fn realtime(&self) -> WallTime {
+        WallTime::from_nanos(read(ClockId::CLOCK_REALTIME))
     }
 
     fn synchronised(&self) -> Option<bool> {
@@ -28,7 +29,7 @@ impl Clock for SystemClock {
 
 fn read(clock: ClockId) -> i64 {
     let time = clock_gettime(clock).expect("every Linux since 2.6.39 has both clocks");
-    time.tv_sec() * SECOND + time.tv_nsec()
+    time.tv_sec() * SECOND.as_nanos() + time.tv_nsec()
 }
 
 /// The boot and the time namespace within which boot times can be compared; zeros where the kernel does
@@ -51,6 +52,8 @@ pub fn boot_id() -> ([u8; 16], u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -58,7 +61,7 @@ mod tests {
         let clock = SystemClock;
         let wall = clock.boottime() + clock.offset();
         // Generous: the machine may be busy, and NTP may slew meanwhile.
-        assert!((clock.realtime() - wall).abs() < 10 * SECOND);
+        assert!((clock.realtime() - wall).length() < Duration::from_secs(10));
     }
 
     #[test]
@@ -67,19 +70,17 @@ mod tests {
             let time = clock_gettime(clock).unwrap();
             i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec())
         };
-        let clock = SystemClock;
+        let boot: fn() -> i64 = || SystemClock.boottime().as_nanos();
+        let wall: fn() -> i64 = || SystemClock.realtime().as_nanos();
         for (id, reading) in [
-            (
-                ClockId::CLOCK_BOOTTIME,
-                SystemClock::boottime as fn(&_) -> _,
-            ),
-            (ClockId::CLOCK_REALTIME, SystemClock::realtime),
+            (ClockId::CLOCK_BOOTTIME, boot),
+            (ClockId::CLOCK_REALTIME, wall),
         ] {
             let before = kernel(id);
-            let read = i128::from(reading(&clock));
+            let read = i128::from(reading());
             assert!((before..=kernel(id)).contains(&read), "{id:?}");
         }
-        assert_eq!(clock.synchronised(), syscall::clock_synchronised());
+        assert_eq!(SystemClock.synchronised(), syscall::clock_synchronised());
     }
 
     #[test]

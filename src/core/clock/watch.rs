@@ -7,6 +7,8 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::unistd::read;
 
+use crate::time::SECOND;
+
 /// A timer on the wall clock that fires in 2262, and is cancelled when the clock is set.
 #[derive(Debug)]
 pub struct StepWatch {
@@ -47,7 +49,7 @@ impl StepWatch {
     }
 
     fn arm(&self) -> io::Result<()> {
-        let far = TimeSpec::new(i64::MAX / super::SECOND, 0);
+        let far = TimeSpec::new(i64::MAX / SECOND.as_nanos(), 0);
         let flags =
             TimerSetTimeFlags::TFD_TIMER_ABSTIME.union(TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET);
         armed(self.timer.set(Expiration::OneShot(far), flags))

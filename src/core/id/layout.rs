@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::time::WallTime;
+
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
 /// Which of the two lower fields stands higher.
@@ -257,11 +259,17 @@ impl Layout {
         (1 << self.machine_bits) - 1
     }
 
-    /// The tick that holds `unix_nanos` (nanoseconds since 1970), or `None` before the epoch.
-    /// The result may lie beyond [`Layout::max_tick`]: whoever issues checks that.
+    /// The epoch.
     #[must_use]
-    pub fn tick_at(&self, unix_nanos: i64) -> Option<u64> {
-        let since_1970 = u64::try_from(unix_nanos).ok()?;
+    pub fn epoch(&self) -> WallTime {
+        WallTime::ZERO + Duration::from_millis(self.epoch_ms)
+    }
+
+    /// The tick at `time`, or `None` before the epoch. The result may lie beyond [`Layout::max_tick`]:
+    /// whoever issues checks that.
+    #[must_use]
+    pub fn tick_at(&self, time: WallTime) -> Option<u64> {
+        let since_1970 = u64::try_from(time.as_nanos()).ok()?;
         let since_epoch = since_1970.checked_sub(self.epoch_ms * NANOS_PER_MILLI)?;
         Some(since_epoch / self.tick_nanos())
     }

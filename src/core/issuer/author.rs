@@ -9,6 +9,7 @@ use super::Settings;
 use crate::clock::{Clock, SystemClock, boot_id};
 use crate::mark::Author;
 use crate::mark::slot::{Holder, Moment};
+use crate::time::WallTime;
 
 impl Settings {
     /// This process as the author of a mark, now by the machine's own clocks.
@@ -28,7 +29,7 @@ impl Settings {
     }
 }
 
-fn this_process(started: i64) -> Holder {
+fn this_process(started: WallTime) -> Holder {
     let host = gethostname().map_or_else(
         |_| "unknown".to_owned(),
         |name| name.to_string_lossy().into_owned(),
@@ -45,8 +46,8 @@ fn this_process(started: i64) -> Holder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SECOND;
     use crate::id::layout::Layout;
+    use crate::time::TimeDelta;
 
     #[test]
     fn an_author_is_this_process_by_the_clocks_of_this_boot() {
@@ -76,6 +77,6 @@ mod tests {
         );
         assert!((before..=SystemClock.boottime()).contains(&moment.boot));
         assert_eq!(moment.boot_id, boot_id());
-        assert!((moment.wall - holder.started).abs() < 60 * SECOND);
+        assert!((moment.wall - holder.started).abs() < TimeDelta::from_secs(60));
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Delay, Issuer, Refusal};
+use super::reserve::Delay;
+use super::{Issuer, Refusal};
 use crate::clock::Clock;
 use crate::id::generator::Run;
+use crate::time::BootTime;
 
 /// How far ahead ticks are taken, or half a tick if that is longer: enough to make up for a timer
 /// that wakes late, and so little that a single request beside it waits for one tick and a half, or
@@ -56,22 +58,22 @@ impl Bulk {
                 }
                 continue;
             };
-            let now = issuer.wall_tick(boot);
+            let now = issuer.timeline.wall_tick(boot);
             if issuer.too_far_ahead(tick, now) {
                 return Err(issuer.clock_ahead(tick, now));
             }
-            if tick <= issuer.begun(boot) {
+            if tick <= issuer.timeline.begun(boot) {
                 let run = self.reserved.pop_front();
                 let count = run.as_ref().map_or(0, Run::count);
                 issuer.stats.ids_issued.add(u64::from(count));
                 return Ok(run);
             }
-            sleep(issuer.until_begun(boot, tick)).await;
+            sleep(issuer.timeline.until_begun(boot, tick)).await;
         }
     }
 
     /// Reserves as many of the IDs that are left as can be had now.
-    fn reserve<C: Clock>(&mut self, issuer: &Issuer<C>, boot: i64) -> Option<Delay> {
+    fn reserve<C: Clock>(&mut self, issuer: &Issuer<C>, boot: BootTime) -> Option<Delay> {
         let wanted = NonZeroU32::new(self.left)?;
         match issuer.reserve(boot, issuer.bulk_ahead(), wanted) {
             Ok(reservation) => {
@@ -86,7 +88,7 @@ impl Bulk {
     async fn wait<C: Clock>(
         &self,
         issuer: &Issuer<C>,
-        boot: i64,
+        boot: BootTime,
         delay: Delay,
     ) -> Result<(), Refusal> {
         let patience = issuer.settings.deadline;
@@ -95,7 +97,7 @@ impl Bulk {
             Delay::NotOpen => issuer.await_opening(patience).await,
             Delay::Bound(bound) => issuer.await_bound(bound, patience).await,
             Delay::Later(tick) => {
-                let begins = issuer.until_begun(boot, tick);
+                let begins = issuer.timeline.until_begun(boot, tick);
                 sleep(begins.saturating_sub(issuer.bulk_ahead())).await;
                 Ok(())
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::clock::Step;
 use crate::mark::AcceptError;
 use crate::mark::rules::Wait;
+use crate::time::WallTime;
 
 /// Something that an operator may want to know of. Exhaustive, so that the compiler names each place that
 /// has to record a new variant.
@@ -26,8 +27,8 @@ pub enum Event {
     MarksSettled,
     /// Somebody else changed the mark or its directory since it was written, so that IDs begin later.
     MarkTouched {
-        /// When, in nanoseconds since 1970.
-        touched: i64,
+        /// When.
+        touched: WallTime,
         /// The first tick that is issued.
         first: u64,
     },

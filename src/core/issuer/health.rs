@@ -1,6 +1,5 @@
 //! The health of a shard, for probes and people.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Issuer, Phase, Refusal};
@@ -32,20 +31,19 @@ impl<C: Clock> Issuer<C> {
     /// How the shard stands.
     #[must_use]
     pub fn health(&self) -> Health {
-        let now = self.wall_tick(self.clock.boottime());
+        let now = self.timeline.wall_tick(self.clock.boottime());
         let next = self.generator.tick();
         let used = next.map_or(now, |next| next.max(now));
         let refusal = self.refusal(now, next);
-        let bound = self.bound.get();
-        let cold = self.cold();
-        let state = match (&cold.phase, &refusal) {
+        let bound = self.window.bound();
+        let state = match (self.status.phase(), &refusal) {
             (Phase::Serving, None) => "serving",
             (Phase::Serving, Some(_)) => "refusing",
             (Phase::Draining, _) => "draining",
             (Phase::Starting, _) => "starting",
             _ => "waiting",
         };
-        let doubt = match cold.verdict {
+        let doubt = match self.following.verdict() {
             Verdict::Followed => None,
             Verdict::Pending { step, left } => Some((step, Wait::Stepped { step, left })),
             Verdict::Alarm { step } => Some((step, Wait::SteppedFar { step })),
@@ -54,9 +52,9 @@ impl<C: Clock> Issuer<C> {
             state,
             refusal,
             clock_doubted: doubt.as_ref().map_or(Duration::ZERO, |(step, _)| *step),
-            warning: cold
-                .mark_error
-                .clone()
+            warning: self
+                .status
+                .mark_error()
                 .or_else(|| Some(doubt?.1.to_string())),
             clock_ahead: self.span(next.map_or(0, |next| next.saturating_sub(now))),
             clock_synchronised: self.clock.synchronised(),
@@ -66,11 +64,9 @@ impl<C: Clock> Issuer<C> {
     }
 
     fn refusal(&self, now: u64, next: Option<u64>) -> Option<Refusal> {
-        let cold = self.cold();
-        let (phase, error) = (cold.phase.clone(), cold.mark_error.clone());
-        drop(cold);
-        let (Phase::Serving, Some(next)) = (phase, next) else {
-            return Some(self.refusal_of_phase());
+        let phase = self.status.phase();
+        let (Phase::Serving, Some(next)) = (&phase, next) else {
+            return Some(phase.refusal());
         };
         if next.max(now) > self.layout().max_tick() {
             return Some(self.time_field_over());
@@ -80,10 +76,11 @@ impl<C: Clock> Issuer<C> {
         }
         // An idle shard has no window either; that alone is no reason to send requests elsewhere.
         let slow = || {
-            let hangs = self.at_disk.load(Ordering::Acquire);
-            (hangs && self.keeper_absent() > self.settings.deadline).then(|| self.slow_disk())
+            let hangs = self.pulse.is_at_disk()
+                && self.pulse.absent(self.clock.boottime()) > self.settings.deadline;
+            hangs.then(|| self.slow_disk())
         };
-        let reason = error.or_else(slow)?;
-        (self.bound.get() < next.max(now)).then_some(Refusal::WindowUsedUp { reason })
+        let reason = self.status.mark_error().or_else(slow)?;
+        (self.window.bound() < next.max(now)).then_some(Refusal::WindowUsedUp { reason })
     }
 }

@@ -10,7 +10,6 @@ mod turn;
 mod window;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::clock::{Clock, Verdict};
 use crate::mark::rules::Policy;
 use crate::mark::storage::Storage;
 use crate::mark::{AcceptError, Author, Claim, MarkError, Record, Witness};
+use crate::time::{BootTime, Offset, WallTime};
 
 /// How often a shard that waits, or is not in use, is looked after.
 const IDLE_ROUND: Duration = Duration::from_secs(1);
@@ -31,18 +31,18 @@ pub struct Keeper<S: Storage, C> {
     author: Author,
     witness: Option<Witness<S>>,
     stage: Stage<S>,
-    /// Boot time of the first try that found a machine ID locked.
-    began: Option<i64>,
+    /// When a try first found a machine ID locked.
+    began: Option<BootTime>,
     /// Tries to be alone in the directory so far.
     turns: u64,
     /// The clock's offset from which a start measures a step forward, once one has been followed.
-    trusted: Option<i64>,
-    /// The generator's tick when it last moved, and the boot time of that.
-    moved: (u64, i64),
-    /// Boot time before which a failed write is not tried again, however many requests ask for it.
-    retry: i64,
-    /// The moment up to which an operator takes the clock for right, in nanoseconds since 1970, as last read.
-    accepted: Option<i64>,
+    trusted: Option<Offset>,
+    /// The generator's tick when it last moved, and when that was.
+    moved: (u64, BootTime),
+    /// When a failed write is tried again, however many requests ask for it before.
+    retry: BootTime,
+    /// The moment up to which an operator takes the clock for right, as last read.
+    accepted: Option<WallTime>,
     /// The error that was last told of reading it.
     unread: Option<AcceptError>,
     warned_of_end: bool,
@@ -89,8 +89,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             began: None,
             turns: 0,
             trusted: None,
-            moved: (0, 0),
-            retry: 0,
+            moved: (0, BootTime::ZERO),
+            retry: BootTime::ZERO,
             accepted: None,
             unread: None,
             warned_of_end: false,
@@ -109,8 +109,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// # Errors
     /// [`MarkError`] says why the shard cannot start, or that the exact mark was not written.
     pub fn run(mut self) -> Result<(), MarkError> {
-        // A second keeper of one issuer would fail on the locks.
-        let _ = self.issuer.keeper.set(thread::current());
+        self.issuer.pulse.is_of(thread::current());
         loop {
             match self.step() {
                 Next::Park(duration) => thread::park_timeout(duration),
@@ -123,14 +122,14 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     pub fn step(&mut self) -> Next {
         let issuer = Arc::clone(&self.issuer);
         self.seen(true);
-        let demanded = issuer.wanted.swap(false, Ordering::AcqRel);
+        let demanded = issuer.window.take_demand();
         issuer.observe_clock();
-        if issuer.cold().verdict != Verdict::Followed {
+        if issuer.following.verdict() != Verdict::Followed {
             // An operator may have accepted the clock meanwhile.
             self.accept();
             issuer.observe_clock();
         }
-        let next = if issuer.stopping.load(Ordering::Acquire) {
+        let next = if issuer.is_stopping() {
             Next::End(self.close())
         } else {
             self.advance(demanded)
@@ -142,10 +141,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// Notes that the keeper goes to the disk, where it may wait for any length of time, or is back.
     pub(super) fn seen(&self, at_disk: bool) {
         let issuer = &self.issuer;
-        issuer
-            .keeper_seen
-            .store(issuer.clock.boottime(), Ordering::Release);
-        issuer.at_disk.store(at_disk, Ordering::Release);
+        issuer.pulse.beat(issuer.clock.boottime(), at_disk);
     }
 
     fn advance(&mut self, demanded: bool) -> Next {
@@ -164,7 +160,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     fn close(&mut self) -> Result<(), MarkError> {
         let issuer = Arc::clone(&self.issuer);
         let last = issuer.generator.close();
-        issuer.set_phase(Phase::Draining);
+        issuer.drain();
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         let Stage::Running { record, read } = stage else {
             // Nothing was issued: what is durable bounds all that was.
@@ -189,14 +185,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     /// Changes the phase, and tells of it unless it is the kind of phase that it was.
     fn enter(&self, phase: Phase, event: &Event) {
-        let known = self.issuer.cold().phase.clone();
-        let told = match (&phase, &known) {
-            // The time left differs at every look.
-            (Phase::Waiting(new), Phase::Waiting(old)) => new.code() == old.code(),
-            (new, old) => new == old,
-        };
-        self.issuer.set_phase(phase);
-        if !told {
+        if self.issuer.status.enter(phase) {
             self.issuer.tell(event);
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Issuer;
 use crate::clock::Clock;
 use crate::mark::rules::Wait;
+use crate::time::BootTime;
 use crate::timestamp::{rfc3339, span};
 
 /// Why a request gets no ID. The text says what was seen, the limit, and what to do.
@@ -112,10 +113,10 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    pub(super) fn saturated(&self, boot: i64, tick: u64) -> Refusal {
+    pub(super) fn saturated(&self, boot: BootTime, tick: u64) -> Refusal {
         Refusal::Saturated {
             deadline: self.settings.deadline,
-            left: self.until_begun(boot, tick),
+            left: self.timeline.until_begun(boot, tick),
         }
     }
 

@@ -1,15 +1,13 @@
 //! Taking IDs whose ticks, or whose bound, have yet to come.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::time::{Instant, timeout_at};
 
 use super::{Issuer, Refusal};
 use crate::clock::Clock;
 use crate::id::generator::{Blocked, Reservation};
-use crate::timestamp::{nanos, span};
+use crate::time::BootTime;
+use crate::timestamp::span;
 
 /// Why nothing was reserved at once.
 pub(super) enum Delay {
@@ -26,11 +24,11 @@ impl<C: Clock> Issuer<C> {
     /// Takes up to `wanted` IDs out of the order, of ticks that begin within `patience`.
     pub(super) fn reserve(
         &self,
-        boot: i64,
+        boot: BootTime,
         patience: Duration,
         wanted: NonZeroU32,
     ) -> Result<Reservation, Delay> {
-        let now = self.wall_tick(boot);
+        let now = self.timeline.wall_tick(boot);
         let Some(next) = self.generator.tick() else {
             return Err(Delay::NotOpen);
         };
@@ -39,10 +37,11 @@ impl<C: Clock> Issuer<C> {
             return Err(Delay::Refused(self.clock_ahead(next, now)));
         }
         let horizon = self
-            .begun(boot + nanos(patience))
+            .timeline
+            .begun(boot + patience)
             .min(self.furthest_issue(now));
         let (reserved, bound) = self.source().reserve(now, wanted, horizon);
-        if bound.saturating_sub(now.max(next)) < self.half_window {
+        if self.window.is_low(bound.saturating_sub(now.max(next))) {
             self.want_window();
         }
         match reserved {
@@ -59,20 +58,15 @@ impl<C: Clock> Issuer<C> {
 
     /// Keeps the pace at the generator's place. Ticks that nobody used while it was ahead of the wall clock
     /// are not made up for.
-    fn keep_pace(&self, boot: i64, now: u64) {
+    fn keep_pace(&self, boot: BootTime, now: u64) {
         let used = self.generator.last_tick().filter(|used| *used > now);
-        let latest = self.beginning(used.map_or(now, |used| used + 1));
-        if self.pace.at(boot) > latest {
-            self.pace.cap(boot, latest);
-        }
+        self.timeline.cap(boot, used.map_or(now, |used| used + 1));
         // Nor is the pace further behind the generator than reservations reach: a request that read the clock
         // before it was set back may have moved the generator beyond that.
-        let reach = nanos(self.settings.deadline.max(self.bulk_ahead()));
-        let behind = used.map(|used| self.beginning(used) - reach);
-        let begun = self.wall(boot).max(self.pace.at(boot));
-        if let Some(behind) = behind.filter(|behind| *behind > begun) {
+        let reach = self.settings.deadline.max(self.bulk_ahead());
+        if let Some(behind) = used.and_then(|used| self.timeline.behind(boot, used, reach)) {
             // This request may have been held up since it read the clock, while others went on.
-            self.pace.raise(self.clock.boottime(), behind);
+            self.timeline.raise(self.clock.boottime(), behind);
         }
     }
 
@@ -80,47 +74,18 @@ impl<C: Clock> Issuer<C> {
     /// before is used up.
     fn count_exhaustion(&self, reservation: &Reservation, now: u64) {
         let opened = reservation.first_tick() + u64::from(!reservation.opens_tick());
-        let first = self.first.load(Ordering::Relaxed);
+        let first = self.window.first();
         let from = opened.max(now + 1);
         let from = from + u64::from(from == first);
         let count = (reservation.last_tick() + 1).saturating_sub(from);
         self.stats.sequence_exhausted.add(count);
     }
 
-    /// Waits until the published bound is above `bound`.
-    pub(super) async fn await_bound(&self, bound: u64, patience: Duration) -> Result<(), Refusal> {
-        let risen = self.rise_above(bound, || self.want_window());
-        timeout_at(Instant::now() + patience, risen)
-            .await
-            .map_err(|_| {
-                let error = self.cold().mark_error.clone();
-                Refusal::WindowUsedUp {
-                    reason: error.unwrap_or_else(|| self.slow_disk()),
-                }
-            })
-    }
-
-    /// Waits until the published bound is above `bound`, for as long as that takes; calls `ask` each time
-    /// that it is not.
-    pub(super) async fn rise_above(&self, bound: u64, ask: impl Fn()) {
-        loop {
-            // Taken before the look, or a rise between the two would be missed.
-            let raised = self.raised.notified();
-            if self.bound.get() > bound {
-                return;
-            }
-            ask();
-            raised.await;
-        }
-    }
-
     /// Why the bound does not rise though nothing has failed.
     pub(super) fn slow_disk(&self) -> String {
-        let flush = if self.at_disk.load(Ordering::Acquire) {
-            format!(
-                "flushing it has taken {} so far",
-                span(self.keeper_absent())
-            )
+        let flush = if self.pulse.is_at_disk() {
+            let taken = self.pulse.absent(self.clock.boottime());
+            format!("flushing it has taken {} so far", span(taken))
         } else {
             "it was not flushed in time".to_owned()
         };

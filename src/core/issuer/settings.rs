@@ -1,11 +1,11 @@
 //! The settings of an issuer: its layout, its machine IDs, and how far ahead IDs and bound may be.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::mark::rules::{Invocation, Policy};
-use crate::timestamp::nanos;
+use crate::time::WallTime;
 
 /// The layout and machine IDs of a shard, and how far ahead of the wall clock and of use it may be.
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +36,7 @@ impl Settings {
     /// `until`.
     #[must_use]
     pub fn continuing_until(self, until: Option<SystemTime>) -> Self {
-        let tick = |until: SystemTime| {
-            let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.layout.tick_at(nanos(since)).unwrap_or(0)
-        };
+        let tick = |until: SystemTime| self.layout.tick_at(until.into()).unwrap_or(0);
         Self {
             continue_ahead: until.map(tick),
             ..self
@@ -61,7 +58,7 @@ impl Settings {
             usual: Self::usual_furthest(&self.layout),
             create: true,
             require_sync: false,
-            build_date: 0,
+            build_date: WallTime::ZERO,
             continue_ahead: self.continue_ahead,
         }
     }

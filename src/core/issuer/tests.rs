@@ -19,23 +19,28 @@ mod touched;
 mod wakes;
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, advance, timeout_at};
+use tokio::time::{Instant, advance, sleep, timeout_at};
 
+use super::reserve::Delay;
+use super::waiting::{ONE, TIMER_SLACK};
 use super::*;
-use crate::clock::Step;
+use crate::clock::{Follower, Step};
+use crate::id::generator::Reservation;
 use crate::mark::rules::{Policy, Wait};
 use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{ACCEPT_CLOCK, Author, Claim, Directory, MarkError};
+use crate::time::{Offset, SECOND, TimeDelta, WallTime};
 
-const SECOND: i64 = crate::clock::SECOND;
 /// Later than the kernel's clock in any run of these tests: it stamps the files that they make.
-const NOW: i64 = 3_062_304_000 * SECOND;
-const BOOT: i64 = 5_000 * SECOND;
+const NOW: WallTime = WallTime::from_nanos(3_062_304_000_000_000_000);
+const BOOT: BootTime = BootTime::from_nanos(5_000_000_000_000);
 const BOOT_ID: BootId = ([3; 16], 7);
 const RATE: usize = 25_600;
 
@@ -47,31 +52,32 @@ const fn ms(ms: u64) -> Duration {
 #[derive(Clone)]
 struct TestClock {
     start: Instant,
+    /// In nanoseconds.
     offset: Arc<AtomicI64>,
     synchronised: bool,
 }
 
 impl TestClock {
-    fn at(wall: i64) -> Self {
+    fn at(wall: WallTime) -> Self {
         Self {
             start: Instant::now(),
-            offset: Arc::new(AtomicI64::new(wall - BOOT)),
+            offset: Arc::new(AtomicI64::new((wall - BOOT).as_nanos())),
             synchronised: true,
         }
     }
 
-    fn step(&self, nanos: i64) {
-        self.offset.fetch_add(nanos, Ordering::SeqCst);
+    fn step(&self, step: TimeDelta) {
+        self.offset.fetch_add(step.as_nanos(), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
-    fn boottime(&self) -> i64 {
-        BOOT + nanos(self.start.elapsed())
+    fn boottime(&self) -> BootTime {
+        BOOT + self.start.elapsed()
     }
 
-    fn realtime(&self) -> i64 {
-        self.boottime() + self.offset.load(Ordering::SeqCst)
+    fn realtime(&self) -> WallTime {
+        self.boottime() + Offset::from_nanos(self.offset.load(Ordering::SeqCst))
     }
 
     fn synchronised(&self) -> Option<bool> {

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use super::MarkError;
 use super::directory::Directory;
 use super::storage::{File, Storage};
-use crate::timestamp::{parse_rfc3339, rfc3339};
+use crate::time::WallTime;
+use crate::timestamp::parse;
 
 /// The file: one moment in RFC 3339.
 pub const ACCEPT_CLOCK: &str = "accept-clock";
@@ -30,12 +31,11 @@ pub enum AcceptError {
     Text(String),
 }
 
-/// The moment up to which an operator takes the clock for right, in nanoseconds since 1970; `None` if
-/// nobody has said so.
+/// The moment up to which an operator takes the clock for right; `None` if nobody has said so.
 ///
 /// # Errors
 /// [`AcceptError`] if what was said cannot be read.
-pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError> {
+pub fn accepted_until(storage: &impl Storage) -> Result<Option<WallTime>, AcceptError> {
     let failed = |error: io::Error| AcceptError::Io(error.to_string());
     let Some(file) = storage.open_to_read(ACCEPT_CLOCK).map_err(failed)? else {
         return Ok(None);
@@ -43,17 +43,17 @@ pub fn accepted_until(storage: &impl Storage) -> Result<Option<i64>, AcceptError
     let mut bytes = [0; 64];
     let read = file.read_at(&mut bytes, 0).map_err(failed)?;
     let text = String::from_utf8_lossy(&bytes[..read]);
-    let moment =
-        parse_rfc3339(text.trim()).ok_or_else(|| AcceptError::Text(text.trim().to_owned()))?;
-    Ok(Some(moment.saturating_mul(1_000_000)))
+    let text = text.trim();
+    let moment = parse(text).ok_or_else(|| AcceptError::Text(text.to_owned()))?;
+    Ok(Some(moment.into()))
 }
 
-/// Writes down, for [`accepted_until`] to read, that an operator takes the clock for right up to that
-/// moment, in milliseconds since 1970.
+/// Writes down, for [`accepted_until`] to read, that an operator takes the clock for right up to `until`, to
+/// the millisecond.
 ///
 /// # Errors
 /// [`MarkError::Io`] if it cannot be written.
-pub fn accept_until(directory: &Directory, unix_ms: i64) -> Result<(), MarkError> {
+pub fn accept_until(directory: &Directory, until: WallTime) -> Result<(), MarkError> {
     let path = directory.path().join(ACCEPT_CLOCK);
     let write = || {
         // Root may run this where the service's user may leave a link to any file: none is opened.
@@ -65,7 +65,7 @@ pub fn accept_until(directory: &Directory, unix_ms: i64) -> Result<(), MarkError
             .open(&temporary)?;
         // Root may write it, and the service's user has to read it; the directory keeps out others.
         file.set_permissions(Permissions::from_mode(0o644))?;
-        writeln!(file, "{}", rfc3339(unix_ms))?;
+        writeln!(file, "{until}")?;
         file.sync_all()?;
         fs::rename(&temporary, &path)?;
         directory.sync()
@@ -80,8 +80,10 @@ pub fn accept_until(directory: &Directory, unix_ms: i64) -> Result<(), MarkError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::TimeDelta;
 
-    const MOMENT_MS: i64 = 3_062_304_000_000;
+    const MOMENT: WallTime = WallTime::from_nanos(3_062_304_000_000_000_000);
+    const MILLI: TimeDelta = TimeDelta::from_nanos(1_000_000);
 
     fn state() -> (tempfile::TempDir, Directory) {
         let temporary = tempfile::tempdir().unwrap();
@@ -94,15 +96,16 @@ mod tests {
         let (temporary, directory) = state();
         assert_eq!(accepted_until(&directory), Ok(None));
         let path = temporary.path().join(ACCEPT_CLOCK);
-        for (text, until_ms) in [
-            ("2067-01-15T08:00:00Z\n", Some(MOMENT_MS)),
-            ("2067-01-15T08:00:00.5Z", Some(MOMENT_MS + 500)),
+        for (text, until) in [
+            ("2067-01-15T08:00:00Z\n", Some(MOMENT)),
+            ("2067-01-15T08:00:00.5Z", Some(MOMENT + 500 * MILLI)),
             ("tomorrow\n", None),
             ("", None),
         ] {
             fs::write(&path, text).unwrap();
-            let expected = until_ms.map(|ms| Some(ms * 1_000_000));
-            let expected = expected.ok_or_else(|| AcceptError::Text(text.trim().to_owned()));
+            let expected = until
+                .map(Some)
+                .ok_or_else(|| AcceptError::Text(text.trim().to_owned()));
             assert_eq!(accepted_until(&directory), expected, "{text:?}");
         }
         fs::remove_file(&path).unwrap();
@@ -118,14 +121,14 @@ mod tests {
         let (temporary, directory) = state();
         // What an interrupted command left behind.
         fs::write(temporary.path().join(TEMPORARY), "unfinished").unwrap();
-        for moment in [MOMENT_MS, MOMENT_MS - 1] {
+        for moment in [MOMENT, MOMENT - MILLI] {
             accept_until(&directory, moment).unwrap();
-            assert_eq!(accepted_until(&directory), Ok(Some(moment * 1_000_000)));
+            assert_eq!(accepted_until(&directory), Ok(Some(moment)));
         }
         assert_eq!(directory.names().unwrap(), [ACCEPT_CLOCK]);
         let file = fs::metadata(temporary.path().join(ACCEPT_CLOCK)).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o644);
-        let nowhere = accept_until(&Directory::new("/nowhere/at/all"), MOMENT_MS).unwrap_err();
+        let nowhere = accept_until(&Directory::new("/nowhere/at/all"), MOMENT).unwrap_err();
         assert!(
             nowhere
                 .to_string()

@@ -8,42 +8,39 @@
 //! nobody else has changed the directory. The note is not flushed, and need not be there: without it, or if
 //! it does not fit, the change is taken for somebody else's, which costs a wait and repeats nothing.
 
-use std::time::Duration;
-
 use super::storage::File;
-use crate::timestamp::nanos;
+use crate::time::WallTime;
 
 const MAGIC: [u8; 8] = *b"SFCHANGE";
 const LEN: usize = MAGIC.len() + 2 * 8 + 4;
 /// In place of a stamp: there is none.
-const NONE: i64 = i64::MIN;
+const NONE: WallTime = WallTime::from_nanos(i64::MIN);
 
 /// The newest change of the directory that no shard has made, if it was last `changed` then; `lock` is its
 /// lock file.
-pub(super) fn of_others<F: File>(lock: &F, changed: Option<i64>) -> Option<i64> {
+pub(super) fn of_others<F: File>(lock: &F, changed: Option<WallTime>) -> Option<WallTime> {
     let changed = changed?;
     // Some file systems stamp whole seconds: another change may bear the same stamp.
-    let is_fine = changed % nanos(Duration::from_secs(1)) != 0;
     match read(lock) {
-        Some((own, others)) if own == changed && is_fine => others,
+        Some((own, others)) if own == changed && !changed.is_whole_second() => others,
         _ => Some(changed),
     }
 }
 
 /// Notes that a shard has changed the directory, which reads `changed` since.
-pub(super) fn note<F: File>(lock: &F, changed: Option<i64>, others: Option<i64>) {
+pub(super) fn note<F: File>(lock: &F, changed: Option<WallTime>, others: Option<WallTime>) {
     let Some(changed) = changed else { return };
     let mut bytes = Vec::with_capacity(LEN);
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&changed.to_le_bytes());
-    bytes.extend_from_slice(&others.unwrap_or(NONE).to_le_bytes());
+    bytes.extend_from_slice(&changed.as_nanos().to_le_bytes());
+    bytes.extend_from_slice(&others.unwrap_or(NONE).as_nanos().to_le_bytes());
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
     // No harm: see above.
     let _ = lock.write_at(&bytes, 0);
 }
 
 /// The note: the stamp of the last change by a shard, and of the last one by somebody else.
-fn read<F: File>(lock: &F) -> Option<(i64, Option<i64>)> {
+fn read<F: File>(lock: &F) -> Option<(WallTime, Option<WallTime>)> {
     let mut bytes = [0; LEN];
     lock.read_at(&mut bytes, 0).ok()?;
     let (content, checksum) = bytes.split_at(LEN - 4);
@@ -52,8 +49,11 @@ fn read<F: File>(lock: &F) -> Option<(i64, Option<i64>)> {
     }
     let stamps = content.strip_prefix(&MAGIC)?;
     let (own, others) = stamps.split_at(8);
-    let [own, others] = [own, others].map(|stamp| stamp.try_into().map(i64::from_le_bytes));
-    Some((own.ok()?, others.ok().filter(|stamp| *stamp != NONE)))
+    let stamp = |bytes: &[u8]| {
+        let nanos = i64::from_le_bytes(bytes.try_into().ok()?);
+        Some(WallTime::from_nanos(nanos))
+    };
+    Some((stamp(own)?, stamp(others).filter(|stamp| *stamp != NONE)))
 }
 
 #[cfg(test)]
@@ -62,8 +62,10 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
+    use crate::time::TimeDelta;
 
-    const OWN: i64 = 1_700_000_000_123_456_789;
+    const OWN: WallTime = WallTime::from_nanos(1_700_000_000_123_456_789);
+    const NANO: TimeDelta = TimeDelta::from_nanos(1);
 
     fn lock() -> fs::File {
         tempfile::tempfile().unwrap()
@@ -73,20 +75,20 @@ mod tests {
     fn a_noted_change_is_a_shards_own() {
         let lock = lock();
         assert_eq!(of_others(&lock, Some(OWN)), Some(OWN));
-        for others in [None, Some(7)] {
+        for others in [None, Some(WallTime::from_nanos(7))] {
             note(&lock, Some(OWN), others);
             assert_eq!(of_others(&lock, Some(OWN)), others);
-            assert_eq!(of_others(&lock, Some(OWN + 1)), Some(OWN + 1));
-            assert_eq!(of_others(&lock, Some(OWN - 1)), Some(OWN - 1));
+            assert_eq!(of_others(&lock, Some(OWN + NANO)), Some(OWN + NANO));
+            assert_eq!(of_others(&lock, Some(OWN - NANO)), Some(OWN - NANO));
             assert_eq!(of_others(&lock, None), None);
         }
-        note(&lock, None, Some(8));
-        assert_eq!(of_others(&lock, Some(OWN)), Some(7));
+        note(&lock, None, Some(WallTime::from_nanos(8)));
+        assert_eq!(of_others(&lock, Some(OWN)), Some(WallTime::from_nanos(7)));
     }
 
     #[test]
     fn a_stamp_of_whole_seconds_is_nobodys_own() {
-        let (lock, whole) = (lock(), OWN / 1_000_000_000 * 1_000_000_000);
+        let (lock, whole) = (lock(), WallTime::from_nanos(1_700_000_000_000_000_000));
         note(&lock, Some(whole), None);
         assert_eq!(of_others(&lock, Some(whole)), Some(whole));
     }

@@ -13,6 +13,7 @@ use super::survey::{MARK_SUFFIX, range_of, seen};
 use super::witness::{Watching, Witness};
 use super::{LOCKING, MarkError};
 use crate::id::range::MachineRange;
+use crate::time::WallTime;
 
 /// The lock file: one byte for each machine ID, and one for the directory.
 pub(super) const LOCK: &str = "lock";
@@ -33,10 +34,10 @@ pub struct Claim<S: Storage> {
     files: BTreeMap<MachineRange, S::File>,
     /// The stamps of marks and of the directory as they read after this claim had written: these are not
     /// somebody else's doing.
-    own: Vec<(MachineRange, i64)>,
+    own: Vec<(MachineRange, WallTime)>,
     /// When the directory was last changed by somebody other than a shard, as of the last time that it was
     /// locked.
-    others: Option<i64>,
+    others: Option<WallTime>,
     /// Whether this claim has changed the directory since.
     changes: Cell<bool>,
     watching: Option<Watching<S>>,
@@ -364,7 +365,7 @@ impl<S: Storage> Claim<S> {
     fn seen(&self, range: MachineRange, file: &S::File) -> Result<Seen, MarkError> {
         let mut seen = seen(range, file, self.others)
             .map_err(|error| self.io("read", &mark_name(range), error))?;
-        let is_own = |changed: &i64| self.own.contains(&(range, *changed));
+        let is_own = |changed: &WallTime| self.own.contains(&(range, *changed));
         seen.changed = seen.changed.filter(|changed| !is_own(changed));
         Ok(seen)
     }

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
@@ -18,7 +18,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::storage::{File, Identity, Storage};
 use crate::syscall;
-use crate::timestamp::nanos;
+use crate::time::{SECOND, TimeDelta, WallTime};
 use file_system::FileSystem;
 pub use prepare::DirectoryError;
 
@@ -142,12 +142,12 @@ impl Storage for Directory {
         fs::File::open(&self.path)?.sync_all()
     }
 
-    fn now(&self) -> i64 {
+    fn now(&self) -> WallTime {
         let time = clock_gettime(ClockId::CLOCK_REALTIME);
-        time.map_or(0, |time| nanos(Duration::from(time)))
+        time.map_or(WallTime::ZERO, |time| WallTime::ZERO + Duration::from(time))
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         File::changed(&fs::File::open(&self.path)?)
     }
 }
@@ -189,28 +189,22 @@ impl File for fs::File {
 
     fn identity(&self) -> io::Result<Identity> {
         let metadata = self.metadata()?;
-        let born = metadata
-            .created()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_nanos()).ok());
         Ok(Identity {
             inode: metadata.ino(),
-            born: born.unwrap_or(0),
+            born: metadata.created().map_or(WallTime::ZERO, WallTime::from),
             generation: syscall::generation(self).unwrap_or(0),
             subvolume: syscall::btrfs_subvolume(self).unwrap_or_default(),
         })
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         if let FileSystem::Network(_) = FileSystem::of(fstatfs(self)?.filesystem_type()) {
             // The stamp is by another machine's clock.
             return Ok(None);
         }
         let stat = fstat(self)?;
-        let second = nanos(Duration::from_secs(1));
-        let seconds = stat.st_ctime.saturating_mul(second);
-        Ok(Some(seconds.saturating_add(stat.st_ctime_nsec)))
+        let since = stat.st_ctime * SECOND + TimeDelta::from_nanos(stat.st_ctime_nsec);
+        Ok(Some(WallTime::ZERO + since))
     }
 }
 
@@ -242,13 +236,11 @@ mod tests {
         let (temporary, directory) = directory();
         let file = directory.create("one", 1).unwrap();
         let metadata = fs::metadata(temporary.path().join("one")).unwrap();
-        let since =
-            |born: std::time::SystemTime| born.duration_since(UNIX_EPOCH).unwrap().as_nanos();
         // Not every file system keeps it.
-        let born = metadata.created().map_or(0, since);
+        let born = metadata.created().unwrap_or(std::time::UNIX_EPOCH);
         let identity = file.identity().unwrap();
         assert_eq!(identity.inode, metadata.ino());
-        assert_eq!(u128::try_from(identity.born), Ok(born));
+        assert_eq!(identity.born, WallTime::from(born));
     }
 
     #[test]

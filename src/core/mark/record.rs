@@ -7,6 +7,7 @@ use super::slot::{Holder, Moment, Slot};
 use super::storage::{Identity, Storage};
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
+use crate::time::WallTime;
 
 /// Who writes a mark, for which layout, and when.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl Author {
         range: MachineRange,
         bound: u64,
         identity: Identity,
-        clock: i64,
+        clock: WallTime,
     ) -> Slot {
         Slot {
             range,

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
+use crate::time::WallTime;
 
 pub use check::adoptable;
 use check::check;
@@ -41,8 +42,8 @@ pub struct Policy {
     pub create: bool,
     /// Whether to wait while the kernel's clock is not synchronised.
     pub require_sync: bool,
-    /// When the program was built, in nanoseconds since 1970.
-    pub build_date: i64,
+    /// When the program was built.
+    pub build_date: WallTime,
     /// The last tick that an operator lets the shard issue ahead of the wall clock.
     pub continue_ahead: Option<u64>,
 }
@@ -50,15 +51,15 @@ pub struct Policy {
 /// The present time, and how far it may be trusted.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// The wall clock that is followed, in nanoseconds since 1970.
-    pub wall: i64,
+    /// The wall clock that is followed.
+    pub wall: WallTime,
     /// A step forward that is not followed yet: how far, and how long until it will be;
     /// without that time only an operator can accept it.
     pub doubted: Option<(Duration, Option<Duration>)>,
     /// The kernel's word on synchronisation.
     pub synchronised: Option<bool>,
-    /// An operator's word that the wall clock is right up to then, in nanoseconds since 1970.
-    pub accept_until: Option<i64>,
+    /// An operator's word that the wall clock is right up to then.
+    pub accept_until: Option<WallTime>,
 }
 
 /// The next thing that a start has to do.
@@ -191,7 +192,7 @@ fn missing(view: &View, range: MachineRange) -> Option<MachineRange> {
 fn settle_or_open(
     view: &View,
     policy: &Policy,
-    wall: i64,
+    wall: WallTime,
     bound: Option<u64>,
     missing: bool,
 ) -> Verdict {

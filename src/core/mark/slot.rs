@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use super::storage::Identity;
 use crate::id::layout::{Bits, Layout, Order};
 use crate::id::range::MachineRange;
+use crate::time::{BootTime, WallTime};
 
 /// Length of a slot in bytes: a page, and the unit that disks write.
 pub const SLOT_LEN: usize = 4096;
@@ -36,9 +37,9 @@ pub struct Slot {
     pub bound: u64,
     /// When it was written, by the clock that IDs follow.
     pub written: Moment,
-    /// The kernel's wall clock just before it was written, in nanoseconds since 1970. That clock also
-    /// stamps changes of the file: a later stamp is somebody else's doing.
-    pub clock: i64,
+    /// The kernel's wall clock just before it was written. That clock also stamps changes of the file: a
+    /// later stamp is somebody else's doing.
+    pub clock: WallTime,
     /// Q in ticks, by the writer's settings: it raises no bound further ahead of the wall clock.
     pub furthest: u64,
     /// Which file it was written to.
@@ -47,13 +48,13 @@ pub struct Slot {
     pub holder: Holder,
 }
 
-/// A moment by both clocks, in nanoseconds.
+/// A moment by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moment {
-    /// The wall clock, since 1970.
-    pub wall: i64,
+    /// The wall clock.
+    pub wall: WallTime,
     /// The boot clock.
-    pub boot: i64,
+    pub boot: BootTime,
     /// The boot that the boot clock belongs to: boot times of another boot mean nothing.
     pub boot_id: BootId,
 }
@@ -70,8 +71,8 @@ pub struct Holder {
     pub pid: u32,
     /// Number of its PID namespace.
     pub pid_namespace: u64,
-    /// When it started, in nanoseconds since 1970.
-    pub started: i64,
+    /// When it started.
+    pub started: WallTime,
 }
 
 /// Why bytes are not a slot.
@@ -121,19 +122,19 @@ impl Slot {
         out.put(&tick_ms.to_le_bytes());
         out.put(&self.layout.epoch_ms().to_le_bytes());
         out.put(&self.bound.to_le_bytes());
-        out.put(&self.written.wall.to_le_bytes());
-        out.put(&self.written.boot.to_le_bytes());
+        out.put(&self.written.wall.as_nanos().to_le_bytes());
+        out.put(&self.written.boot.as_nanos().to_le_bytes());
         out.put(&self.written.boot_id.0);
         out.put(&self.written.boot_id.1.to_le_bytes());
         out.put(&self.identity.inode.to_le_bytes());
-        out.put(&self.identity.born.to_le_bytes());
+        out.put(&self.identity.born.as_nanos().to_le_bytes());
         out.put(&self.identity.subvolume);
         out.put(&self.identity.generation.to_le_bytes());
-        out.put(&self.clock.to_le_bytes());
+        out.put(&self.clock.as_nanos().to_le_bytes());
         out.put(&self.furthest.to_le_bytes());
         out.put(&self.holder.pid.to_le_bytes());
         out.put(&self.holder.pid_namespace.to_le_bytes());
-        out.put(&self.holder.started.to_le_bytes());
+        out.put(&self.holder.started.as_nanos().to_le_bytes());
         let host = clip(&self.holder.host, HOST_LEN);
         out.put(&[u8::try_from(host.len()).expect("clipped to 64 bytes")]);
         out.put(host.as_bytes());
@@ -186,20 +187,20 @@ impl Slot {
             return Err(SlotError::Field("bound"));
         }
         let written = Moment {
-            wall: input.i64(),
-            boot: input.i64(),
+            wall: input.wall_time(),
+            boot: BootTime::from_nanos(input.i64()),
             boot_id: (input.take(), input.u64()),
         };
         let mut identity = Identity {
             inode: input.u64(),
-            born: input.i64(),
+            born: input.wall_time(),
             generation: 0,
             subvolume: input.take(),
         };
         let (mut clock, mut furthest) = (written.wall, 0);
         if has_clock {
             identity.generation = input.u32();
-            (clock, furthest) = (input.i64(), input.u64());
+            (clock, furthest) = (input.wall_time(), input.u64());
         }
         Ok(Self {
             range: range.ok_or(SlotError::Field("machine range"))?,
@@ -212,7 +213,7 @@ impl Slot {
             holder: Holder {
                 pid: input.u32(),
                 pid_namespace: input.u64(),
-                started: input.i64(),
+                started: input.wall_time(),
                 host: input.text(),
             },
         })
@@ -235,7 +236,6 @@ impl fmt::Display for Holder {
             pid_namespace,
             started,
         } = self;
-        let started = crate::timestamp::rfc3339_nanos(*started);
         write!(f, "host {host}, pid {pid}")?;
         // A container's process has another number outside of it.
         if *pid_namespace != 0 {
@@ -280,6 +280,10 @@ impl Reader<'_> {
         i64::from_le_bytes(self.take())
     }
 
+    fn wall_time(&mut self) -> WallTime {
+        WallTime::from_nanos(self.i64())
+    }
+
     fn layout(&mut self) -> Result<Layout, SlotError> {
         let [order, time, sequence, machine, datacenter] = self.take();
         let order = match order {
@@ -315,15 +319,15 @@ pub(super) mod tests {
             layout: Layout::SONYFLAKE,
             bound: 123_456_789,
             written: Moment {
-                wall: 1_800_000_000_000_000_000,
-                boot: 77,
+                wall: WallTime::from_nanos(1_800_000_000_000_000_000),
+                boot: BootTime::from_nanos(77),
                 boot_id: ([9; 16], 4_026_531_834),
             },
-            clock: 1_800_000_000_000_000_001,
+            clock: WallTime::from_nanos(1_800_000_000_000_000_001),
             furthest: 625,
             identity: Identity {
                 inode: 42,
-                born: 1_700_000_000_000_000_000,
+                born: WallTime::from_nanos(1_700_000_000_000_000_000),
                 generation: 3,
                 subvolume: [7; 16],
             },
@@ -331,7 +335,7 @@ pub(super) mod tests {
                 host: "shardflake-shard1".into(),
                 pid: 4711,
                 pid_namespace: 4_026_531_836,
-                started: 1_799_999_999_000_000_000,
+                started: WallTime::from_nanos(1_799_999_999_000_000_000),
             },
         }
     }

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use crate::timestamp::rfc3339_nanos;
+use crate::time::WallTime;
 
 /// Which file this is, whatever its name: inode, birth time and generation, on BTRFS also the
 /// subvolume.
@@ -18,8 +18,8 @@ use crate::timestamp::rfc3339_nanos;
 pub struct Identity {
     /// The inode number.
     pub inode: u64,
-    /// Birth time in nanoseconds since 1970; 0 where the file system keeps none.
-    pub born: i64,
+    /// Birth time; 1970 where the file system keeps none.
+    pub born: WallTime,
     /// The inode's generation, which tells apart files that had the same inode number one after the other;
     /// 0 where the file system does not tell it.
     pub generation: u32,
@@ -61,7 +61,7 @@ impl Identity {
         if self.inode != found.inode {
             return tell("inode", self.inode.to_string(), found.inode.to_string());
         }
-        if differ(self.born, found.born) {
+        if differ(self.born.as_nanos(), found.born.as_nanos()) {
             return tell("birth time", moment(self.born), moment(found.born));
         }
         if differ(self.generation.into(), found.generation.into()) {
@@ -82,13 +82,13 @@ impl Identity {
     /// Whether a copy could pass for this file: an inode number is used again as soon as it is free.
     #[must_use]
     pub const fn is_weak(&self) -> bool {
-        self.born == 0 && self.generation == 0
+        self.born.as_nanos() == 0 && self.generation == 0
     }
 }
 
 /// A moment as people read it, and in nanoseconds.
-fn moment(nanos: i64) -> String {
-    format!("{} ({nanos} ns)", rfc3339_nanos(nanos))
+fn moment(time: WallTime) -> String {
+    format!("{time} ({} ns)", time.as_nanos())
 }
 
 /// One state directory.
@@ -125,13 +125,13 @@ pub trait Storage: Send + 'static {
     /// Makes durable which names there are.
     fn sync(&self) -> io::Result<()>;
 
-    /// The present time by the clock that stamps changes of files, in nanoseconds since 1970: the kernel's
-    /// wall clock, whichever clock IDs follow.
-    fn now(&self) -> i64;
+    /// The present time by the clock that stamps changes of files: the kernel's wall clock, whichever clock
+    /// IDs follow.
+    fn now(&self) -> WallTime;
 
     /// When the directory itself was last changed: a name in it, or where it lies.
     /// `None` if this machine's clock does not say so, as on network file systems.
-    fn changed(&self) -> io::Result<Option<i64>>;
+    fn changed(&self) -> io::Result<Option<WallTime>>;
 }
 
 /// An open file.
@@ -155,18 +155,19 @@ pub trait File: Send + 'static {
     /// Which file this is.
     fn identity(&self) -> io::Result<Identity>;
 
-    /// When anything about the file was last changed (its ctime, which nobody can set), in nanoseconds
-    /// since 1970; `None` as for [`Storage::changed`].
-    fn changed(&self) -> io::Result<Option<i64>>;
+    /// When anything about the file was last changed (its ctime, which nobody can set); `None` as for
+    /// [`Storage::changed`].
+    fn changed(&self) -> io::Result<Option<WallTime>>;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::TimeDelta;
 
     const FILE: Identity = Identity {
         inode: 42,
-        born: 1_700_000_000_000_000_000,
+        born: WallTime::from_nanos(1_700_000_000_000_000_000),
         generation: 5,
         subvolume: [7; 16],
     };
@@ -177,7 +178,7 @@ mod tests {
             (Identity { inode: 43, ..FILE }, "inode"),
             (
                 Identity {
-                    born: FILE.born + 1,
+                    born: FILE.born + TimeDelta::from_nanos(1),
                     ..FILE
                 },
                 "birth time",
@@ -240,7 +241,13 @@ mod tests {
             ..Identity::default()
         };
         assert!(inode.is_weak());
-        assert!(!Identity { born: 1, ..inode }.is_weak());
+        assert!(
+            !Identity {
+                born: WallTime::from_nanos(1),
+                ..inode
+            }
+            .is_weak()
+        );
         assert!(
             !Identity {
                 generation: 1,

@@ -10,6 +10,7 @@ use super::slot::{SLOT_LEN, Slot, SlotError, offset};
 use super::storage::{File, Storage};
 use super::{MarkError, changes};
 use crate::id::range::MachineRange;
+use crate::time::WallTime;
 
 pub(super) const MARK_SUFFIX: &str = ".mark";
 
@@ -56,7 +57,7 @@ pub fn survey<S: Storage>(
 pub(super) fn seen<F: File>(
     range: MachineRange,
     file: &F,
-    changed: Option<i64>,
+    changed: Option<WallTime>,
 ) -> io::Result<Seen> {
     Ok(Seen {
         range,

@@ -9,15 +9,16 @@ use super::rules::{Invocation, Now, Policy, Refused, Settlement, Verdict, View, 
 use super::slot::{Holder, Moment, SLOT_LEN, Slot};
 use super::*;
 use crate::id::layout::Layout;
+use crate::time::{BootTime, SECOND, TimeDelta, WallTime};
 
-const SECOND: i64 = 1_000_000_000;
+const NANO: TimeDelta = TimeDelta::from_nanos(1);
 /// Later than the kernel's clock in any run of these tests: it stamps the files that they make.
-const NOW: i64 = 3_062_304_000 * SECOND;
-const BUILT: i64 = 3_052_304_000 * SECOND;
+const NOW: WallTime = WallTime::from_nanos(3_062_304_000_000_000_000);
+const BUILT: WallTime = WallTime::from_nanos(3_052_304_000_000_000_000);
 const M: u64 = 500;
 const Q: u64 = 625;
 
-fn tick(wall: i64) -> u64 {
+fn tick(wall: WallTime) -> u64 {
     Layout::SONYFLAKE.tick_at(wall).unwrap()
 }
 
@@ -37,7 +38,7 @@ fn policy(range: &str) -> Policy {
     }
 }
 
-fn now(wall: i64) -> Now {
+fn now(wall: WallTime) -> Now {
     Now {
         wall,
         doubted: None,
@@ -74,7 +75,7 @@ fn start(path: &Path, policy: &Policy, now: &Now) -> Result<(u64, Record<Directo
     let mut fresh = None;
     for _ in 0..10 {
         let at = Now {
-            wall: now.wall + fresh.map_or(0, |_| 10 * SECOND),
+            wall: now.wall + fresh.map_or(TimeDelta::ZERO, |_| 10 * SECOND),
             ..*now
         };
         match decide(&claim.look()?, policy, &at, fresh) {
@@ -178,7 +179,7 @@ fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
 #[test]
 fn nothing_is_written_while_a_start_waits_or_refuses() {
     let state = tempfile::tempdir().unwrap();
-    wait(state.path(), &policy("1"), &now(BUILT - 1));
+    wait(state.path(), &policy("1"), &now(BUILT - NANO));
     assert_eq!(marks(state.path()), [""; 0]);
     leave(state.path(), "16-31", tick(NOW) + 10_000);
     let before = fs::read(state.path().join("16-31.mark")).unwrap();
@@ -319,7 +320,7 @@ fn a_copy_is_refused_until_it_is_adopted() {
                 Ok(rules::adopted_bound(view, &policy, &now(wall))?)
             })
     };
-    assert!(matches!(adopt(BUILT - 1), Err(MarkError::Wait(_))));
+    assert!(matches!(adopt(BUILT - NANO), Err(MarkError::Wait(_))));
     assert_eq!(adopt(NOW).unwrap(), tick(NOW) + Q);
     let later = now(NOW + 10 * SECOND);
     let (first, _record) = start(state.path(), &policy, &later).unwrap();

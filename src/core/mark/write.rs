@@ -8,7 +8,7 @@ use super::slot::{Slot, offset};
 use super::storage::{File, Storage};
 use super::survey::{read_slot, slots};
 use crate::id::range::MachineRange;
-use crate::timestamp::nanos;
+use crate::time::WallTime;
 
 /// How often a slot is written at most, if each time too long after its clock was read.
 const TRIES: usize = 3;
@@ -76,7 +76,7 @@ impl<S: Storage> Claim<S> {
         name: &str,
         file: &S::File,
         index: usize,
-        slot: impl Fn(i64) -> Slot,
+        slot: impl Fn(WallTime) -> Slot,
     ) -> Result<(), MarkError> {
         for _ in 0..TRIES {
             let clock = self.storage().now();
@@ -87,7 +87,7 @@ impl<S: Storage> Claim<S> {
             let changed = file
                 .changed()
                 .map_err(|error| self.io("examine", name, error))?;
-            if changed.is_none_or(|changed| changed <= clock.saturating_add(nanos(STALL))) {
+            if changed.is_none_or(|changed| changed <= clock + STALL) {
                 break;
             }
         }

@@ -16,7 +16,6 @@ mod table;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::UNIX_EPOCH;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -28,7 +27,7 @@ use arguments::{Arguments, Command, Serve};
 pub use exit::{Exit, Failure};
 use invocation::invocation;
 use shardflake::clock::{Clock, SystemClock};
-use shardflake::timestamp::{nanos, rfc3339_nanos};
+use shardflake::time::WallTime;
 
 /// Where a command reads and writes.
 pub struct Streams<'a> {
@@ -189,16 +188,12 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
     Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
 }
 
-/// A warning if `--continue-ahead` names a moment that is over at `now`, in nanoseconds since 1970.
-fn continues_in_vain(config: &Config, now: i64) -> Option<String> {
-    let until = config.continue_ahead?;
-    let since = until.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let until = nanos(since);
+/// A warning if `--continue-ahead` names a moment that is over at `now`.
+fn continues_in_vain(config: &Config, now: WallTime) -> Option<String> {
+    let until = WallTime::from(config.continue_ahead?);
     (until <= now).then(|| {
         format!(
-            "--continue-ahead={} is past, the clock reads {}, so it lets nothing be issued ahead: name a moment after the mark's bound, or leave it out",
-            rfc3339_nanos(until),
-            rfc3339_nanos(now)
+            "--continue-ahead={until} is past, the clock reads {now}, so it lets nothing be issued ahead: name a moment after the mark's bound, or leave it out"
         )
     })
 }

@@ -1,7 +1,7 @@
 //! `shardflake state`: marks, for operators.
 
 use std::io::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -18,10 +18,11 @@ use shardflake::mark::{
     AcceptError, Claim, Directory, DirectoryError, MarkError, Operator, Witness, accept_until,
     accepted_until, survey,
 };
-use shardflake::timestamp::{rfc3339, rfc3339_nanos};
+use shardflake::time::WallTime;
+use shardflake::timestamp::rfc3339;
 
-/// The longest that an operator's word on the clock may hold, in milliseconds: ten years.
-const TRUST_MS: i64 = (10 * 365 + 3) * 24 * 3600 * 1000;
+/// The longest that an operator's word on the clock may hold: ten years.
+const TRUST: Duration = Duration::from_secs((10 * 365 + 3) * 24 * 3600);
 
 /// Why a state command failed.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +196,7 @@ fn unsynchronised(now: &Now) -> Option<String> {
     (now.synchronised == Some(false)).then(|| {
         format!(
             "the clock is not synchronised, the kernel says, and the new mark is made by it: see that {} is the time, and start time synchronisation",
-            rfc3339_nanos(now.wall)
+            now.wall
         )
     })
 }
@@ -203,7 +204,7 @@ fn unsynchronised(now: &Now) -> Option<String> {
 /// The tick of an ID that another server has issued. Any machine's: what counts is its time.
 fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
     // The most that a server's clock may have been ahead of this one's.
-    const TOLERANCE: i64 = 24 * 3600 * 1_000_000_000;
+    const TOLERANCE: Duration = Duration::from_secs(24 * 3600);
     let tick = id >> (layout.sequence_bits() + layout.machine_bits());
     let clock = SystemClock.realtime();
     if layout
@@ -213,7 +214,7 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
         return Err(Error::Ahead {
             id,
             time: bound_time(layout.unix_ms(tick)),
-            clock: rfc3339_nanos(clock),
+            clock: clock.to_string(),
         });
     }
     Ok(tick)
@@ -222,7 +223,7 @@ fn tick_of(layout: &Layout, id: u64) -> Result<u64, Error> {
 /// A warning if the tick to begin above is more than a day old: a server that is to be replaced has issued
 /// IDs until now.
 fn unlikely(layout: &Layout, above: Option<u64>) -> Option<String> {
-    const DAY: i64 = 24 * 3600 * 1_000_000_000;
+    const DAY: Duration = Duration::from_secs(24 * 3600);
     let tick = above?;
     let now = layout.tick_at(SystemClock.realtime() - DAY).unwrap_or(0);
     (tick < now).then(|| {
@@ -342,7 +343,7 @@ fn shown(seen: &Seen) -> Shown {
         bound: seen.bound(),
         bound_time: newest.map(|slot| bound_time(slot.layout.unix_ms(slot.bound))),
         layout: newest.map(|slot| layout_name(&slot.layout)),
-        written: newest.map(|slot| rfc3339_nanos(slot.written.wall)),
+        written: newest.map(|slot| slot.written.wall.to_string()),
         holder: newest.map(|slot| slot.holder.to_string()),
         damage,
         original: seen
@@ -390,25 +391,16 @@ fn accept_clock(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let since_1970 = until.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let moment = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
-    let text = rfc3339(moment);
-    let now = SystemClock.realtime() / 1_000_000;
-    if moment < now {
-        return Err(Error::Past {
-            until: text,
-            clock: rfc3339(now),
-        }
-        .into());
+    let until = WallTime::from(until);
+    let now = SystemClock.realtime();
+    let (text, clock) = (until.to_string(), now.to_string());
+    if until < now {
+        return Err(Error::Past { until: text, clock }.into());
     }
-    if moment - now > TRUST_MS {
-        return Err(Error::TooFar {
-            until: text,
-            clock: rfc3339(now),
-        }
-        .into());
+    if until.since(now) > TRUST {
+        return Err(Error::TooFar { until: text, clock }.into());
     }
-    accept_until(&Directory::new(&upkeep.state.dir), moment).map_err(Error::from)?;
+    accept_until(&Directory::new(&upkeep.state.dir), until).map_err(Error::from)?;
     if json {
         return Ok(writeln!(
             out,

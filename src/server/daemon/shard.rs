@@ -1,15 +1,16 @@
 //! From a configuration to the settings of its shard, in the terms of the core, which knows of no
 //! configuration.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::config::Upkeep;
-use shardflake::clock::{SECOND, SystemClock};
+use shardflake::clock::SystemClock;
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::Settings;
 use shardflake::mark::Directory;
 use shardflake::mark::rules::{Invocation, Policy};
 use shardflake::shard::Opening;
+use shardflake::time::WallTime;
 
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
@@ -41,9 +42,7 @@ pub fn policy(upkeep: &Upkeep, settings: &Settings, invocation: Invocation) -> P
         invocation,
         create: upkeep.state.create,
         require_sync: upkeep.clock.require_sync,
-        build_date: BUILD_DATE
-            .parse::<i64>()
-            .map_or(0, |seconds| seconds.saturating_mul(SECOND)),
+        build_date: WallTime::ZERO + Duration::from_secs(BUILD_DATE.parse().unwrap_or(0)),
         ..settings.policy(upkeep.state.dir.display().to_string())
     }
 }
@@ -115,7 +114,7 @@ mod tests {
         assert_eq!(max_ahead, Duration::from_secs(7));
         assert_eq!(window, Duration::from_secs(3));
         assert_eq!(deadline, Duration::from_secs(1));
-        let tick = layout.tick_at(1_800_000_000 * SECOND);
+        let tick = layout.tick_at(WallTime::ZERO + Duration::from_secs(1_800_000_000));
         assert!(tick.is_some() && continue_ahead == tick);
         let untold = settings(&upkeep, machines(), None);
         assert_eq!(untold.continue_ahead, None);
@@ -152,8 +151,9 @@ mod tests {
         assert_eq!(furthest, 7_000 + 3_000 + 1_000);
         assert_eq!(usual, 5_000 + 1_000 + 250);
         assert!(!create && require_sync);
-        assert!(build_date > 0 && build_date % SECOND == 0);
-        assert_eq!(BUILD_DATE, (build_date / SECOND).to_string());
+        assert!(build_date > WallTime::ZERO && build_date.is_whole_second());
+        let seconds = build_date.since(WallTime::ZERO).as_secs();
+        assert_eq!(BUILD_DATE, seconds.to_string());
         assert_eq!(continue_ahead, settings.continue_ahead);
         let mut other = upkeep;
         other.state.create = true;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Limits;
 use shardflake::clock::{Clock, SystemClock};
+use shardflake::time::BootTime;
 
 /// How long a connection may be open without a request when the server stops, and still make one.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
@@ -123,10 +124,8 @@ impl Activity {
 
     /// A request has come, at `boot`, a reading of the boot clock.
     #[inline]
-    pub(super) fn asked(&self, boot: i64) {
-        let quiet = boot
-            .unsigned_abs()
-            .saturating_sub(self.rest().quiet_since());
+    pub(super) fn asked(&self, boot: BootTime) {
+        let quiet = reading(boot).saturating_sub(self.rest().quiet_since());
         self.rare.store(quiet >= nanos(RARE), Ordering::Relaxed);
         self.head.store(UNHEARD, Ordering::Relaxed);
         self.plain.store(false, Ordering::Relaxed);
@@ -162,8 +161,8 @@ impl Activity {
 
     /// From `boot` on, a reading of the boot clock, the server waits for the client.
     #[inline]
-    pub(super) fn waiting(&self, boot: i64) {
-        self.since.store(boot.unsigned_abs(), Ordering::Relaxed);
+    pub(super) fn waiting(&self, boot: BootTime) {
+        self.since.store(reading(boot), Ordering::Relaxed);
     }
 
     /// The client has taken something.
@@ -244,8 +243,8 @@ impl Activity {
 
     /// Whether the connection is too old at `boot`, a reading of the boot clock.
     #[inline]
-    pub(super) fn is_old(&self, boot: i64) -> bool {
-        boot.unsigned_abs() >= self.old_at.load(Ordering::Relaxed)
+    pub(super) fn is_old(&self, boot: BootTime) -> bool {
+        reading(boot) >= self.old_at.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -265,7 +264,13 @@ pub(super) const fn unless_unparked(span: Duration) -> Duration {
 }
 
 fn now() -> u64 {
-    SystemClock.boottime().unsigned_abs()
+    reading(SystemClock.boottime())
+}
+
+/// A reading of the boot clock as it is kept in an atomic.
+#[inline]
+const fn reading(boot: BootTime) -> u64 {
+    boot.as_nanos().unsigned_abs()
 }
 
 /// The time that is left of `span`, which began at `since`.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use shardflake::time::BootTime;
+
 use super::activity::{Activity, Rest};
 use super::cork::Turn;
 use super::{App, Limits};
@@ -52,7 +54,7 @@ impl Context {
 
     /// Whether an answer that is made at `boot`, a reading of the boot clock, is the connection's last.
     #[inline]
-    pub(super) fn is_last(&self, boot: i64) -> bool {
+    pub(super) fn is_last(&self, boot: BootTime) -> bool {
         self.is_ending() || self.app.is_leaving() || self.activity.is_old(boot)
     }
 

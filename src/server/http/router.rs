@@ -19,6 +19,7 @@ use super::response::{Answer, Reply};
 use super::routes::{self, Handler, Route};
 use super::{App, Limits, endpoint, host};
 use shardflake::clock::{Clock, SystemClock};
+use shardflake::time::BootTime;
 
 /// The answer to a request.
 pub(super) enum Answering {
@@ -68,7 +69,7 @@ pub(super) fn answer(context: &Arc<Context>, request: Request<Incoming>) -> Answ
 
 /// The answer to a request for one new ID, if there is nothing to wait for.
 #[inline]
-fn at_once(app: &App, place: usize, request: &Head<'_>, begun: i64) -> Option<Answer> {
+fn at_once(app: &App, place: usize, request: &Head<'_>, begun: BootTime) -> Option<Answer> {
     let route = routes::at(place)?;
     let Handler::NewId(json) = route.handler else {
         return None;
@@ -93,7 +94,7 @@ fn is_plain(request: &Request<Incoming>) -> bool {
 fn finish(
     context: &Context,
     place: usize,
-    begun: i64,
+    begun: BootTime,
     mut answer: Answer,
     request: Parts,
 ) -> Reply {
@@ -102,7 +103,7 @@ fn finish(
         answer.close();
     }
     context.activity.waiting(ended);
-    let took = (ended - begun).unsigned_abs();
+    let took = (ended - begun).as_nanos().unsigned_abs();
     context.app.metrics.answered(place, answer.code(), took);
     match context.app.cors.grant(&request.headers) {
         None => answer.into_reply(request),

@@ -12,6 +12,7 @@ use log::{Level, max_level};
 use super::Kind;
 use super::sink::Sink;
 use shardflake::clock::{Clock, SystemClock};
+use shardflake::time::WallTime;
 
 /// How many records are kept; further ones are only counted.
 const RECORDS: usize = 1024;
@@ -21,8 +22,7 @@ const BYTES: usize = 1 << 20;
 /// A record, and when it was made.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Wall clock time, in nanoseconds since 1970.
-    pub(super) at: i64,
+    pub(super) at: WallTime,
     pub(super) level: Level,
     pub(super) kind: Kind,
     pub(super) text: String,

@@ -10,7 +10,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use systemd_journal_logger::JournalLog;
 
 use super::queue::Entry;
-use shardflake::timestamp::rfc3339_nanos;
 
 /// Takes records, for as long as that takes.
 pub(super) trait Sink {
@@ -24,7 +23,7 @@ pub(super) struct Journal(pub(super) JournalLog);
 impl Sink for Journal {
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
         // The journal stamps records as it receives them; this one may have waited.
-        let at = rfc3339_nanos(entry.at);
+        let at = entry.at.to_string();
         let fields = [("MESSAGE_ID", entry.kind.message_id()), ("EVENT_TIME", &at)];
         self.0.journal_send(
             &Record::builder()
@@ -43,12 +42,7 @@ pub(super) struct Lines<W>(pub(super) W);
 impl<W: Write> Sink for Lines<W> {
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
         // In one piece, so that others that write there do not come in between.
-        let line = format!(
-            "{} {:5} {}\n",
-            rfc3339_nanos(entry.at),
-            entry.level,
-            entry.text
-        );
+        let line = format!("{} {:5} {}\n", entry.at, entry.level, entry.text);
         self.0.write_all(line.as_bytes())
     }
 }

@@ -14,12 +14,12 @@ use shardflake::mark::rules::{self, Invocation, Now, Policy, Verdict, View};
 use shardflake::mark::slot::{Holder, Moment, SLOT_LEN, Slot};
 use shardflake::mark::storage::Identity;
 use shardflake::mark::{Author, Claim, MarkError, survey};
+use shardflake::time::{SECOND, WallTime};
 
 use super::input::Input;
 use super::memory::Memory;
 
-const SECOND: i64 = 1_000_000_000;
-const NOW: i64 = 1_800_000_000 * SECOND;
+const NOW: WallTime = WallTime::from_nanos(1_800_000_000_000_000_000);
 const LAYOUT: Layout = Layout::SONYFLAKE;
 const MAX_AHEAD: u64 = 500;
 const FURTHEST: u64 = 625;
@@ -166,7 +166,7 @@ impl Case {
                     return (Outcome::Refused, settled);
                 }
                 // The first wait of a new mark is waited for.
-                Verdict::Wait(rules::Wait::Fresh { left, .. }) => now.wall += nanos(left),
+                Verdict::Wait(rules::Wait::Fresh { left, .. }) => now.wall = now.wall + left,
                 Verdict::Wait(wait) => {
                     assert!(!wait.to_string().is_empty());
                     // Past a new mark's bound the clock may be one that was not accepted that far.
@@ -390,8 +390,4 @@ fn seal(bytes: &mut [u8], at: usize) {
     };
     let (body, checksum) = slot.split_at_mut(SLOT_LEN - 4);
     checksum.copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shardflake::mark::storage::{File, Identity, Storage};
+use shardflake::time::WallTime;
 
 /// A directory; its clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -71,8 +72,8 @@ impl Memory {
     }
 
     /// The directory was last changed at that moment, which is also what its clock reads.
-    pub fn touch(&self, moment: i64) {
-        self.touched.store(moment, Ordering::Relaxed);
+    pub fn touch(&self, moment: WallTime) {
+        self.touched.store(moment.as_nanos(), Ordering::Relaxed);
     }
 
     /// Every file's bytes.
@@ -142,12 +143,14 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn now(&self) -> i64 {
-        self.touched.load(Ordering::Relaxed)
+    fn now(&self) -> WallTime {
+        WallTime::from_nanos(self.touched.load(Ordering::Relaxed))
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
-        Ok(Some(self.touched.load(Ordering::Relaxed)))
+    fn changed(&self) -> io::Result<Option<WallTime>> {
+        Ok(Some(WallTime::from_nanos(
+            self.touched.load(Ordering::Relaxed),
+        )))
     }
 }
 
@@ -205,7 +208,7 @@ impl File for Handle {
         Ok(*held(&self.inode.identity))
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         Ok(None)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use fastrand::Rng;
-use shardflake::clock::SECOND;
+use shardflake::time::SECOND;
 
 use super::{Launch, Op, Plan, SETTINGS, Step};
 use crate::fault::Fault;
@@ -365,7 +365,7 @@ impl Author {
             Fault::ClockForward => self.push(Op::Clock { nanos, seen }),
             Fault::ClockFar => {
                 let sign = if self.rng.bool() { 1 } else { -1 };
-                let nanos = sign * (self.rng.i64(1..=40) * 24 * 3600 + 1) * SECOND;
+                let nanos = sign * (self.rng.i64(1..=40) * 24 * 3600 + 1) * SECOND.as_nanos();
                 self.push(Op::Clock { nanos, seen });
                 if self.rng.u8(..4) == 0 {
                     // As long as the largest step has to stand.
@@ -387,7 +387,7 @@ impl Author {
                 self.push(Op::Ask { slot: 0, count: 30 });
                 self.ask_many(0);
                 self.push(Op::Strobe {
-                    nanos: nanos.min(3 * SECOND),
+                    nanos: nanos.min((3 * SECOND).as_nanos()),
                     times,
                 });
             }

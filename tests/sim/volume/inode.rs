@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use fastrand::Rng;
 use shardflake::mark::slot::{SLOT_LEN, Slot};
+use shardflake::time::WallTime;
 
 /// What a disk writes at once, in bytes.
 const SECTOR: usize = 512;
@@ -15,8 +16,8 @@ pub(super) struct Inode {
     /// What tells it from others that had its number; 0 where the file system does not keep it.
     pub(super) generation: u32,
     /// When it was last changed, by the machine's wall clock, and what a crash would leave of that.
-    pub(super) changed: i64,
-    pub(super) durable_changed: i64,
+    pub(super) changed: WallTime,
+    pub(super) durable_changed: WallTime,
     pub(super) cache: Vec<u8>,
     pub(super) durable: Vec<u8>,
     pub(super) dirty: Vec<(usize, Vec<u8>)>,

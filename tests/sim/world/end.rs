@@ -1,6 +1,7 @@
 //! The end of a history: all faults end, and what it came to.
 
-use shardflake::clock::{Clock, SECOND};
+use shardflake::clock::Clock;
+use shardflake::time::SECOND;
 
 use shardflake::mark::MarkError;
 use shardflake::mark::rules::Refused;

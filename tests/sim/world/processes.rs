@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use fastrand::Rng;
 use shardflake::clock::Clock;
 use shardflake::mark::MarkError;
+use shardflake::time::{BootTime, TimeDelta};
 
 use super::{CLONE, MILLI};
-use crate::clock::SimClock;
+use crate::clock::{SimClock, some_time};
 use crate::shard::Shard;
 
 /// Two places for processes on the volume, and one for a process on a clone of it.
@@ -86,7 +87,7 @@ impl Processes {
     }
 
     /// One step of the keeper in `slot`.
-    pub(super) fn step(&self, slot: usize, now: i64, luck: &mut Rng) {
+    pub(super) fn step(&self, slot: usize, now: BootTime, luck: &mut Rng) {
         self.0.step(slot, &mut self.at(slot), now, luck);
     }
 
@@ -102,15 +103,16 @@ impl Processes {
 }
 
 impl Inner {
-    fn step(&self, slot: usize, place: &mut Option<Shard>, now: i64, luck: &mut Rng) {
+    fn step(&self, slot: usize, place: &mut Option<Shard>, now: BootTime, luck: &mut Rng) {
         let Some(shard) = place else {
             return;
         };
         match shard.step() {
             Ok(park) => {
-                let park = i64::try_from(park.as_nanos()).unwrap_or(i64::MAX / 4);
-                let late = if park > 0 { luck.i64(0..MILLI) } else { 0 };
-                shard.due = now + park + late;
+                shard.due = now + park;
+                if !park.is_zero() {
+                    shard.due = shard.due + some_time(luck, TimeDelta::ZERO..MILLI);
+                }
             }
             Err(result) => {
                 // What a killed process would have said nobody hears.
@@ -125,7 +127,7 @@ impl Inner {
     }
 
     /// Perhaps a step of another process: a thread may go on whether it was woken or not.
-    fn step_between(&self, slot: usize, now: i64) {
+    fn step_between(&self, slot: usize, now: BootTime) {
         let Ok(mut luck) = self.luck.try_lock() else {
             return;
         };

@@ -1,15 +1,14 @@
 //! What happens to the clocks, and letting time pass.
 
-use std::time::Duration;
-
 use shardflake::clock::Clock;
 use shardflake::mark::ACCEPT_CLOCK;
-use shardflake::timestamp::rfc3339_nanos;
+use shardflake::time::TimeDelta;
 use tokio::task::yield_now;
 use tokio::time::advance;
 
 use super::processes::PLACES;
 use super::{MILLI, World};
+use crate::clock::some_time;
 use crate::fault::Fault;
 use crate::plan::Op;
 use crate::shard::Shard;
@@ -17,16 +16,19 @@ use crate::shard::Shard;
 impl World {
     pub(super) async fn time(&mut self, op: Op) -> bool {
         match op {
-            Op::Clock { nanos, seen } => return self.step_clock(nanos, seen).await,
+            Op::Clock { nanos, seen } => {
+                return self.step_clock(TimeDelta::from_nanos(nanos), seen).await;
+            }
             Op::Strobe { nanos, times } => {
                 let mut stepped = false;
                 for time in 0..times {
                     let sign = if time % 2 == 0 { 1 } else { -1 };
                     let seen = self.luck.bool();
-                    stepped |= self.step_clock(sign * nanos, seen).await;
+                    let step = TimeDelta::from_nanos(sign * nanos);
+                    stepped |= self.step_clock(step, seen).await;
                     self.issue(0, 30).await;
-                    let nanos = self.luck.i64(MILLI..80 * MILLI);
-                    self.pass(nanos).await;
+                    let time = some_time(&mut self.luck, MILLI..80 * MILLI);
+                    self.pass(time).await;
                 }
                 return stepped;
             }
@@ -48,13 +50,13 @@ impl World {
                 return slept;
             }
             Op::SlowKeeper { ms } => {
-                self.processes.each(|shard| shard.due += ms * MILLI);
+                self.processes
+                    .each(|shard| shard.due = shard.due + ms * MILLI);
                 return !self.processes.is_idle();
             }
             Op::AcceptClock { ahead_ms } => {
                 let until = self.clock.realtime() + ahead_ms * MILLI;
-                let text = rfc3339_nanos(until);
-                self.volume.volume().leave(ACCEPT_CLOCK, &text);
+                self.volume.volume().leave(ACCEPT_CLOCK, &until.to_string());
             }
             _ => return false,
         }
@@ -62,13 +64,13 @@ impl World {
     }
 
     /// False if it was left out, as the promise does not cover it.
-    pub(super) async fn step_clock(&mut self, nanos: i64, seen: bool) -> bool {
-        if nanos < 0 && self.mark_is_lost() {
+    pub(super) async fn step_clock(&mut self, step: TimeDelta, seen: bool) -> bool {
+        if step.is_negative() && self.mark_is_lost() {
             // A lost mark together with a clock set back is outside the promise.
             return false;
         }
         let synchronised = self.luck.bool();
-        self.clock.step(nanos, synchronised);
+        self.clock.step(step, synchronised);
         self.noted();
         if seen {
             self.processes.each(|shard| {
@@ -85,9 +87,9 @@ impl World {
         self.latest = self.latest.max(self.clock.realtime());
     }
 
-    /// Lets `nanos` pass: keepers come round and requests wake up when it is their time.
-    pub(super) async fn pass(&mut self, nanos: i64) {
-        let end = self.clock.boottime() + nanos;
+    /// Lets `time` pass: keepers come round and requests wake up when it is their time.
+    pub(super) async fn pass(&mut self, time: TimeDelta) {
+        let end = self.clock.boottime() + time;
         loop {
             self.settle().await;
             let now = self.clock.boottime();
@@ -100,16 +102,16 @@ impl World {
                     next = next.min(shard.thaw.unwrap_or(shard.due));
                 }
             });
-            let next = next.clamp(now + 1, end);
+            let next = next.clamp(now + TimeDelta::from_nanos(1), end);
             // Timers count by another clock than the one that is slewed.
             let skew = (next - now) / 1_000_000 * self.ppm;
             self.clock.pass(next - now);
             self.noted();
-            if skew != 0 && self.slewed != Some(self.ppm) {
+            if skew != TimeDelta::ZERO && self.slewed != Some(self.ppm) {
                 self.slewed = Some(self.ppm);
                 self.count(Fault::Slew);
             }
-            advance(Duration::from_nanos((next - now - skew).unsigned_abs())).await;
+            advance((next - now - skew).length()).await;
         }
     }
 

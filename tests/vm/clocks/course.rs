@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::layout::Layout;
+use shardflake::time::WallTime;
 
 use crate::Fallible;
 use crate::checker::{Checker, tick};
@@ -137,7 +138,7 @@ impl Course {
         before: i64,
         random: &mut Random,
     ) -> Fallible<Self> {
-        let now = SystemClock.realtime();
+        let now = SystemClock.realtime().as_nanos();
         let midnight = (now / DAY + 1) * DAY;
         Self::begin(lab, name, midnight - before - now, random)
     }
@@ -458,7 +459,8 @@ fn furthest(reply: &Reply) -> u64 {
     tick_at(reply.wall) + Layout::SONYFLAKE.ticks(MAX_AHEAD)
 }
 
-/// The tick of a wall clock.
+/// The tick of a wall clock that reads `wall` nanoseconds.
 fn tick_at(wall: i64) -> u64 {
+    let wall = WallTime::from_nanos(wall);
     Layout::SONYFLAKE.tick_at(wall).unwrap_or(0)
 }

@@ -1,11 +1,14 @@
 //! Layouts against values worked out by hand, and against another implementation.
 
 use super::*;
+use crate::time::TimeDelta;
 
 #[test]
 fn golden_values_of_sonyflake_v1() {
     let layout = Layout::SONYFLAKE;
-    let tick = layout.tick_at(1_735_689_600_000_000_000).unwrap();
+    let tick = layout
+        .tick_at(WallTime::from_nanos(1_735_689_600_000_000_000))
+        .unwrap();
     assert_eq!(tick, 32_616_000_000);
     assert_eq!(layout.compose(tick, 0, 1), Ok(547_205_677_056_000_001));
     assert_eq!(
@@ -18,8 +21,14 @@ fn golden_values_of_sonyflake_v1() {
 #[test]
 fn v2_counts_from_2025() {
     let (_, v2) = PRESETS[1];
-    assert_eq!(v2.tick_at(1_735_689_600_000_000_000), Some(0));
-    assert_eq!(v2.tick_at(1_735_689_599_999_999_999), None);
+    assert_eq!(
+        v2.tick_at(WallTime::from_nanos(1_735_689_600_000_000_000)),
+        Some(0)
+    );
+    assert_eq!(
+        v2.tick_at(WallTime::from_nanos(1_735_689_599_999_999_999)),
+        None
+    );
     assert_eq!(v2.compose(1, 2, 3), Ok(1 << 24 | 2 << 16 | 3));
 }
 
@@ -183,9 +192,9 @@ proptest::proptest! {
         proptest::prop_assert_eq!(layout.unix_ms(tick), tick.saturating_mul(tick_ms));
         // As far as nanoseconds since 1970 reach.
         let tick = tick.min(9_000_000_000_000 / tick_ms);
-        let begins = i64::try_from(layout.unix_ms(tick) * 1_000_000).unwrap();
+        let begins = WallTime::ZERO + Duration::from_millis(layout.unix_ms(tick));
         proptest::prop_assert_eq!(layout.tick_at(begins), Some(tick));
-        proptest::prop_assert_eq!(layout.tick_at(begins - 1), tick.checked_sub(1));
+        proptest::prop_assert_eq!(layout.tick_at(begins - TimeDelta::from_nanos(1)), tick.checked_sub(1));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The keeper's time: which clock a start believes, and up to when an operator takes it for right.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Event, Keeper};
-use crate::clock::{Clock, Follower, SECOND, Verdict};
+use crate::clock::{Clock, Follower, Verdict};
 use crate::mark::accepted_until;
 use crate::mark::rules::{Now, Seen, View};
 use crate::mark::slot::Moment;
 use crate::mark::storage::Storage;
+use crate::time::{BootTime, Offset, SECOND, WallTime};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -21,41 +21,33 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.accept();
         let clock = &self.issuer.clock;
         let (boot, offset) = (clock.boottime(), clock.offset());
-        let mut cold = self.issuer.cold();
-        let known = cold.follower.as_ref().map(Follower::offset);
-        let mut trusted = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
-        if let (Some(was), Some(known)) = (trusted, known)
-            && known - was > SECOND
-        {
-            // It has stood, and is followed now.
-            trusted = Some(known);
-            self.trusted = trusted;
-        }
         let used = self.end_of_bound(view).map(|used| offset.min(used - boot));
-        if let (Some(was), Some(used)) = (trusted, used)
-            && used - was > SECOND
-        {
-            // Kept, as the bound does not move on with the clock.
-            trusted = Some(used);
-            self.trusted = trusted;
-        }
-        match trusted.filter(|trusted| offset - trusted > SECOND) {
-            Some(trusted) if known == Some(trusted) => {}
-            Some(trusted) => cold.follower = Some(Follower::new(boot, trusted)),
-            // Measured from the mark all the same, or small steps would add up.
-            None => {
-                cold.follower = Some(Follower::since(boot, offset, trusted.unwrap_or(offset)));
+        let marked = self.trusted.or_else(|| self.trusted_by_mark(view, boot));
+        let mut kept = self.trusted;
+        self.issuer.following.restart(|known| {
+            let mut trusted = marked;
+            // What is followed now has stood; and the bound does not move on with the clock.
+            for later in [known, used].into_iter().flatten() {
+                if trusted.is_some_and(|was| later - was > SECOND) {
+                    trusted = Some(later);
+                    kept = trusted;
+                }
             }
-        }
-        drop(cold);
+            match trusted.filter(|trusted| offset - *trusted > SECOND) {
+                Some(trusted) if known == Some(trusted) => None,
+                Some(trusted) => Some(Follower::new(boot, trusted)),
+                // Measured from the mark all the same, or small steps would add up.
+                None => Some(Follower::since(boot, offset, trusted.unwrap_or(offset))),
+            }
+        });
+        self.trusted = kept;
         self.issuer.observe_clock();
     }
 
-    /// The beginning of the first tick above every bound, in nanoseconds since 1970.
-    fn end_of_bound(&self, view: &View) -> Option<i64> {
+    /// When the first tick above every bound begins.
+    fn end_of_bound(&self, view: &View) -> Option<WallTime> {
         let bound = view.overlapping.iter().filter_map(Seen::bound).max()?;
-        let first = self.issuer.beginning(bound + 1);
-        Some(first.saturating_add(self.issuer.epoch_nanos))
+        Some(self.issuer.timeline.moment_of(bound + 1))
     }
 
     /// Reads an operator's word on the clock, for the next look at the clock. An error is told once, and
@@ -74,11 +66,11 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 None
             }
         };
-        self.issuer.cold().accept_until = self.accepted;
+        self.issuer.following.accept(self.accepted);
     }
 
     /// The clock's offset at the newest moment of this boot in the marks.
-    fn trusted_by_mark(&self, view: &View, boot: i64) -> Option<i64> {
+    fn trusted_by_mark(&self, view: &View, boot: BootTime) -> Option<Offset> {
         // Where the kernel does not name the boot, all boots look the same.
         let boot_id = self.author.moment.boot_id;
         if boot_id.0 == [0; 16] {
@@ -94,14 +86,13 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     }
 
     pub(super) fn now(&self) -> Now {
-        let cold = self.issuer.cold();
-        let doubted = match cold.verdict {
+        let (offset, verdict) = self.issuer.following.state();
+        let doubted = match verdict {
             Verdict::Followed => None,
             Verdict::Pending { step, left } => Some((step, Some(left))),
             Verdict::Alarm { step } => Some((step, None)),
         };
         let clock = &self.issuer.clock;
-        let offset = cold.follower.as_ref().map_or(0, Follower::offset);
         Now {
             wall: clock.boottime() + offset,
             doubted,
@@ -112,9 +103,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     pub(super) fn moment(&self) -> Moment {
         let boot = self.issuer.clock.boottime();
-        let offset = self.issuer.offset.load(Ordering::Acquire) + self.issuer.epoch_nanos;
         Moment {
-            wall: boot + offset,
+            wall: boot + self.issuer.timeline.offset(),
             boot,
             boot_id: self.author.moment.boot_id,
         }
@@ -122,7 +112,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     pub(super) fn warn_of_end(&mut self) {
         let issuer = &self.issuer;
-        let now = issuer.wall_tick(issuer.clock.boottime());
+        let now = issuer.timeline.wall_tick(issuer.clock.boottime());
         let left = issuer.span(issuer.layout().max_tick().saturating_sub(now));
         if left < YEAR && !self.warned_of_end {
             self.warned_of_end = true;

@@ -9,7 +9,6 @@ use crate::issuer::{Event, Phase};
 use crate::mark::rules::{self, Floor, Seen, View};
 use crate::mark::storage::Storage;
 use crate::mark::{Claim, MarkError};
-use crate::timestamp::nanos;
 
 /// How long a start waits for a lock that somebody else holds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -32,7 +31,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 Ok(self.await_turn(Stage::Locking))
             }
             Err(error @ MarkError::Held { .. })
-                if boot - *self.began.get_or_insert(boot) < nanos(LOCK_PATIENCE) =>
+                if boot.since(*self.began.get_or_insert(boot)) < LOCK_PATIENCE =>
             {
                 self.tell_held(&error);
                 self.stage = Stage::Locking;

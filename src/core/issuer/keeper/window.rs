@@ -2,15 +2,13 @@
 //! then on. What cannot be written is not published, so that the IDs end with the window.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{IDLE_ROUND, Keeper, Next, Stage};
 use crate::clock::Clock;
-use crate::issuer::{Event, Phase, elapsed};
+use crate::issuer::{Event, Phase};
 use crate::mark::storage::Storage;
 use crate::mark::{MarkError, Record};
-use crate::timestamp::nanos;
 
 /// Between two tries to write after a failure.
 const WRITE_RETRY: Duration = Duration::from_millis(250);
@@ -26,15 +24,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let issuer = Arc::clone(&self.issuer);
         let read = record.bound();
         let boot = issuer.clock.boottime();
-        let target = self.target(first.max(issuer.wall_tick(boot)), issuer.wall_tick(boot));
+        let now = issuer.timeline.wall_tick(boot);
+        let target = self.target(first.max(now), now);
         if let Err(error) = self.raise(&mut record, target) {
             self.tell_unwritable(&error);
             self.stage = Stage::Opening { record, first };
             return Next::Park(WRITE_RETRY);
         }
-        issuer.first.store(first, Ordering::Relaxed);
-        issuer.pace.raise(boot, issuer.beginning(first));
-        issuer.bound.raise(record.bound());
+        issuer.timeline.begin(boot, first);
+        issuer.window.begin(first, record.bound());
         issuer.generator.open(first);
         self.enter(Phase::Serving, &Event::Opened(first));
         self.stage = Stage::Running { record, read };
@@ -46,31 +44,31 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let issuer = Arc::clone(&self.issuer);
         self.warn_of_end();
         let boot = issuer.clock.boottime();
-        let now = issuer.wall_tick(boot);
+        let now = issuer.timeline.wall_tick(boot);
         let next = issuer.generator.tick().unwrap_or(now);
         if next != self.moved.0 {
             self.moved = (next, boot);
         }
         let used = next.max(now);
-        let idle = boot - self.moved.1 > nanos(IDLE);
+        let idle = boot.since(self.moved.1) > IDLE;
         let left = record.bound().saturating_sub(used);
         // After a failure also unasked: whoever looks after health only comes back when that is well.
-        let failed = issuer.cold().mark_error.is_some();
-        let due = left < issuer.half_window && (demanded || failed || !idle);
+        let failed = issuer.status.mark_error().is_some();
+        let due = issuer.window.is_low(left) && (demanded || failed || !idle);
         let mut park = self.rest(left, idle);
         if boot < self.retry {
-            park = Duration::from_nanos((self.retry - boot).unsigned_abs());
+            park = self.retry.since(boot);
         } else if due && !issuer.too_far_ahead(next, now) {
             let target = self.target(used, now);
             match self.raise(&mut record, target) {
                 Ok(()) => {
                     self.publish(record.bound());
-                    let used = used.max(issuer.wall_tick(issuer.clock.boottime()));
+                    let used = used.max(issuer.timeline.wall_tick(issuer.clock.boottime()));
                     park = self.rest(record.bound().saturating_sub(used), idle);
                 }
                 Err(error) => {
                     self.fail(&error);
-                    self.retry = issuer.clock.boottime() + nanos(WRITE_RETRY);
+                    self.retry = issuer.clock.boottime() + WRITE_RETRY;
                     park = WRITE_RETRY;
                 }
             }
@@ -84,7 +82,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     fn rest(&self, left: u64, idle: bool) -> Duration {
         let issuer = &self.issuer;
         let round = if idle { IDLE_ROUND } else { ROUND };
-        match left.checked_sub(issuer.half_window) {
+        match issuer.window.spare(left) {
             Some(more) => round.min(issuer.span(more + 1)),
             None => round,
         }
@@ -111,7 +109,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         let begin = clock.boottime();
         let result = record.raise(target, self.moment());
         let stats = &self.issuer.stats;
-        stats.mark_fsync.record(elapsed(begin, clock.boottime()));
+        stats.mark_fsync.record(clock.boottime().since(begin));
         if result.is_err() {
             stats.mark_failures.add(1);
         }
@@ -120,17 +118,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     fn publish(&self, bound: u64) {
         let issuer = &self.issuer;
-        issuer.bound.raise(bound);
-        if issuer.cold().mark_error.take().is_some() {
+        issuer.window.publish(bound);
+        if issuer.status.written() {
             issuer.tell(&Event::MarkRecovered);
         }
-        issuer.raised.notify_waiters();
     }
 
     fn fail(&self, error: &MarkError) {
         let text = error.to_string();
-        let known = self.issuer.cold().mark_error.replace(text.clone());
-        if known.as_ref() != Some(&text) {
+        if self.issuer.status.failed(&text) {
             self.issuer.tell(&Event::MarkFailed(text));
         }
     }

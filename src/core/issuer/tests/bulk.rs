@@ -201,12 +201,12 @@ async fn a_stop_on_the_way_ends_it() {
 async fn it_waits_for_the_mark_and_goes_on() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     // Three windows and more.
     let mut bulk = of(100_000);
     let mut last = 0;
     while let Some(run) = shard.next(&mut bulk).await.unwrap() {
-        assert!(run.tick() <= shard.issuer.bound.get());
+        assert!(run.tick() <= shard.issuer.window.bound());
         last = run.tick();
     }
     assert!(last > bound, "the bound was never in the way");
@@ -216,7 +216,7 @@ async fn it_waits_for_the_mark_and_goes_on() {
 async fn a_mark_that_does_not_rise_ends_it() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     let mut bulk = of(1_000_000);
     let refusal = loop {
         match bulk.next(&shard.issuer).await {

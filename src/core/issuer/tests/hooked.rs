@@ -79,11 +79,11 @@ impl Storage for Hooked {
         self.real.sync()
     }
 
-    fn now(&self) -> i64 {
+    fn now(&self) -> WallTime {
         self.real.now()
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         self.real.changed()
     }
 }
@@ -116,7 +116,7 @@ impl File for HookedFile {
         self.real.identity()
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         File::changed(&self.real)
     }
 }

@@ -6,7 +6,7 @@ use crate::mark::storage::File;
 impl Shard {
     /// Lets time pass, without the keeper, until `left` ticks lie between the clock and the bound.
     pub(super) async fn leave_window(&self, left: u64) {
-        let ticks = self.issuer.bound.get() - left - self.wall_tick();
+        let ticks = self.issuer.window.bound() - left - self.wall_tick();
         advance(self.issuer.span(ticks)).await;
     }
 }
@@ -17,17 +17,17 @@ async fn the_bound_is_raised_when_less_than_half_a_window_is_left() {
     let mut shard = Shard::serving(state.path()).await;
     advance(ms(700)).await;
     shard.parked();
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     assert_eq!(bound, shard.wall_tick() + 100);
     // Parked until less than half is left, and not longer than a round.
     for (left, park) in [(90, 250), (60, 110), (51, 20), (50, 10)] {
         shard.leave_window(left).await;
         assert_eq!(shard.parked(), ms(park), "{left} ticks left");
-        assert_eq!(shard.issuer.bound.get(), bound);
+        assert_eq!(shard.issuer.window.bound(), bound);
     }
     advance(ms(10)).await;
     shard.parked();
-    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 100);
+    assert_eq!(shard.issuer.window.bound(), shard.wall_tick() + 100);
     assert_eq!(bounds(state.path()), [shard.wall_tick() + 100; 2]);
 }
 
@@ -42,7 +42,7 @@ async fn a_small_window_does_not_run_out_between_rounds() {
     shard.pass(ms(7000)).await;
     shard.leave_window(9).await;
     assert_eq!(shard.parked(), ms(110));
-    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 20);
+    assert_eq!(shard.issuer.window.bound(), shard.wall_tick() + 20);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,14 +55,14 @@ async fn a_shard_is_idle_a_minute_after_its_last_id() {
     shard.pass(ms(59_000)).await;
     advance(ms(1000)).await;
     shard.parked();
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     assert_eq!(bound, shard.wall_tick() + 100);
     advance(ms(900)).await;
     assert_eq!(shard.parked(), ms(1000));
-    assert_eq!(shard.issuer.bound.get(), bound);
+    assert_eq!(shard.issuer.window.bound(), bound);
     shard.issuer.want_window();
     shard.parked();
-    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 100);
+    assert_eq!(shard.issuer.window.bound(), shard.wall_tick() + 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +179,7 @@ async fn the_end_of_the_time_field_is_told_of_a_year_before_and_once() {
     let state = tempfile::tempdir().unwrap();
     let year = 365 * 86_400 * 100;
     let last = Layout::SONYFLAKE.max_tick();
-    let wall = i64::try_from(Layout::SONYFLAKE.unix_ms(last - year)).unwrap() * 1_000_000;
+    let wall = WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(last - year));
     fs::write(state.path().join(ACCEPT_CLOCK), "9000-01-01T00:00:00Z").unwrap();
     let mut shard = shard(state.path(), &TestClock::at(wall - 10 * SECOND));
     shard.pass(ms(10_000)).await;

@@ -5,13 +5,14 @@ use super::*;
 impl Shard {
     /// Lets time pass, without the keeper, until `left` ticks lie between the clock and the bound.
     async fn approach_bound(&self, left: u64) {
-        let ticks = self.issuer.bound.get() - left - self.wall_tick();
+        let ticks = self.issuer.window.bound() - left - self.wall_tick();
         advance(self.issuer.span(ticks)).await;
-        assert_eq!(self.issuer.bound.get() - self.wall_tick(), left);
+        assert_eq!(self.issuer.window.bound() - self.wall_tick(), left);
     }
 
+    /// Whether more of the window was asked for since the last call.
     fn wanted(&self) -> bool {
-        self.issuer.wanted.load(Ordering::SeqCst)
+        self.issuer.window.take_demand()
     }
 
     /// Takes an ID as a request does that does not wait.
@@ -55,7 +56,7 @@ async fn whoever_asks_first_wakes_the_keeper() {
         std::thread::park_timeout(far);
         begin.elapsed() < far
     });
-    shard.issuer.keeper.set(keeper.thread().clone()).unwrap();
+    shard.issuer.pulse.is_of(keeper.thread().clone());
     assert!(!shard.wanted());
     shard.issuer.want_window();
     assert!(keeper.join().unwrap(), "nobody woke it");
@@ -66,7 +67,7 @@ async fn whoever_asks_first_wakes_the_keeper() {
 async fn a_tick_at_the_bound_is_only_late_and_one_above_waits_for_the_disk() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     shard
         .issuer
         .generator
@@ -98,7 +99,13 @@ async fn an_id_is_in_time_up_to_the_deadline() {
     let until = shard.clock.boottime();
     let at = |boot| shard.issuer.await_tick(&reservation, boot, until);
     assert_eq!(at(until).await, Ok(until));
-    assert_eq!(at(until + 1).await.unwrap_err().code(), "saturated");
+    assert_eq!(
+        at(until + TimeDelta::from_nanos(1))
+            .await
+            .unwrap_err()
+            .code(),
+        "saturated"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +119,7 @@ async fn a_request_that_was_held_up_lets_nobody_go_before_the_tick() {
     issuer.generator.reserve(now, ONE, now).unwrap();
     shard.use_up(now + 24);
     let _ = issuer.reserve(held_up, Settings::DEADLINE, ONE);
-    assert_eq!(issuer.begun(shard.clock.boottime()), now);
+    assert_eq!(issuer.timeline.begun(shard.clock.boottime()), now);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +147,7 @@ async fn a_clock_that_returns_to_a_used_tick_gives_the_rest_of_it() {
     let used = shard.issuer.generator.tick().unwrap();
     shard.pass(Duration::from_secs(4)).await;
     let back = shard.issuer.span(shard.wall_tick() - used);
-    shard.clock.step(-nanos(back));
+    shard.clock.step(-TimeDelta::from(back));
     shard.settle();
     assert_eq!(shard.wall_tick(), used);
     let at_once = (0..10_000).take_while(|_| shard.reserve().is_ok()).count();
@@ -187,7 +194,7 @@ async fn a_mark_that_cannot_be_written_is_healthy_up_to_its_bound() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
     let error = "cannot write it".to_owned();
-    shard.issuer.cold().mark_error = Some(error.clone());
+    assert!(shard.issuer.status.failed(&error));
     for left in [10, 0] {
         shard.approach_bound(left).await;
         let health = shard.issuer.health();
@@ -206,11 +213,17 @@ async fn the_last_tick_of_the_field_is_healthy() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
     let last = Layout::SONYFLAKE.max_tick();
-    let wall = i64::try_from(Layout::SONYFLAKE.unix_ms(last)).unwrap() * 1_000_000;
+    let wall = WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(last));
     // As after years of service: the clock is there, and an operator has not had to accept it.
     let (boot, offset) = (shard.clock.boottime(), wall - shard.clock.boottime());
-    shard.issuer.cold().follower = Some(Follower::new(boot, offset));
-    shard.clock.offset.store(offset, Ordering::SeqCst);
+    shard
+        .issuer
+        .following
+        .restart(|_| Some(Follower::new(boot, offset)));
+    shard
+        .clock
+        .offset
+        .store(offset.as_nanos(), Ordering::SeqCst);
     shard.issuer.observe_clock();
     assert_eq!(shard.wall_tick(), last);
     assert_eq!(shard.issuer.health().state, "serving");

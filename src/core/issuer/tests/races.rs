@@ -213,7 +213,7 @@ async fn a_window_that_is_asked_for_during_a_flush_is_not_forgotten() {
     assert!(incident.lock().unwrap().is_none(), "it was not flushed");
     advance(ms(700)).await;
     shard.parked();
-    assert_eq!(shard.issuer.bound.get(), shard.wall_tick() + 100);
+    assert_eq!(shard.issuer.window.bound(), shard.wall_tick() + 100);
 }
 
 /// Notes the bound that is published when somebody is woken.
@@ -224,7 +224,8 @@ struct BoundWhenWoken {
 
 impl Wake for BoundWhenWoken {
     fn wake(self: Arc<Self>) {
-        self.bound.store(self.issuer.bound.get(), Ordering::SeqCst);
+        self.bound
+            .store(self.issuer.window.bound(), Ordering::SeqCst);
     }
 }
 
@@ -233,14 +234,14 @@ async fn whoever_waits_for_the_bound_is_woken_when_it_has_risen() {
     let state = tempfile::tempdir().unwrap();
     let mut shard = Shard::serving(state.path()).await;
     let issuer = Arc::clone(&shard.issuer);
-    let bound = issuer.bound.get();
+    let bound = issuer.window.bound();
     let woken = Arc::new(BoundWhenWoken {
         issuer: Arc::clone(&issuer),
         bound: AtomicU64::new(0),
     });
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
-    let mut risen = pin!(issuer.rise_above(bound, || ()));
+    let mut risen = pin!(issuer.window.rise_above(bound, || ()));
     assert!(risen.as_mut().poll(&mut context).is_pending());
     advance(ms(700)).await;
     assert!(shard.settle().is_none());
@@ -253,12 +254,11 @@ async fn a_bound_that_rises_just_after_the_look_is_not_missed() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
     let issuer = &shard.issuer;
-    let bound = issuer.bound.get();
+    let bound = issuer.window.bound();
     let rise = || {
-        issuer.bound.raise(bound + 1);
-        issuer.raised.notify_waiters();
+        issuer.window.publish(bound + 1);
     };
-    let risen = pin!(issuer.rise_above(bound, rise));
+    let risen = pin!(issuer.window.rise_above(bound, rise));
     let polled = risen.poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Ready(()));
 }

@@ -19,7 +19,7 @@ async fn a_clock_set_forward_while_down_is_doubted_as_by_a_shard_that_runs() {
             let mut next = self::shard(state.path(), &clock);
             next.settle();
             let lag = next.wall_tick() - next.ask().await.unwrap().tick;
-            assert!(lag + 10 > step.unsigned_abs() * 100, "{step}: {lag}");
+            assert!(lag + 10 > step.unsigned_abs() * 100, "{step:?}: {lag}");
             let health = next.issuer.health();
             assert_eq!(health.refusal, None);
             assert_eq!(health.clock_doubted.as_secs(), step.unsigned_abs());
@@ -38,7 +38,7 @@ async fn a_clock_set_forward_while_down_is_doubted_as_by_a_shard_that_runs() {
         let mut next = self::shard(state.path(), &clock);
         next.pass(Duration::from_secs(stands.unwrap_or(4000))).await;
         let lag = next.wall_tick() - next.ask().await.unwrap().tick;
-        assert_eq!(lag == 0, stands.is_some(), "{step}: {lag}");
+        assert_eq!(lag == 0, stands.is_some(), "{step:?}: {lag}");
     }
 }
 
@@ -149,17 +149,17 @@ async fn a_held_lock_is_waited_for_ten_seconds() {
 }
 
 /// A shard on a mark that says `bound`, written when the clock stood as it stands now, at the
-/// beginning of a tick: in the boot `boot_id`, `later` nanoseconds from now.
+/// beginning of a tick: in the boot `boot_id`, `later` than now.
 async fn shard_of_mark(
     state: &Path,
     bound: impl Fn(u64) -> u64,
     boot_id: BootId,
-    later: i64,
+    later: TimeDelta,
 ) -> Shard {
     let before = Shard::serving(state).await;
     let clock = before.clock.clone();
-    let tick = 10 * SECOND / 1000;
-    let left = tick - clock.realtime() % tick;
+    let tick = 10_000_000;
+    let left = tick - clock.realtime().as_nanos() % tick;
     advance(Duration::from_nanos(left.unsigned_abs())).await;
     let wall_tick = before.wall_tick();
     before.stop().unwrap();
@@ -180,16 +180,16 @@ async fn shard_of_mark(
 
 #[tokio::test(start_paused = true)]
 async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
-    for (step, followed) in [(SECOND, true), (SECOND + 1, false)] {
+    for (step, followed) in [(SECOND, true), (SECOND + TimeDelta::from_nanos(1), false)] {
         let state = tempfile::tempdir().unwrap();
-        let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, 0).await;
+        let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, TimeDelta::ZERO).await;
         shard.clock.step(step);
         shard.settle();
         let lag = shard.wall_tick() - shard.ask().await.unwrap().tick;
-        assert_eq!(lag == 0, followed, "{step}: {lag}");
+        assert_eq!(lag == 0, followed, "{step:?}: {lag}");
         // What is followed at a start is where the shard begins, not a step of its clock.
         let counted = shard.issuer.stats().steps_forward.total();
-        assert_eq!(counted, u64::from(!followed), "{step}");
+        assert_eq!(counted, u64::from(!followed), "{step:?}");
     }
 }
 
@@ -198,7 +198,8 @@ async fn a_second_forward_while_down_is_followed_at_once_and_more_is_not() {
 async fn the_end_of_the_bound_is_measured_from_when_it_is_more_than_a_second_on() {
     for (ticks, followed) in [(99, false), (100, true)] {
         let state = tempfile::tempdir().unwrap();
-        let mut shard = shard_of_mark(state.path(), |now| now + ticks, BOOT_ID, 0).await;
+        let mut shard =
+            shard_of_mark(state.path(), |now| now + ticks, BOOT_ID, TimeDelta::ZERO).await;
         shard.clock.step(2 * SECOND);
         shard.settle();
         let doubted = shard.issuer.health().clock_doubted;
@@ -210,8 +211,8 @@ async fn the_end_of_the_bound_is_measured_from_when_it_is_more_than_a_second_on(
 async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_nothing_of_it() {
     // Another boot; another time namespace of this one; this one, but in time to come.
     for (boot_id, later) in [
-        (([4; 16], 7), 0),
-        ((BOOT_ID.0, 8), 0),
+        (([4; 16], 7), TimeDelta::ZERO),
+        ((BOOT_ID.0, 8), TimeDelta::ZERO),
         (BOOT_ID, 20 * SECOND),
     ] {
         let state = tempfile::tempdir().unwrap();
@@ -219,7 +220,7 @@ async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_n
         shard.clock.step(3600 * SECOND);
         shard.settle();
         let lag = shard.wall_tick() - shard.ask().await.unwrap().tick;
-        assert_eq!(lag, 0, "{boot_id:?} {later}");
+        assert_eq!(lag, 0, "{boot_id:?} {later:?}");
     }
 }
 
@@ -227,7 +228,8 @@ async fn a_clock_set_forward_while_down_is_taken_as_it_is_where_the_mark_tells_n
 async fn the_newer_slot_tells_the_clock_to_measure_from() {
     for older in 0..2 {
         let state = tempfile::tempdir().unwrap();
-        let mut shard = shard_of_mark(state.path(), |now| now - 400_000, BOOT_ID, 0).await;
+        let mut shard =
+            shard_of_mark(state.path(), |now| now - 400_000, BOOT_ID, TimeDelta::ZERO).await;
         let file = fs::File::options()
             .read(true)
             .write(true)
@@ -237,8 +239,8 @@ async fn the_newer_slot_tells_the_clock_to_measure_from() {
         file.read_exact_at(&mut bytes, 0).unwrap();
         let mut slot = Slot::decode(&bytes).unwrap();
         // Since when the clock was set forward by an hour, and followed.
-        slot.written.boot -= SECOND;
-        slot.written.wall -= 3601 * SECOND;
+        slot.written.boot = slot.written.boot - SECOND;
+        slot.written.wall = slot.written.wall - 3601 * SECOND;
         let at = (older * SLOT_LEN) as u64;
         file.write_all_at(&slot.encode()[..], at).unwrap();
         shard.settle();
@@ -250,7 +252,7 @@ async fn the_newer_slot_tells_the_clock_to_measure_from() {
 #[tokio::test(start_paused = true)]
 async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_offset() {
     let state = tempfile::tempdir().unwrap();
-    let mut clock = shard_of_mark(state.path(), |now| now, BOOT_ID, 0)
+    let mut clock = shard_of_mark(state.path(), |now| now, BOOT_ID, TimeDelta::ZERO)
         .await
         .clock;
     // What makes the start wait, whatever the time.
@@ -277,7 +279,7 @@ async fn what_is_doubted_while_a_start_waits_is_measured_from_the_last_trusted_o
 #[tokio::test(start_paused = true)]
 async fn small_steps_around_a_start_are_measured_together() {
     let state = tempfile::tempdir().unwrap();
-    let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, 0).await;
+    let mut shard = shard_of_mark(state.path(), |now| now, BOOT_ID, TimeDelta::ZERO).await;
     let small = 9 * SECOND / 10;
     shard.clock.step(small);
     shard.settle();
@@ -293,7 +295,7 @@ async fn small_steps_around_a_start_are_measured_together() {
 async fn a_boot_without_a_name_tells_nothing_of_the_clock() {
     const NO_NAME: BootId = ([0; 16], 7);
     let state = tempfile::tempdir().unwrap();
-    let named = shard_of_mark(state.path(), |now| now, NO_NAME, 0).await;
+    let named = shard_of_mark(state.path(), |now| now, NO_NAME, TimeDelta::ZERO).await;
     let storage = Directory::new(state.path());
     let mut shard = shard_in(NO_NAME, storage, state.path(), &named.clock, settings());
     shard.clock.step(3600 * SECOND);

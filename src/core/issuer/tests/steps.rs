@@ -147,7 +147,7 @@ async fn a_step_of_days_is_followed_when_an_operator_accepts_it() {
     shard.pass(Duration::from_secs(60)).await;
     let lagging = shard.ask().await.unwrap();
     assert!(lagging.tick + 25_000_000 < shard.wall_tick());
-    let until = crate::timestamp::rfc3339_nanos(shard.clock.realtime() + 60 * SECOND);
+    let until = (shard.clock.realtime() + 60 * SECOND).to_string();
     fs::write(state.path().join(ACCEPT_CLOCK), until).unwrap();
     shard.pass(Duration::from_secs(1)).await;
     assert_eq!(shard.ask().await.unwrap().tick, shard.wall_tick());
@@ -188,7 +188,7 @@ async fn a_clock_that_is_not_followed_does_not_run_away_with_the_ids_of_ticks_to
 async fn what_an_operator_said_of_the_clock_does_not_outlive_its_file() {
     let state = tempfile::tempdir().unwrap();
     let file = state.path().join(ACCEPT_CLOCK);
-    let until = crate::timestamp::rfc3339_nanos(NOW + 86_400 * SECOND);
+    let until = (NOW + 86_400 * SECOND).to_string();
     fs::write(&file, &until).unwrap();
     let mut shard = Shard::serving(state.path()).await;
     fs::remove_file(&file).unwrap();
@@ -234,7 +234,7 @@ async fn a_word_of_an_operator_that_cannot_be_read_is_told_once_for_each_that_it
 async fn the_end_of_the_time_field_is_an_error_for_ever() {
     let state = tempfile::tempdir().unwrap();
     let layout = Layout::SONYFLAKE;
-    let end = i64::try_from(layout.unix_ms(layout.max_tick() + 1)).unwrap() * 1_000_000;
+    let end = WallTime::ZERO + Duration::from_millis(layout.unix_ms(layout.max_tick() + 1));
     // The real end is implausible for a shard that was just built, so an operator accepts it.
     fs::write(state.path().join(ACCEPT_CLOCK), "9000-01-01T00:00:00Z").unwrap();
     let clock = TestClock::at(end - 10 * SECOND);

@@ -2,17 +2,16 @@
 
 use super::*;
 use crate::mark::storage::Storage;
-use crate::timestamp::nanos;
 
-/// A shard by the kernel's clock, which stamps files, `nanos` from now.
-fn shard_at(state: &Path, nanos: i64) -> Shard {
-    shard_told(state, nanos, None)
+/// A shard by the kernel's clock, which stamps files, `later` than now.
+fn shard_at(state: &Path, later: TimeDelta) -> Shard {
+    shard_told(state, later, None)
 }
 
-/// A shard by the kernel's clock, `nanos` from now, that is let go on `ahead` ticks ahead of the clock.
-fn shard_told(state: &Path, nanos: i64, ahead: Option<u64>) -> Shard {
+/// A shard by the kernel's clock, `later` than now, that is let go on `ahead` ticks ahead of the clock.
+fn shard_told(state: &Path, later: TimeDelta, ahead: Option<u64>) -> Shard {
     let storage = Directory::new(state);
-    let wall = storage.now() + nanos;
+    let wall = storage.now() + later;
     let now = settings().layout.tick_at(wall).unwrap();
     let settings = Settings {
         continue_ahead: ahead.map(|ahead| now + ahead),
@@ -23,7 +22,7 @@ fn shard_told(state: &Path, nanos: i64, ahead: Option<u64>) -> Shard {
         ..policy(state, &settings)
     };
     // Of another boot each: what a clock was before does not count.
-    let boot_id = ([u8::from(nanos > 0); 16], 0);
+    let boot_id = ([u8::from(later > TimeDelta::ZERO); 16], 0);
     shard_under(policy, boot_id, storage, &TestClock::at(wall), settings)
 }
 
@@ -41,7 +40,7 @@ fn leave_old_above(state: &Path, above: u64) {
     let mut bytes = fs::read(&path).unwrap();
     for at in [0, SLOT_LEN] {
         let mut slot = Slot::decode(&bytes[at..]).unwrap();
-        slot.clock -= 60 * SECOND;
+        slot.clock = slot.clock - 60 * SECOND;
         slot.bound = slot.bound.max(above);
         bytes[at..at + SLOT_LEN].copy_from_slice(&slot.encode()[..]);
     }
@@ -65,7 +64,7 @@ async fn a_run_that_issues_nothing_leaves_the_bound_that_it_began_above() {
     let hidden = shard
         .issuer
         .layout()
-        .tick_at(stamp + nanos(Duration::from_secs(6)));
+        .tick_at(stamp + Duration::from_secs(6));
     assert!(first > hidden.unwrap());
     assert!(shard.stop().is_ok());
     assert_eq!(bounds(state.path()), [first - 1, first - 1]);

@@ -15,7 +15,7 @@ fn parked_keeper(shard: &Shard) -> Receiver<()> {
         thread::park();
         woken.send(()).unwrap();
     });
-    shard.issuer.keeper.set(parked.thread().clone()).unwrap();
+    shard.issuer.pulse.is_of(parked.thread().clone());
     wakes
 }
 
@@ -67,7 +67,7 @@ async fn a_request_that_finds_the_window_used_up_wakes_the_keeper() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
     let wakes = parked_keeper(&shard);
-    let bound = shard.issuer.bound.get();
+    let bound = shard.issuer.window.bound();
     let refusal = shard.issuer.await_bound(bound, ms(1)).await.unwrap_err();
     assert_eq!(refusal.code(), "window_used_up");
     wakes.recv_timeout(PATIENCE).expect("the keeper is woken");
@@ -78,6 +78,8 @@ async fn a_keeper_that_runs_is_the_one_that_is_woken() {
     let shard = shard(Path::new("/nowhere/at/all"), &TestClock::at(NOW));
     let issuer = Arc::clone(&shard.issuer);
     assert!(shard.keeper.run().is_err());
-    let woken = issuer.keeper.get().map(thread::Thread::id);
-    assert_eq!(woken, Some(thread::current().id()));
+    issuer.pulse.wake();
+    let begun = std::time::Instant::now();
+    thread::park_timeout(PATIENCE);
+    assert!(begun.elapsed() < PATIENCE, "another thread is woken");
 }

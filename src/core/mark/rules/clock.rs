@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{FreshBound, Now, Policy, Seen, View, Wait, missing};
-use crate::timestamp::{nanos, rfc3339, rfc3339_nanos};
+use crate::timestamp::rfc3339;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A mark whose bound is further behind the clock was long not in use, or the clock is wrong.
@@ -49,7 +49,7 @@ pub(super) fn passed(
         return Err(Wait::Young { left });
     }
     Err(Wait::Behind {
-        clock: rfc3339_nanos(now.wall),
+        clock: now.wall.to_string(),
         bound: policy.moment(bound),
         behind: policy.span(first - tick),
         limit: policy.span(policy.max_ahead),
@@ -65,9 +65,9 @@ fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
         None => Ok(()),
         Some(touched) => Err(Wait::TouchedAhead {
             directory: policy.directory.clone(),
-            clock: rfc3339_nanos(now.wall),
-            touched: rfc3339_nanos(touched),
-            left: Duration::from_nanos(touched.abs_diff(now.wall)),
+            clock: now.wall.to_string(),
+            touched: touched.to_string(),
+            left: touched.since(now.wall),
             command: policy.invocation.of("state adopt"),
         }),
     }
@@ -78,7 +78,7 @@ pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Resul
     let layout = &policy.layout;
     let Some(tick) = layout.tick_at(now.wall) else {
         return Err(Wait::BeforeEpoch {
-            clock: rfc3339_nanos(now.wall),
+            clock: now.wall.to_string(),
             epoch: policy.moment(0),
         });
     };
@@ -108,11 +108,11 @@ pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Resul
 /// Whether what the clock shows may be taken for true without an operator's word.
 fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Result<(), Wait> {
     let layout = &policy.layout;
-    let clock = || rfc3339_nanos(now.wall);
+    let clock = || now.wall.to_string();
     if now.wall < policy.build_date {
         return Err(Wait::BeforeBuild {
             clock: clock(),
-            built: rfc3339_nanos(policy.build_date),
+            built: policy.build_date.to_string(),
         });
     }
     match bound {
@@ -123,14 +123,11 @@ fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Resu
                 what: format!("the mark ({})", policy.moment(bound)),
             });
         }
-        None if now.wall - policy.build_date > nanos(OUTDATED) => {
+        None if now.wall.since(policy.build_date) > OUTDATED => {
             return Err(Wait::TooLate {
                 clock: clock(),
                 limit: "20 years",
-                what: format!(
-                    "when this program was built ({})",
-                    rfc3339_nanos(policy.build_date)
-                ),
+                what: format!("when this program was built ({})", policy.build_date),
             });
         }
         _ => {}

@@ -7,7 +7,7 @@ use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::mark::slot::{Slot, SlotError};
 use crate::mark::storage::Identity;
-use crate::timestamp::nanos;
+use crate::time::{TimeDelta, WallTime};
 
 /// The longest time between reading the clock and writing a slot with that reading. A writer that took
 /// longer writes the slot again.
@@ -24,9 +24,9 @@ pub struct Seen {
     pub slots: [Result<Slot, SlotError>; 2],
     /// Which file it is now.
     pub identity: Identity,
-    /// When it or its directory was last changed, by the kernel's clock, in nanoseconds since 1970;
-    /// `None` if that cannot be known.
-    pub changed: Option<i64>,
+    /// When it or its directory was last changed, by the kernel's clock; `None` if that
+    /// cannot be known.
+    pub changed: Option<WallTime>,
 }
 
 /// The content of the state directory, as a start finds it.
@@ -105,16 +105,18 @@ impl Seen {
     /// the newest slot: the mark may have been moved away and back since, or an older one put in its place.
     /// A change before that slot is no alarm: a power cut may lose the stamp of a later one.
     #[must_use]
-    pub fn touched(&self) -> Option<i64> {
+    pub fn touched(&self) -> Option<WallTime> {
         let newest = self
             .valid()
             .reduce(|one, other| if other.is_later_than(one) { other } else { one })?;
-        let own = newest.clock.saturating_add(nanos(STALL));
-        // Some file systems stamp whole seconds: within the second, which was later cannot be told.
-        let second = nanos(SLACK);
-        let latest = |changed: i64| match changed % second {
-            0 => changed.saturating_add(second - 1),
-            _ => changed,
+        let own = newest.clock + STALL;
+        // A whole second may stand for any moment within it.
+        let latest = |changed: WallTime| {
+            if changed.is_whole_second() {
+                changed + SLACK - TimeDelta::from_nanos(1)
+            } else {
+                changed
+            }
         };
         self.changed.map(latest).filter(|changed| *changed > own)
     }
@@ -135,9 +137,8 @@ impl View {
             .fold(policy.furthest, u64::max)
     }
 
-    /// A bound that no mark was above at `moment`, in nanoseconds since 1970: for one that is lost, or may
-    /// hide behind another.
-    pub(super) fn bound_at(&self, moment: i64, policy: &Policy) -> u64 {
+    /// A bound that no mark was above at `moment`: for one that is lost, or may hide behind another.
+    pub(super) fn bound_at(&self, moment: WallTime, policy: &Policy) -> u64 {
         let tick = policy.layout.tick_at(moment).unwrap_or(0);
         tick.saturating_add(self.furthest(policy))
             .max(self.floor.tick)
@@ -151,7 +152,7 @@ impl View {
     pub fn bound(&self, policy: &Policy) -> Option<u64> {
         let hidden = |seen: &Seen| {
             let moment = seen.touched()?;
-            Some(self.bound_at(moment.saturating_add(nanos(SLACK)), policy))
+            Some(self.bound_at(moment + SLACK, policy))
         };
         let of = |seen: &Seen| Some(seen.bound()?.max(hidden(seen).unwrap_or(0)));
         let bound = self.overlapping.iter().filter_map(of).max()?;
@@ -160,12 +161,12 @@ impl View {
 
     /// Whether the marks were last written or touched at or before `wall`, and `bound` lies no more than Q
     /// ahead of that moment, as any mark may: then a bound ahead of the clock tells of no step back.
-    pub(super) fn is_young(&self, bound: u64, policy: &Policy, wall: i64) -> bool {
+    pub(super) fn is_young(&self, bound: u64, policy: &Policy, wall: WallTime) -> bool {
         let slots = self.overlapping.iter().flat_map(Seen::valid);
         let touched = self.overlapping.iter().filter_map(Seen::touched);
         let changes = slots.map(|slot| slot.written.wall).chain(touched);
         changes.max().is_some_and(|changed| {
-            let tick = policy.layout.tick_at(changed.saturating_add(nanos(SLACK)));
+            let tick = policy.layout.tick_at(changed + SLACK);
             let furthest = tick.map(|tick| tick.saturating_add(self.furthest(policy)));
             changed <= wall && furthest.is_some_and(|furthest| bound <= furthest)
         })

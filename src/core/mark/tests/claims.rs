@@ -32,7 +32,7 @@ fn the_newest_of_the_marks_names_the_holder() {
         leave(state.path(), range, tick(NOW));
         let record = claim(state.path(), range).unwrap().into_record(author);
         let written = Moment {
-            wall,
+            wall: WallTime::from_nanos(wall),
             ..Moment::default()
         };
         record.unwrap().finish(tick(NOW), written).unwrap();

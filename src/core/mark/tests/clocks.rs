@@ -11,12 +11,12 @@ fn an_implausible_clock_is_waited_for_unless_accepted() {
         ..now(wall)
     };
     // A new mark: before the build, or twenty years after it.
-    for wall in [BUILT - 1, BUILT + 20 * 366 * day] {
+    for wall in [BUILT - NANO, BUILT + 20 * 366 * day] {
         let wait = wait(state.path(), &policy("1"), &now(wall));
         assert_eq!(wait.code(), "clock_implausible");
         assert!(wait.to_string().contains("state accept-clock"), "{wait}");
     }
-    let early = wait(state.path(), &policy("1"), &accept(0));
+    let early = wait(state.path(), &policy("1"), &accept(WallTime::ZERO));
     assert!(matches!(early, Wait::BeforeEpoch { .. }));
     assert!(early.to_string().contains("correct `epoch`"), "{early}");
     // A mark of last year.
@@ -86,7 +86,7 @@ fn the_end_of_the_time_field_is_waited_out_for_ever() {
         wait(state.path(), &policy("1"), &now(NOW)).code(),
         "time_field_over"
     );
-    let after = i64::try_from(Layout::SONYFLAKE.unix_ms(last + 1)).unwrap() * 1_000_000;
+    let after = WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(last + 1));
     let fresh = tempfile::tempdir().unwrap();
     assert_eq!(
         wait(fresh.path(), &policy("1"), &now(after)).code(),

@@ -30,8 +30,8 @@ pub(super) struct Disk {
 
 /// When the directory was changed, by a clock that stands still.
 pub(super) struct Stamps {
-    pub(super) now: i64,
-    pub(super) changed: i64,
+    pub(super) now: WallTime,
+    pub(super) changed: WallTime,
     /// How many files were made in it.
     pub(super) made: usize,
 }
@@ -135,14 +135,14 @@ impl Storage for Faulty {
         self.real.sync()
     }
 
-    fn now(&self) -> i64 {
+    fn now(&self) -> WallTime {
         let disk = self.disk.lock().unwrap();
         disk.stamps
             .as_ref()
             .map_or_else(|| self.real.now(), |stamps| stamps.now)
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         match &self.disk.lock().unwrap().stamps {
             Some(stamps) => Ok(Some(stamps.changed)),
             None => self.real.changed(),
@@ -233,7 +233,7 @@ impl File for FaultyFile {
         File::identity(&*self.real.borrow())
     }
 
-    fn changed(&self) -> io::Result<Option<i64>> {
+    fn changed(&self) -> io::Result<Option<WallTime>> {
         File::changed(&*self.real.borrow())
     }
 }

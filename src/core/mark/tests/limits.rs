@@ -5,9 +5,9 @@ use crate::mark::rules::{Seen, adoptable, adopted_bound};
 use crate::mark::slot::SlotError;
 use crate::mark::storage::Identity;
 
-const DAY: i64 = 86_400 * SECOND;
+const DAY: TimeDelta = TimeDelta::from_secs(86_400);
 /// Twenty years with their leap days.
-const OUTDATED: i64 = 7305 * DAY;
+const OUTDATED: TimeDelta = TimeDelta::from_secs(7305 * 86_400);
 
 fn slot(range: &str, bound: u64) -> Slot {
     author().slot(range.parse().unwrap(), bound, Identity::default(), NOW)
@@ -42,7 +42,7 @@ fn of_no_mark(now: &Now) -> Verdict {
     decide(&View::default(), &policy("1"), now, None)
 }
 
-fn accepted(wall: i64) -> Now {
+fn accepted(wall: WallTime) -> Now {
     Now {
         accept_until: Some(wall),
         ..now(wall)
@@ -50,8 +50,8 @@ fn accepted(wall: i64) -> Now {
 }
 
 /// The wall clock at the beginning of a tick.
-fn wall(tick: u64) -> i64 {
-    i64::try_from(Layout::SONYFLAKE.unix_ms(tick)).unwrap() * 1_000_000
+fn wall(tick: u64) -> WallTime {
+    WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(tick))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_clock_is_not_blamed_for_a_mark_that_it_has_just_written() {
         let left = Duration::from_millis(left);
         Verdict::Wait(Wait::Young { left })
     };
-    let written = |view: &mut View, wall: i64| {
+    let written = |view: &mut View, wall: WallTime| {
         for slot in view.overlapping[0].slots.iter_mut().flatten() {
             slot.written.wall = wall;
         }
@@ -154,14 +154,14 @@ fn without_a_mark_the_clock_is_doubted_before_the_build_and_twenty_years_after()
         assert!(matches!(verdict, Verdict::Settle(_)), "{verdict:?}");
     }
     assert_eq!(
-        of_no_mark(&now(BUILT - 1)),
+        of_no_mark(&now(BUILT - NANO)),
         Verdict::Wait(Wait::BeforeBuild {
             clock: "2066-09-21T14:13:19.999Z".into(),
             built: "2066-09-21T14:13:20.000Z".into(),
         })
     );
     assert_eq!(
-        of_no_mark(&now(BUILT + OUTDATED + 1)),
+        of_no_mark(&now(BUILT + OUTDATED + NANO)),
         Verdict::Wait(Wait::TooLate {
             clock: "2086-09-21T14:13:20.000Z".into(),
             limit: "20 years",
@@ -174,11 +174,11 @@ fn without_a_mark_the_clock_is_doubted_before_the_build_and_twenty_years_after()
 fn an_operators_word_holds_up_to_its_moment() {
     let until = |accept_until| Now {
         accept_until: Some(accept_until),
-        ..now(BUILT - 10)
+        ..now(BUILT - 10 * NANO)
     };
-    let verdict = of_no_mark(&until(BUILT - 10));
+    let verdict = of_no_mark(&until(BUILT - 10 * NANO));
     assert!(matches!(verdict, Verdict::Settle(_)), "{verdict:?}");
-    let verdict = of_no_mark(&until(BUILT - 11));
+    let verdict = of_no_mark(&until(BUILT - 11 * NANO));
     assert!(
         matches!(verdict, Verdict::Wait(Wait::BeforeBuild { .. })),
         "{verdict:?}"
@@ -191,7 +191,7 @@ fn the_epoch_is_the_first_tick() {
     let verdict = of_no_mark(&accepted(epoch));
     assert!(matches!(verdict, Verdict::Settle(_)), "{verdict:?}");
     assert_eq!(
-        of_no_mark(&accepted(epoch - 1)),
+        of_no_mark(&accepted(epoch - NANO)),
         Verdict::Wait(Wait::BeforeEpoch {
             clock: "2014-08-31T23:59:59.999Z".into(),
             epoch: "2014-09-01T00:00:00.000Z".into(),
@@ -361,7 +361,7 @@ fn an_adopted_bound_is_above_all_that_is_known_and_all_that_is_not() {
     let adopted = |bound, wall| adopted_bound(&view(&[("1", bound)]), &policy("1"), &now(wall));
     assert_eq!(adopted(present, NOW), Ok(present + Q));
     assert_eq!(adopted(present + 10_000, NOW), Ok(present + 10_000));
-    assert!(adopted(present, BUILT - 1).is_err());
+    assert!(adopted(present, BUILT - NANO).is_err());
 }
 
 #[test]
@@ -391,8 +391,8 @@ fn a_clock_that_lags_is_enough_where_nothing_was_touched_since() {
     let (step, left) = (Duration::from_secs(3600), Duration::from_secs(36));
     let bound = tick(NOW);
     // No whole second: such stamps are taken for the end of theirs.
-    let wall = NOW + 5;
-    for touched in [wall - 1, wall, wall + 1, wall + 3599 * SECOND] {
+    let wall = NOW + 5 * NANO;
+    for touched in [wall - NANO, wall, wall + NANO, wall + 3599 * SECOND] {
         let mut view = view(&[("1", bound)]);
         // Written an hour ago, and changed by somebody since.
         let seen = &mut view.overlapping[0];
@@ -457,7 +457,7 @@ fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
 fn a_birth_time_that_becomes_known_makes_no_copy() {
     let identity = |inode, born| Identity {
         inode,
-        born,
+        born: WallTime::from_nanos(born),
         ..Identity::default()
     };
     let of = |written, found| {

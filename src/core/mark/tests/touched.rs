@@ -6,12 +6,11 @@ use super::failing::{Faulty, Stamps};
 use super::*;
 use crate::mark::rules::{Floor, Seen, adopted_bound, floor_name};
 use crate::mark::storage::Storage;
-use crate::timestamp::nanos;
 
 /// No whole second: such stamps are of file systems that keep no finer ones.
-const NOW: i64 = super::NOW + SECOND / 200;
+const NOW: WallTime = WallTime::from_nanos(super::NOW.as_nanos() + 5_000_000);
 /// What may lie between reading the clock and writing a slot by it.
-const STALL: i64 = SECOND / 10;
+const STALL: TimeDelta = TimeDelta::from_nanos(100_000_000);
 
 fn slot(bound: u64) -> Slot {
     author().slot(
@@ -23,7 +22,7 @@ fn slot(bound: u64) -> Slot {
 }
 
 /// A mark with that bound, written at [`NOW`], and it or its directory changed at `changed`.
-fn touched(bound: u64, changed: i64) -> View {
+fn touched(bound: u64, changed: WallTime) -> View {
     let seen = Seen {
         range: "1".parse().unwrap(),
         slots: [Ok(slot(bound)), Ok(slot(bound))],
@@ -36,12 +35,12 @@ fn touched(bound: u64, changed: i64) -> View {
     }
 }
 
-fn decided(view: &View, wall: i64) -> Verdict {
+fn decided(view: &View, wall: WallTime) -> Verdict {
     decide(view, &policy("1"), &now(wall), None)
 }
 
 /// The first tick above what a mark may hide that was changed at `moment`.
-fn above(moment: i64) -> u64 {
+fn above(moment: WallTime) -> u64 {
     tick(moment + SECOND) + Q + 1
 }
 
@@ -51,12 +50,12 @@ fn a_mark_that_was_changed_after_it_was_written_is_raised_above_what_it_may_hide
     for (changed, raised) in [
         (NOW - 9 * SECOND, false),
         (NOW + STALL, false),
-        (NOW + STALL + 1, true),
+        (NOW + STALL + NANO, true),
         (NOW + 60 * SECOND, true),
     ] {
         let verdict = decided(&touched(first - 1, changed), NOW + 100 * SECOND);
         let first = if raised { above(changed) } else { first };
-        assert_eq!(verdict, Verdict::Open { first }, "{}", changed - NOW);
+        assert_eq!(verdict, Verdict::Open { first }, "{:?}", changed - NOW);
     }
 }
 
@@ -89,7 +88,7 @@ fn a_stamp_of_whole_seconds_is_taken_for_the_end_of_its_second() {
         decided(&view, NOW + 100 * SECOND)
     };
     // Written late in that second, it cannot be told from what was changed after it.
-    let first = above(second + SECOND - 1);
+    let first = above(second + SECOND - NANO);
     assert_eq!(verdict(second + SECOND / 2), Verdict::Open { first });
     let first = tick(NOW) - 4;
     assert_eq!(verdict(second + SECOND - STALL), Verdict::Open { first });
@@ -111,7 +110,12 @@ fn what_was_touched_ahead_of_the_clock_is_waited_for_and_nothing_is_written() {
 /// Or the start that follows would wait for the clock to come there.
 #[test]
 fn adopting_stamps_a_directory_that_was_changed_ahead_of_the_clock() {
-    for (changed, made) in [(NOW - 1, 0), (NOW, 0), (NOW + 1, 1), (NOW + 60 * SECOND, 1)] {
+    for (changed, made) in [
+        (NOW - NANO, 0),
+        (NOW, 0),
+        (NOW + NANO, 1),
+        (NOW + 60 * SECOND, 1),
+    ] {
         let state = tempfile::tempdir().unwrap();
         leave(state.path(), "1", tick(NOW));
         let storage = Faulty::new(state.path());
@@ -123,7 +127,7 @@ fn adopting_stamps_a_directory_that_was_changed_ahead_of_the_clock() {
         let mut claim = storage.take("1", None).unwrap();
         claim.adopt(&author(), None, |_| Ok(tick(NOW))).unwrap();
         let stamps = storage.disk().stamps.take().unwrap();
-        assert_eq!(stamps.made, made, "{}", changed - NOW);
+        assert_eq!(stamps.made, made, "{:?}", changed - NOW);
         assert_eq!(stamps.changed, changed.min(NOW));
     }
 }
@@ -132,7 +136,7 @@ fn adopting_stamps_a_directory_that_was_changed_ahead_of_the_clock() {
 fn the_slot_that_was_written_last_tells_when_that_was() {
     let at = |boot_id: u8, boot, clock| Slot {
         written: Moment {
-            boot,
+            boot: BootTime::from_nanos(boot),
             boot_id: ([boot_id; 16], 0),
             ..Moment::default()
         },
@@ -343,7 +347,7 @@ fn a_raised_mark_is_not_lowered_and_its_floor_comes_first() {
 }
 
 /// The kernel's clock: what stamps the files of these tests.
-pub(super) fn real() -> i64 {
+pub(super) fn real() -> WallTime {
     Directory::new("/").now()
 }
 
@@ -387,7 +391,7 @@ fn a_backup_that_is_put_over_a_mark_is_taken_for_old() {
 }
 
 /// A change can be told from the writing of a mark once so much time has passed.
-pub(super) fn wait_past(written: i64) {
+pub(super) fn wait_past(written: WallTime) {
     while real() <= written + 2 * STALL {
         std::thread::yield_now();
     }
@@ -483,5 +487,4 @@ fn a_start_does_without_a_witness_that_cannot_be_had() {
     assert_eq!(claim.look().unwrap().bound(&policy("1")), Some(tick(NOW)));
     let mut record = claim.into_record(author()).unwrap();
     assert!(record.raise(tick(NOW) + 1, Moment::default()).is_ok());
-    assert!(nanos(Duration::from_millis(100)) == STALL);
 }

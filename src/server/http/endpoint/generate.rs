@@ -12,6 +12,7 @@ use crate::http::profile::WriteId;
 use crate::http::response::Answer;
 use shardflake::id::Encoding;
 use shardflake::issuer::Issued;
+use shardflake::time::BootTime;
 
 use super::unspent::head;
 
@@ -68,7 +69,7 @@ pub(in crate::http) fn at_once(
     app: &App,
     json: WriteId,
     request: &Head<'_>,
-    boot: i64,
+    boot: BootTime,
 ) -> Option<Answer> {
     if *request.method == Method::HEAD {
         return None;

@@ -5,6 +5,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -204,7 +205,7 @@ impl AsyncRead for Sending {
 fn lets_go(bytes: &str, answered: impl FnOnce(&Activity)) -> bool {
     let now = SystemClock.boottime();
     let activity = Arc::new(Activity::new(Rest::new(&Limits::default())));
-    activity.waiting(now - 1_000_000_000);
+    activity.waiting(now - Duration::from_secs(1));
     let (slot, turn) = (Arc::<Slot<_>>::default(), Arc::<Turn>::default());
     let mut cork = Cork::new(Arc::clone(&slot), turn, Arc::clone(&activity));
     slot.put_in(Sending(Some(bytes.into())), Bytes::new());

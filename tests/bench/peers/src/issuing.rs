@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use shardflake::clock::{Clock, SECOND};
+use shardflake::clock::Clock;
 use shardflake::id::layout::Layout;
 use shardflake::issuer::{Next, Settings};
 use shardflake::mark::Directory;
 use shardflake::shard::{Opening, Shard};
+use shardflake::time::{BootTime, Offset, SECOND, WallTime};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Peer;
@@ -22,12 +23,12 @@ use crate::ours::{TICK, wide};
 struct Standing(Arc<AtomicI64>);
 
 impl Clock for Standing {
-    fn boottime(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+    fn boottime(&self) -> BootTime {
+        BootTime::from_nanos(self.0.load(Ordering::Relaxed))
     }
 
-    fn realtime(&self) -> i64 {
-        self.boottime()
+    fn realtime(&self) -> WallTime {
+        self.boottime() + Offset::default()
     }
 
     fn synchronised(&self) -> Option<bool> {
@@ -48,7 +49,7 @@ fn settings(layout: Layout) -> Settings {
 
 /// One ID as a request takes it that has not to wait.
 pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
-    let wall = i64::try_from(TICK).expect("a tick of 41 bits") * (SECOND / 1000);
+    let wall = i64::try_from(TICK).expect("a tick of 41 bits") * 1_000_000;
     let clock = Standing(Arc::new(AtomicI64::new(wall)));
     let settings = settings(wide());
     let (storage, name) = (Directory::new(state), state.display().to_string());
@@ -58,7 +59,7 @@ pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use
         if let Next::End(result) = keeper.step() {
             panic!("the shard cannot start: {result:?}");
         }
-        clock.0.fetch_add(SECOND / 10, Ordering::Relaxed);
+        clock.0.fetch_add((SECOND / 10).as_nanos(), Ordering::Relaxed);
     }
     // Once more, so that the bound is a window ahead.
     let Next::Park(_) = keeper.step() else {

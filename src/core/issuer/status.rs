@@ -1,0 +1,119 @@
+//! The status of a shard: the phase of its life, and trouble with its mark.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Refusal;
+use crate::mark::rules::Wait;
+
+/// The phase of a shard's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    LockHeld(String),
+    Waiting(Wait),
+    Unwritable(String),
+    Serving,
+    Draining,
+}
+
+impl Phase {
+    /// Whether both are of one kind: the time left differs at every look.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Waiting(one), Self::Waiting(other)) => one.code() == other.code(),
+            (one, other) => one == other,
+        }
+    }
+
+    /// Whether a generator that is not open is about to be, or about to be known as closed: it opens and
+    /// closes before the phase changes.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Starting | Self::Serving)
+    }
+
+    /// Why there is no ID while the generator is not open.
+    pub(super) fn refusal(&self) -> Refusal {
+        match self {
+            Self::Starting => Refusal::Starting,
+            Self::LockHeld(holder) => Refusal::LockHeld {
+                holder: holder.clone(),
+            },
+            Self::Waiting(wait) => Refusal::Waiting(wait.clone()),
+            Self::Unwritable(error) => Refusal::Unwritable {
+                error: error.clone(),
+            },
+            Self::Serving | Self::Draining => Refusal::Draining,
+        }
+    }
+}
+
+/// The phase and the trouble, behind a lock that no request for one ID at once takes.
+#[derive(Debug)]
+pub(super) struct Status {
+    state: Mutex<State>,
+    /// Told when the phase has changed.
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    mark_error: Option<String>,
+}
+
+impl Status {
+    /// That of a shard which starts.
+    pub(super) fn starting() -> Self {
+        Self {
+            state: Mutex::new(State {
+                phase: Phase::Starting,
+                mark_error: None,
+            }),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock, and every field is valid at any time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A receiver that is marked as changed whenever the phase changes.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state().phase.clone()
+    }
+
+    /// Enters a phase; after draining there is none. Whether it is of another kind than the one before.
+    pub(super) fn enter(&self, phase: Phase) -> bool {
+        let mut state = self.state();
+        let is_news = !phase.is_like(&state.phase);
+        if state.phase != Phase::Draining {
+            state.phase = phase;
+        }
+        drop(state);
+        self.changed.send_replace(());
+        is_news
+    }
+
+    /// The failure to write the mark since it was last written.
+    pub(super) fn mark_error(&self) -> Option<String> {
+        self.state().mark_error.clone()
+    }
+
+    /// The mark was written; whether that had failed before.
+    pub(super) fn written(&self) -> bool {
+        self.state().mark_error.take().is_some()
+    }
+
+    /// The mark could not be written; whether that is news.
+    pub(super) fn failed(&self, error: &str) -> bool {
+        let known = self.state().mark_error.replace(error.to_owned());
+        known.as_deref() != Some(error)
+    }
+}
