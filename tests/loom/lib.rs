@@ -20,6 +20,7 @@ pub mod id {
     pub(crate) mod divisor;
     pub mod generator;
     pub mod layout;
+    pub(crate) mod padded;
     pub mod range;
 }
 

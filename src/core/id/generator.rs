@@ -13,11 +13,10 @@ mod space;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use crossbeam_utils::CachePadded;
-
 use space::{Position, Space};
 
 use super::layout::Layout;
+use super::padded::Padded;
 use super::range::MachineRange;
 use crate::atomic::{AtomicU64, Ordering};
 
@@ -34,7 +33,7 @@ const NONE: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Generator {
     /// Padded: what is beside it would be fetched anew after each write to it.
-    word: CachePadded<AtomicU64>,
+    word: Padded<AtomicU64>,
     /// The tick that the word is in, if single IDs may be taken of it by adding one: a hint, which
     /// saves reading the word, that all threads write. A wrong one costs IDs, and repeats none.
     hint: AtomicU64,
@@ -104,7 +103,7 @@ impl Generator {
     #[must_use]
     pub fn new(layout: Layout, machines: MachineRange) -> Self {
         Self {
-            word: CachePadded::new(AtomicU64::new(UNOPENED)),
+            word: Padded::new(AtomicU64::new(UNOPENED)),
             hint: AtomicU64::new(NONE),
             space: Space::new(layout, machines),
         }

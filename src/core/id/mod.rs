@@ -7,6 +7,7 @@ pub(crate) mod divisor;
 pub mod encoding;
 pub mod generator;
 pub mod layout;
+pub(crate) mod padded;
 pub mod range;
 pub mod time_span;
 

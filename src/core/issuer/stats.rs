@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
+use crate::id::padded::Padded;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Counter {
 /// own: if all wrote the same cache line, passing it on would take longer than taking an ID.
 #[derive(Debug)]
 pub struct StripedCounter {
-    stripes: [CachePadded<AtomicU64>; Self::STRIPES],
+    stripes: [Padded<AtomicU64>; Self::STRIPES],
     /// The sum of all other threads.
     rest: Counter,
 }
@@ -58,7 +58,7 @@ impl StripedCounter {
 impl Default for StripedCounter {
     fn default() -> Self {
         Self {
-            stripes: std::array::from_fn(|_| CachePadded::default()),
+            stripes: std::array::from_fn(|_| Padded::default()),
             rest: Counter::default(),
         }
     }
