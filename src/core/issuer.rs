@@ -2,7 +2,7 @@
 //!
 //! The path of a request is [`Issuer::try_issue_at`] with a reading of the boot clock: one atomic
 //! step on one word, no lock and no disk. Whatever takes waiting or explaining is in
-//! [`Issuer::issue`]. A [`Keeper`] on a thread of its own follows the start rules, then keeps the
+//! [`Issuer::issue_blocking`], which sleeps, and in `Issuer::issue`, which is awaited (feature `async`). A [`Keeper`] on a thread of its own follows the start rules, then keeps the
 //! bound ahead of use; it is the only one that touches the state directory.
 //!
 //! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
@@ -17,18 +17,20 @@ mod keeper;
 mod published;
 mod pulse;
 mod refusal;
+mod request;
 mod reserve;
 mod settings;
+mod signal;
 mod source;
 pub mod stats;
 mod status;
+#[cfg(feature = "async")]
+mod tasks;
+mod threads;
 mod timeline;
-mod waiting;
 mod window;
 
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 pub use bulk::Bulk;
 pub use event::Event;
@@ -129,7 +131,7 @@ impl<C: Clock> Issuer<C> {
         &self.stats
     }
 
-    /// Issues an ID if that takes no waiting; `None` if [`Issuer::issue`] has to be awaited.
+    /// Issues an ID if that takes no waiting; `None` if it has to be waited for, as [`Issuer::issue_blocking`] does.
     #[must_use]
     #[inline]
     pub fn try_issue(&self) -> Option<Issued> {
@@ -181,12 +183,6 @@ impl<C: Clock> Issuer<C> {
         // Ticks are of whole milliseconds; nanoseconds would end after 584 years.
         let tick = self.layout().tick_nanos() / 1_000_000;
         Duration::from_millis(ticks.saturating_mul(tick))
-    }
-
-    /// A receiver that is marked as changed whenever the phase of the shard changes.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.status.changes()
     }
 
     /// Tells `/health` that the process is about to end; IDs are issued until the keeper stops.

@@ -3,6 +3,9 @@
 //! An issuer hands out the IDs, a keeper on a thread of its own keeps the mark ahead of them, and a watch
 //! tells when somebody sets the clock. How these three belong together stands here, and nowhere else.
 
+#[cfg(feature = "async")]
+mod tasks;
+
 use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -165,29 +168,24 @@ impl Shard {
         self.issuer.try_issue()
     }
 
-    /// A new ID, as soon as its tick begins; waited for as long as [`Settings::deadline`] says. To be
-    /// awaited in a Tokio runtime that has timers.
+    /// A new ID; the thread sleeps until its tick begins, for as long as [`Settings::deadline`] says.
     ///
     /// # Errors
     /// [`Refusal`] says why there is none, and when to come back.
-    pub async fn id(&self) -> Result<Issued, Refusal> {
+    pub fn id(&self) -> Result<Issued, Refusal> {
         match self.try_id() {
             Some(issued) => Ok(issued),
-            None => self.issuer.issue().await,
+            None => self.issuer.issue_blocking(),
         }
     }
 
-    /// `count` new IDs, given to `take` in runs as their ticks come. To be awaited as [`Shard::id`].
+    /// `count` new IDs, given to `take` in runs as their ticks come; the thread sleeps in between.
     ///
     /// # Errors
     /// [`Refusal`] says why there are no more, and when to come back.
-    pub async fn ids(
-        &self,
-        count: NonZeroU32,
-        mut take: impl FnMut(Run) + Send,
-    ) -> Result<(), Refusal> {
+    pub fn ids(&self, count: NonZeroU32, mut take: impl FnMut(Run)) -> Result<(), Refusal> {
         let mut bulk = Bulk::new(count);
-        while let Some(run) = bulk.next(&self.issuer).await? {
+        while let Some(run) = bulk.next_blocking(&self.issuer)? {
             take(run);
         }
         Ok(())
@@ -262,7 +260,7 @@ mod tests {
     use crate::mark::rules::Settlement;
     use crate::mark::{Claim, Directory};
 
-    fn opening(state: &Path) -> Opening<Directory, SystemClock> {
+    pub(super) fn opening(state: &Path) -> Opening<Directory, SystemClock> {
         let settings = Settings {
             layout: Layout::SNOWFLAKE,
             machines: "1".parse().unwrap(),
@@ -277,7 +275,7 @@ mod tests {
     }
 
     /// A mark of a minute ago, so that there is nothing to wait for.
-    fn leave_mark(state: &Path) {
+    pub(super) fn leave_mark(state: &Path) {
         let opening = opening(state);
         let before = SystemClock.realtime() - Duration::from_secs(60);
         let old = Settlement {
@@ -292,19 +290,19 @@ mod tests {
             .unwrap();
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_shard_is_opened_used_and_closed_and_goes_on_above() {
+    #[test]
+    fn a_shard_is_opened_used_and_closed_and_goes_on_above() {
         let state = tempfile::tempdir().unwrap();
         leave_mark(state.path());
         let mut last = 0;
         for _ in 0..3 {
             let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
-            let mut ids = vec![shard.id().await.unwrap().id];
+            let mut ids = vec![shard.id().unwrap().id];
             let count = NonZeroU32::new(5000).unwrap();
             let mut length = 0;
-            shard.ids(count, |run| length += run.count()).await.unwrap();
+            shard.ids(count, |run| length += run.count()).unwrap();
             assert_eq!(length, 5000);
-            ids.push(shard.id().await.unwrap().id);
+            ids.push(shard.id().unwrap().id);
             assert!(last < ids[0] && ids[0] < ids[1]);
             last = ids[1];
             shard.close().unwrap();

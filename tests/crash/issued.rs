@@ -7,7 +7,6 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use crate::server::{Home, PATIENCE};
 use crate::setting::{Outcome, Setting};
 
 /// Tasks that issue at the same time.
-const TASKS: usize = 8;
+const THREADS: usize = 8;
 const SHARD: &str = "0-15";
 
 /// The program: issues until it is killed.
@@ -38,28 +37,22 @@ pub(crate) fn issue(directory: &str, shard: &str, log: &str) -> ExitCode {
     let storage = Directory::new(directory);
     let mut opening = Opening::here(settings, storage, directory.to_owned());
     opening.policy.create = false;
-    let shard = Arc::new(Shard::open(opening, |_| {}).unwrap());
+    let shard = Shard::open(opening, |_| {}).unwrap();
     let log = OpenOptions::new().append(true).open(log).unwrap();
     let out = File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        for _ in 0..TASKS {
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
             let (log, out) = (log.try_clone().unwrap(), out.try_clone().unwrap());
-            tokio::spawn(hand_on(Arc::clone(&shard), log, out));
+            scope.spawn(|| hand_on(&shard, log, out));
         }
-        std::future::pending::<()>().await;
     });
     ExitCode::SUCCESS
 }
 
-async fn hand_on(shard: Arc<Shard>, mut log: File, mut out: File) {
+fn hand_on(shard: &Shard, mut log: File, mut out: File) {
     loop {
-        let Ok(issued) = shard.id().await else {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let Ok(issued) = shard.id() else {
+            std::thread::park_timeout(Duration::from_millis(1));
             continue;
         };
         let bytes = issued.id.to_be_bytes();

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use tokio::time::sleep;
-
+use super::request::{Turn, Wait};
 use super::reserve::Delay;
 use super::{Issuer, Refusal};
 use crate::clock::Clock;
@@ -43,33 +42,29 @@ impl Bulk {
         self.left == 0 && self.reserved.is_empty()
     }
 
-    /// The next IDs, all of one tick, as soon as that has begun; `None` after the last.
+    /// Looks whether the next IDs are there, all of one tick; there are none after the last.
     ///
     /// # Errors
     /// [`Refusal`] if the shard may issue no more for now, or for ever; being saturated is no reason.
-    pub async fn next<C: Clock>(&mut self, issuer: &Issuer<C>) -> Result<Option<Run>, Refusal> {
-        loop {
-            let boot = issuer.clock.boottime();
-            let delay = self.reserve(issuer, boot);
-            let Some(tick) = self.reserved.front().map(Run::tick) else {
-                match delay {
-                    None => return Ok(None),
-                    Some(delay) => self.wait(issuer, boot, delay).await?,
-                }
-                continue;
+    pub(super) fn turn<C: Clock>(
+        &mut self,
+        issuer: &Issuer<C>,
+    ) -> Result<Turn<Option<Run>>, Refusal> {
+        let boot = issuer.clock.boottime();
+        let delay = self.reserve(issuer, boot);
+        let Some(tick) = self.reserved.front().map(Run::tick) else {
+            return match delay {
+                None => Ok(Turn::Over(None)),
+                Some(delay) => Ok(Turn::Wait(Self::wait(issuer, boot, delay)?)),
             };
-            let now = issuer.timeline.wall_tick(boot);
-            if issuer.too_far_ahead(tick, now) {
-                return Err(issuer.clock_ahead(tick, now));
-            }
-            if tick <= issuer.timeline.begun(boot) {
-                let run = self.reserved.pop_front();
-                let count = run.as_ref().map_or(0, Run::count);
-                issuer.stats.ids_issued.add(u64::from(count));
-                return Ok(run);
-            }
-            sleep(issuer.timeline.until_begun(boot, tick)).await;
+        };
+        if let Some(left) = issuer.until_leave(tick, boot)? {
+            return Ok(Turn::Wait(Wait::Sleep(left)));
         }
+        let run = self.reserved.pop_front();
+        let count = run.as_ref().map_or(0, Run::count);
+        issuer.stats.ids_issued.add(u64::from(count));
+        Ok(Turn::Over(run))
     }
 
     /// Reserves as many of the IDs that are left as can be had now.
@@ -85,21 +80,15 @@ impl Bulk {
         }
     }
 
-    async fn wait<C: Clock>(
-        &self,
-        issuer: &Issuer<C>,
-        boot: BootTime,
-        delay: Delay,
-    ) -> Result<(), Refusal> {
+    fn wait<C: Clock>(issuer: &Issuer<C>, boot: BootTime, delay: Delay) -> Result<Wait, Refusal> {
         let patience = issuer.settings.deadline;
         match delay {
             Delay::Refused(refusal) => Err(refusal),
-            Delay::NotOpen => issuer.await_opening(patience).await,
-            Delay::Bound(bound) => issuer.await_bound(bound, patience).await,
+            Delay::NotOpen => Ok(Wait::Opening(patience)),
+            Delay::Bound(bound) => Ok(Wait::Bound(bound, patience)),
             Delay::Later(tick) => {
                 let begins = issuer.timeline.until_begun(boot, tick);
-                sleep(begins.saturating_sub(issuer.bulk_ahead())).await;
-                Ok(())
+                Ok(Wait::Sleep(begins.saturating_sub(issuer.bulk_ahead())))
             }
         }
     }

@@ -2,9 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
-
 use super::Refusal;
+use super::signal::Signal;
 use crate::mark::rules::Wait;
 
 /// The phase of a shard's life.
@@ -54,7 +53,7 @@ impl Phase {
 pub(super) struct Status {
     state: Mutex<State>,
     /// Told when the phase has changed.
-    changed: watch::Sender<()>,
+    changed: Signal,
 }
 
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl Status {
                 phase: Phase::Starting,
                 mark_error: None,
             }),
-            changed: watch::Sender::new(()),
+            changed: Signal::default(),
         }
     }
 
@@ -80,9 +79,9 @@ impl Status {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A receiver that is marked as changed whenever the phase changes.
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Told when the phase has changed.
+    pub(super) const fn changed(&self) -> &Signal {
+        &self.changed
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -97,7 +96,7 @@ impl Status {
             state.phase = phase;
         }
         drop(state);
-        self.changed.send_replace(());
+        self.changed.tell();
         is_news
     }
 

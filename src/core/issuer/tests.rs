@@ -15,6 +15,7 @@ mod races;
 mod rate;
 mod starts;
 mod steps;
+mod threads;
 mod touched;
 mod wakes;
 
@@ -27,12 +28,12 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep, timeout_at};
 
+use super::request::{ONE, Request, TIMER_SLACK, Turn, Wait};
 use super::reserve::Delay;
-use super::waiting::{ONE, TIMER_SLACK};
 use super::*;
 use crate::clock::{Follower, Step};
 use crate::id::generator::Reservation;
-use crate::mark::rules::{Policy, Wait};
+use crate::mark::rules::Policy;
 use crate::mark::slot::{BootId, Holder, Moment, SLOT_LEN, Slot};
 use crate::mark::storage::Storage;
 use crate::mark::{ACCEPT_CLOCK, Author, Claim, Directory, MarkError};

@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::Notify;
-
 use super::published::Published;
+use super::signal::Signal;
 
 /// The durable bound as requests see it.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub(super) struct Window {
     /// Whether somebody has asked for more.
     demanded: AtomicBool,
     /// Told when the bound has risen.
-    raised: Notify,
+    raised: Signal,
 }
 
 impl Window {
@@ -29,7 +28,7 @@ impl Window {
             half: ticks / 2,
             first: AtomicU64::new(0),
             demanded: AtomicBool::new(false),
-            raised: Notify::new(),
+            raised: Signal::default(),
         }
     }
 
@@ -57,7 +56,7 @@ impl Window {
     /// Lets requests go up to `bound`, which is durable.
     pub(super) fn publish(&self, bound: u64) {
         self.bound.raise(bound);
-        self.raised.notify_waiters();
+        self.raised.tell();
     }
 
     /// Whether `left` ticks are so few that more are wanted.
@@ -81,17 +80,8 @@ impl Window {
         self.demanded.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits until the bound is above `bound`, for as long as that takes; calls `ask` each time that it is
-    /// not.
-    pub(super) async fn rise_above(&self, bound: u64, ask: impl Fn()) {
-        loop {
-            // Taken before the look, or a rise between the two would be missed.
-            let raised = self.raised.notified();
-            if self.bound.get() > bound {
-                return;
-            }
-            ask();
-            raised.await;
-        }
+    /// Told when the bound has risen.
+    pub(super) const fn raised(&self) -> &Signal {
+        &self.raised
     }
 }

@@ -81,31 +81,21 @@ async fn a_tick_at_the_bound_is_only_late_and_one_above_waits_for_the_disk() {
     );
     shard.use_up(bound);
     assert!(matches!(shard.reserve(), Err(Delay::Bound(known)) if known == bound));
-    let waited = shard.issuer.await_bound(bound, Duration::ZERO).await;
-    assert_eq!(waited.unwrap_err().code(), "window_used_up");
-    assert_eq!(
-        shard.issuer.await_bound(bound - 1, Duration::ZERO).await,
-        Ok(())
-    );
+    let waits = |bound| shard.issuer.wait(Wait::Bound(bound, Duration::ZERO));
+    assert_eq!(waits(bound).await.unwrap_err().code(), "window_used_up");
+    assert_eq!(waits(bound - 1).await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_id_is_in_time_up_to_the_deadline() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
-    let Ok(reservation) = shard.reserve() else {
-        panic!("a shard that serves has an ID");
-    };
-    let until = shard.clock.boottime();
-    let at = |boot| shard.issuer.await_tick(&reservation, boot, until);
-    assert_eq!(at(until).await, Ok(until));
-    assert_eq!(
-        at(until + TimeDelta::from_nanos(1))
-            .await
-            .unwrap_err()
-            .code(),
-        "saturated"
-    );
+    let (issuer, begin) = (&shard.issuer, shard.clock.boottime());
+    let asked = |boot| Request::new(issuer, begin).turn(issuer, boot);
+    let until = begin + settings().deadline;
+    assert!(matches!(asked(until), Ok(Turn::Over(_))));
+    let late = asked(until + TimeDelta::from_nanos(1)).unwrap_err();
+    assert_eq!(late.code(), "saturated");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Every refusal of a request says what was seen, what the limit is, and what to do about it.
 
 use super::*;
+use crate::mark::rules;
 
 /// What a message must say, and after how many seconds to come back. A new variant does not compile
 /// until it is told of here.
@@ -38,7 +39,7 @@ fn refusals() -> [Refusal; 9] {
         Refusal::LockHeld {
             holder: "machine ID 1 is in use in /state: stop that process".into(),
         },
-        Refusal::Waiting(Wait::Fresh {
+        Refusal::Waiting(rules::Wait::Fresh {
             left: seconds(6),
             command: "shardflake state init".into(),
         }),

@@ -241,7 +241,12 @@ async fn whoever_waits_for_the_bound_is_woken_when_it_has_risen() {
     });
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
-    let mut risen = pin!(issuer.window.rise_above(bound, || ()));
+    let mut risen = pin!(
+        issuer
+            .window
+            .raised()
+            .met(ms(60_000), || issuer.window.bound() > bound)
+    );
     assert!(risen.as_mut().poll(&mut context).is_pending());
     advance(ms(700)).await;
     assert!(shard.settle().is_none());
@@ -255,10 +260,12 @@ async fn a_bound_that_rises_just_after_the_look_is_not_missed() {
     let shard = Shard::serving(state.path()).await;
     let issuer = &shard.issuer;
     let bound = issuer.window.bound();
-    let rise = || {
+    let look = || {
+        let risen = issuer.window.bound() > bound;
         issuer.window.publish(bound + 1);
+        risen
     };
-    let risen = pin!(issuer.window.rise_above(bound, rise));
+    let risen = pin!(issuer.window.raised().met(ms(60_000), look));
     let polled = risen.poll(&mut Context::from_waker(Waker::noop()));
-    assert_eq!(polled, Poll::Ready(()));
+    assert_eq!(polled, Poll::Ready(true));
 }

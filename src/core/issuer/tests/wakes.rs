@@ -68,7 +68,11 @@ async fn a_request_that_finds_the_window_used_up_wakes_the_keeper() {
     let shard = Shard::serving(state.path()).await;
     let wakes = parked_keeper(&shard);
     let bound = shard.issuer.window.bound();
-    let refusal = shard.issuer.await_bound(bound, ms(1)).await.unwrap_err();
+    let refusal = shard
+        .issuer
+        .wait(Wait::Bound(bound, ms(1)))
+        .await
+        .unwrap_err();
     assert_eq!(refusal.code(), "window_used_up");
     wakes.recv_timeout(PATIENCE).expect("the keeper is woken");
 }

@@ -1,0 +1,61 @@
+//! Requests that a thread waits for.
+
+use std::thread;
+
+use super::request::{Request, Turn, Wait};
+use super::{Bulk, Issued, Issuer, Refusal};
+use crate::clock::Clock;
+use crate::id::generator::Run;
+
+impl<C: Clock> Issuer<C> {
+    /// Issues an ID; the thread sleeps until its tick begins, at most as long as the deadline.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and when to come back.
+    pub fn issue_blocking(&self) -> Result<Issued, Refusal> {
+        let mut boot = self.clock.boottime();
+        let mut request = Request::new(self, boot);
+        loop {
+            match request.turn(self, boot)? {
+                Turn::Over(issued) => return Ok(issued),
+                Turn::Wait(wait) => self.sleep(&wait)?,
+            }
+            boot = self.clock.boottime();
+        }
+    }
+
+    pub(super) fn sleep(&self, wait: &Wait) -> Result<(), Refusal> {
+        match *wait {
+            Wait::Sleep(duration) => {
+                #[expect(clippy::disallowed_methods, reason = "until the tick begins")]
+                thread::sleep(duration);
+                Ok(())
+            }
+            Wait::Bound(bound, patience) => {
+                let raised = self.window.raised();
+                self.risen(raised.wait(patience, || self.has_risen(bound)))
+            }
+            Wait::Opening(patience) => {
+                let changed = self.status.changed();
+                changed.wait(patience, || self.opening().is_some());
+                self.opened()
+            }
+        }
+    }
+}
+
+impl Bulk {
+    /// The next IDs, all of one tick, as soon as that has begun; `None` after the last. The thread sleeps
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the shard may issue no more for now, or for ever; being saturated is no reason.
+    pub fn next_blocking<C: Clock>(&mut self, issuer: &Issuer<C>) -> Result<Option<Run>, Refusal> {
+        loop {
+            match self.turn(issuer)? {
+                Turn::Over(run) => return Ok(run),
+                Turn::Wait(wait) => issuer.sleep(&wait)?,
+            }
+        }
+    }
+}

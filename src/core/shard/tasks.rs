@@ -1,0 +1,57 @@
+//! IDs of a shard for tasks, in a Tokio runtime that has timers.
+
+use std::num::NonZeroU32;
+
+use super::Shard;
+use crate::id::generator::Run;
+use crate::issuer::{Bulk, Issued, Refusal};
+
+impl Shard {
+    /// [`Shard::id`] for a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn id_async(&self) -> Result<Issued, Refusal> {
+        match self.try_id() {
+            Some(issued) => Ok(issued),
+            None => self.issuer.issue().await,
+        }
+    }
+
+    /// [`Shard::ids`] for a task.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ids_async(
+        &self,
+        count: NonZeroU32,
+        mut take: impl FnMut(Run) + Send,
+    ) -> Result<(), Refusal> {
+        let mut bulk = Bulk::new(count);
+        while let Some(run) = bulk.next(&self.issuer).await? {
+            take(run);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{leave_mark, opening};
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn tasks_get_ids_too() {
+        let state = tempfile::tempdir().unwrap();
+        leave_mark(state.path());
+        let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
+        let first = shard.id_async().await.unwrap().id;
+        let count = NonZeroU32::new(5000).unwrap();
+        let mut length = 0;
+        let take = |run: Run| length += run.count();
+        shard.ids_async(count, take).await.unwrap();
+        assert_eq!(length, 5000);
+        assert!(shard.id_async().await.unwrap().id > first);
+        shard.close().unwrap();
+    }
+}
