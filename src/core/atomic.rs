@@ -4,4 +4,4 @@
 //! They are the standard library's. `tests/loom` compiles all of that with a model checker's in this
 //! module's place, so that every interleaving of the code that ships can be tried.
 
-pub(crate) use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::*;

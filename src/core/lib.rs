@@ -4,13 +4,21 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`id`], [`time`], [`timestamp`], [`syscall`] | pure: layouts, the generator, kinds of time, text forms; `atomic`, which a model checker replaces |
-//! | 1 | [`clock`], [`mark`], [`issuer`] | time, the persisted bound, and issuing, which ties them together |
-//! | 2 | [`shard`] | the entry: how a shard is opened, used and closed |
+//! | 0 | [`id`], [`time`], [`timestamp`], `syscall` | pure: layouts, the generator, kinds of time, text forms; `atomic`, which a model checker replaces |
+//! | 1 | `clock`, `mark`, `issuer` | time, the persisted bound, and issuing, which ties them together |
+//! | 2 | `shard` | the entry: how a shard is opened, used and closed |
 //!
-//! One ID: [`issuer::Issuer::try_issue_at`], which moves one word on. One start: [`shard::Shard::open`] has
-//! an [`issuer::Keeper`] take the locks, follow [`mark::rules`] and open the generator. One stop: it closes
-//! the generator and writes the exact mark.
+//! How one ID, one start and one stop go through them stands at the top of `shard`.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `shard`, on by default | the modules `clock`, `mark`, `issuer`, `shard` and `syscall` |
+//! | `async` | IDs that a task waits for, in a Tokio runtime; `shard` with it |
+//!
+//! Without any there are layouts, the generator and the text forms of IDs: enough to read IDs, and little
+//! to build.
 //!
 //! # Words
 //!
@@ -40,11 +48,16 @@
 //! | pace | the time by which ticks begin while IDs are ahead of the wall clock |
 
 mod atomic;
+#[cfg(feature = "shard")]
 pub mod clock;
 pub mod id;
+#[cfg(feature = "shard")]
 pub mod issuer;
+#[cfg(feature = "shard")]
 pub mod mark;
+#[cfg(feature = "shard")]
 pub mod shard;
+#[cfg(feature = "shard")]
 pub mod syscall;
 pub mod time;
 pub mod timestamp;

@@ -2,6 +2,10 @@
 //!
 //! An issuer hands out the IDs, a keeper on a thread of its own keeps the mark ahead of them, and a watch
 //! tells when somebody sets the clock. How these three belong together stands here, and nowhere else.
+//!
+//! One ID: [`Issuer::try_issue_at`], which moves one word on. One start: [`Shard::open`] has a [`Keeper`]
+//! take the locks, follow [`mark::rules`](crate::mark::rules) and open the generator. One stop: it closes the
+//! generator and writes the exact mark.
 
 #[cfg(feature = "async")]
 mod tasks;

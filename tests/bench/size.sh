@@ -5,7 +5,7 @@
 size() {
   local kib
   row "binary, stripped, bytes" "$(stat -c %s "$server")" "<= 2500000"
-  row "crates" "$(cargo tree --locked -e normal --prefix none | sed 's/ (\*)$//' | sort -u | wc -l)" "<= 80"
+  row "crates" "$(cargo tree --locked -e normal --prefix none | sed 's/ (\*)$//' | sort -u | wc -l)" "<= 66"
   serve 7
   curl -sf -o /dev/null "http://127.0.0.1:$port/generate"
   kib=$(awk '/VmRSS/ { print $2 }' "/proc/$served/status")
