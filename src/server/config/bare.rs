@@ -1,6 +1,6 @@
 //! Bare variables: names without a prefix, such as `SHARD_ID`, which depend on the profile.
 
-use config::{Value, ValueKind};
+use config::Value;
 
 use super::environment::Environment;
 use super::error::{ConfigError, ValueError};
@@ -16,6 +16,8 @@ use shardflake::id::{Layout, MachineRange};
 #[derive(Debug, Default)]
 pub(super) struct Bare {
     pub(super) layer: Layer,
+    /// The port in the layer, of all addresses.
+    port: Option<u16>,
     pub(super) problems: Vec<ConfigError>,
     /// Whether the shard number is among the problems.
     pub(super) number_refused: bool,
@@ -27,7 +29,7 @@ pub(super) fn read(environment: &Environment, profile: Profile, layout: &Layout)
     match number(environment, profile.number(), layout) {
         Ok(Some((name, text))) => {
             bare.problems.extend(conflict(environment, name, &text));
-            bare.layer.set("shard.id", text, name);
+            bare.layer.set("shard.id", text.into(), name);
         }
         Ok(None) => {}
         Err(problem) => {
@@ -35,32 +37,59 @@ pub(super) fn read(environment: &Environment, profile: Profile, layout: &Layout)
             bare.number_refused = true;
         }
     }
-    let port = profile.port_variable();
-    bare.set(environment, port, "http.listen", |text, name| {
-        listen_on(text, name).map(ValueKind::from)
-    });
-    let workers = profile.workers_variable();
-    bare.set(environment, workers, "http.workers", |text, _| {
-        Ok(text.into())
-    });
+    if let Some((name, text)) = bare.text(environment, profile.port_variable()) {
+        match port(text, name) {
+            Ok(port) => {
+                let listen = vec![all_addresses(port, name)];
+                bare.layer.set("http.listen", listen.into(), name);
+                bare.port = Some(port);
+            }
+            Err(problem) => bare.problems.push(problem),
+        }
+    }
+    if let Some((name, text)) = bare.text(environment, profile.workers_variable()) {
+        bare.layer.set("http.workers", text.into(), name);
+    }
     bare
 }
 
 impl Bare {
-    fn set(
+    /// A variable with its text, if the profile has such a one and it is set.
+    fn text<'a>(
         &mut self,
-        environment: &Environment,
+        environment: &'a Environment,
         variable: Option<&'static str>,
-        key: &str,
-        value: impl FnOnce(&str, &str) -> Result<ValueKind, ConfigError>,
-    ) {
-        let Some(name) = variable else { return };
-        let read = environment.text(name);
-        match read.and_then(|text| text.map(|text| value(text, name)).transpose()) {
-            Ok(Some(value)) => self.layer.set(key, value, name),
-            Ok(None) => {}
-            Err(problem) => self.problems.push(problem),
+    ) -> Option<(&'static str, &'a str)> {
+        let name = variable?;
+        match environment.text(name) {
+            Ok(text) => Some((name, text?)),
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
         }
+    }
+
+    /// The port of addresses without one: the bare variable's, or else the profile's.
+    pub(super) fn port(&self, profile: Profile) -> u16 {
+        self.port.unwrap_or(profile.port())
+    }
+
+    /// The bare port gives way to a list of addresses that have ports, in one of the layers `above`, the
+    /// highest first; whoever set both should hear of it.
+    pub(super) fn overridden_port(&self, above: [&Layer; 2], profile: Profile) -> Option<String> {
+        let port = self.port?;
+        let variable = profile.port_variable()?;
+        let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
+        let with = |own| value::listen(&winner.kind, 0, own).ok();
+        let is_used = with(port) != with(0);
+        if is_used || with(port) == Some(vec![Listen::All(port)]) {
+            return None;
+        }
+        Some(format!(
+            "{variable} is not used, because {} names the addresses to listen on",
+            winner.origin().unwrap_or(DEFAULT)
+        ))
     }
 }
 
@@ -107,14 +136,7 @@ fn pair(
     (lower, machine): (&str, &str),
     layout: &Layout,
 ) -> Result<String, ConfigError> {
-    let refuse = |origin: &str| {
-        let origin = origin.to_owned();
-        move |problem| ConfigError::Value {
-            key: "shard.id".to_owned(),
-            origin,
-            problem,
-        }
-    };
+    let refuse = |origin| move |problem| ConfigError::value("shard.id", origin, problem);
     let datacenters = (1 << layout.datacenter_bits()) - 1;
     let bits = layout.machine_bits() - layout.datacenter_bits();
     let machines = (1 << bits) - 1;
@@ -178,44 +200,12 @@ pub(super) fn mistaken_shards(environment: &Environment, profile: Profile) -> Ve
         .collect()
 }
 
-/// A bare port as the list of addresses that it stands for.
-pub(super) fn listen_on(port: &str, origin: &str) -> Result<Vec<Value>, ConfigError> {
-    let port = value::port(port).map_err(|problem: ValueError| ConfigError::Value {
-        key: "http.listen".to_owned(),
-        origin: origin.to_owned(),
-        problem,
-    })?;
-    let address = Listen::All(port).to_string();
-    Ok(vec![Value::new(Some(&origin.to_owned()), address)])
+/// Reads a bare port.
+pub(super) fn port(text: &str, origin: &str) -> Result<u16, ConfigError> {
+    value::port(text).map_err(|problem| ConfigError::value("http.listen", origin, problem))
 }
 
-/// The port of addresses without one: that of the bare variable, or else the profile's.
-pub(super) fn own_port(bare: &Layer, profile: Profile) -> u16 {
-    let set = bare.find("http.listen");
-    let set = set.and_then(|found| value::listen(&found.kind, 0, 0).ok());
-    match set.as_deref() {
-        Some([Listen::All(port)]) => *port,
-        _ => profile.port(),
-    }
-}
-
-/// The bare port gives way to a list of addresses that have ports; whoever set both should hear of it.
-pub(super) fn overridden_port(
-    bare: &Layer,
-    above: [&Layer; 2],
-    profile: Profile,
-) -> Option<String> {
-    bare.find("http.listen")?;
-    let variable = profile.port_variable()?;
-    let winner = above.iter().find_map(|layer| layer.find("http.listen"))?;
-    let with = |own| value::listen(&winner.kind, 0, own).ok();
-    let port = own_port(bare, profile);
-    let is_used = with(port) != with(0);
-    if is_used || with(port) == Some(vec![Listen::All(port)]) {
-        return None;
-    }
-    Some(format!(
-        "{variable} is not used, because {} names the addresses to listen on",
-        winner.origin().unwrap_or(DEFAULT)
-    ))
+/// The addresses that a bare port stands for, as an entry of a list.
+pub(super) fn all_addresses(port: u16, origin: &str) -> Value {
+    Value::new(Some(&origin.to_owned()), Listen::All(port).to_string())
 }

@@ -6,8 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use config::{Map, Source};
-
 use super::bare;
 use super::error::ConfigError;
 use super::keys::{self, PREFIX};
@@ -115,29 +113,15 @@ impl Environment {
 
     /// The values of the `SHARDFLAKE_*` variables, and problems with them.
     pub(super) fn layer(&self) -> (Layer, Vec<ConfigError>) {
+        let mut layer = Layer::default();
         let mut problems = Vec::new();
-        let mut texts = Map::new();
         for key in keys::KEYS {
             let variable = key.variable();
             match self.text(&variable) {
-                Ok(Some(text)) => {
-                    texts.insert(variable, text.to_owned());
-                }
+                // Text it stays: 1.9 must not become a number before anyone can refuse it.
+                Ok(Some(text)) => layer.set(key.name, text.into(), &variable),
                 Ok(None) => {}
                 Err(problem) => problems.push(problem),
-            }
-        }
-        // No `try_parsing`: it would turn 1.9 into a number before anyone could refuse it.
-        let values = config::Environment::with_prefix(PREFIX.trim_end_matches('_'))
-            .prefix_separator("_")
-            .separator("__")
-            .source(Some(texts))
-            .collect()
-            .expect("texts alone are collected as they are");
-        let mut layer = Layer::default();
-        for key in keys::KEYS {
-            if let Some(value) = values.get(key.name) {
-                layer.set(key.name, value.kind.clone(), &key.variable());
             }
         }
         (layer, problems)

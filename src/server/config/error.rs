@@ -160,6 +160,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The error of a value that `key` does not take.
+    pub(super) fn value(key: &str, origin: &str, problem: ValueError) -> Self {
+        Self::Value {
+            key: key.to_owned(),
+            origin: origin.to_owned(),
+            problem,
+        }
+    }
+}
+
 /// Why a value is not what its key takes. The text says what was seen, what is allowed and what to write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

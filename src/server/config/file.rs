@@ -88,11 +88,9 @@ impl FileLayer {
             return;
         }
         let leaf = known.name.rsplit('.').next().unwrap_or(known.name);
-        self.problems.push(ConfigError::Value {
-            key: known.name.to_owned(),
-            origin,
-            problem: ValueError::Table(format!("{leaf} = {}", known.example)),
-        });
+        let problem = ValueError::Table(format!("{leaf} = {}", known.example));
+        let problem = ConfigError::value(known.name, &origin, problem);
+        self.problems.push(problem);
     }
 
     /// Takes the values of one table, whose name and dot are `prefix`.
@@ -110,14 +108,13 @@ impl FileLayer {
                 // An empty table sets nothing.
                 ValueKind::Table(_) if keys::TABLES.contains(&key.as_str()) => {}
                 kind if keys::TABLES.contains(&key.as_str()) => {
-                    self.problems.push(ConfigError::Value {
-                        origin: path.display().to_string(),
-                        problem: ValueError::NotATable {
-                            seen: value::seen(&kind),
-                            table: key.clone(),
-                        },
-                        key,
-                    });
+                    let origin = path.display().to_string();
+                    let problem = ValueError::NotATable {
+                        seen: value::seen(&kind),
+                        table: key.clone(),
+                    };
+                    self.problems
+                        .push(ConfigError::value(&key, &origin, problem));
                 }
                 _ => self.problems.push(ConfigError::UnknownKey {
                     nearest: keys::nearest(&key).name,

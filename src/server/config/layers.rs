@@ -1,8 +1,9 @@
 //! Layers of configuration: defaults, then the file, the environment and the flags.
 //!
-//! Every value carries where it came from, so that a problem can be found where it was made.
+//! Every value carries where it came from, so that a problem can be found where it was made. A key stays
+//! one name with its dot in it; only a file has tables.
 
-use config::{Config as Merged, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::keys::KEYS;
 
@@ -18,21 +19,23 @@ pub(super) const PROFILE: &str = "profile";
 impl Layer {
     /// The defaults of the table of keys.
     pub(super) fn defaults() -> Self {
+        // In quotes, a name with a dot is one key.
+        let line = |name: &str, default: &str| format!("\"{name}\" = {default}\n");
+        let lines: String = KEYS
+            .iter()
+            .filter_map(|key| Some(line(key.name, key.default?)))
+            .collect();
+        let parsed = File::from_str(&lines, FileFormat::Toml).collect();
         let mut layer = Self::default();
-        for key in KEYS {
-            if let Some(default) = key.default {
-                let parsed = File::from_str(&format!("value = {default}"), FileFormat::Toml)
-                    .collect()
-                    .expect("every default in the table is TOML");
-                layer.set(key.name, parsed["value"].kind.clone(), DEFAULT);
-            }
+        for (key, value) in parsed.expect("every default in the table is TOML") {
+            layer.set(&key, value.kind, DEFAULT);
         }
         layer
     }
 
     /// Sets a key.
-    pub(super) fn set(&mut self, key: &str, value: impl Into<ValueKind>, origin: &str) {
-        let value = Value::new(Some(&origin.to_owned()), value);
+    pub(super) fn set(&mut self, key: &str, kind: ValueKind, origin: &str) {
+        let value = Value::new(Some(&origin.to_owned()), kind);
         self.0.insert(key.to_owned(), value);
     }
 
@@ -50,30 +53,20 @@ impl Source for Layer {
     fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
         Ok(self.0.clone())
     }
+
+    /// Key by key: the trait's own would make a tree, by the dots in the names.
+    fn collect_to(&self, merged: &mut Value) -> Result<(), config::ConfigError> {
+        if let ValueKind::Table(values) = &mut merged.kind {
+            values.extend(self.0.clone());
+        }
+        Ok(())
+    }
 }
 
 /// Lays `layers` over each other, the last on top.
-pub(super) fn merge<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Layer {
-    let mut builder = Merged::builder();
-    for layer in layers {
-        builder = builder.add_source(layer.clone());
-    }
-    let merged = builder.build().expect("known keys alone are merged");
-    let mut values = Map::new();
-    for key in KEYS {
-        if let Some(value) = descend(&merged.cache, key.name) {
-            values.insert(key.name.to_owned(), value.clone());
-        }
-    }
-    Layer(values)
-}
-
-fn descend<'a>(root: &'a Value, key: &str) -> Option<&'a Value> {
-    key.split('.')
-        .try_fold(root, |value, part| match &value.kind {
-            ValueKind::Table(table) => table.get(part),
-            _ => None,
-        })
+pub(super) fn merge(layers: &[&Layer]) -> Layer {
+    let layers: Vec<Layer> = layers.iter().copied().cloned().collect();
+    Layer(Source::collect(&layers).expect("layers are there already"))
 }
 
 #[cfg(test)]
@@ -82,7 +75,7 @@ mod tests {
 
     fn layer(key: &str, value: &str, origin: &str) -> Layer {
         let mut layer = Layer::default();
-        layer.set(key, value, origin);
+        layer.set(key, value.into(), origin);
         layer
     }
 
@@ -101,7 +94,7 @@ mod tests {
         let low = layer("http.listen", "a", "low");
         let high = layer("http.listen", "b", "high");
         let other = layer("http.drain", "1s", "other");
-        let merged = merge([&low, &other, &high]);
+        let merged = merge(&[&low, &other, &high]);
         let value = merged.find("http.listen").unwrap();
         assert_eq!(value.kind, ValueKind::String("b".into()));
         assert_eq!(value.origin(), Some("high"));
@@ -113,18 +106,13 @@ mod tests {
     fn a_list_replaces_a_longer_list() {
         let mut low = Layer::default();
         let values = |texts: &[&str]| {
-            texts
-                .iter()
-                .map(|text| Value::from(*text))
-                .collect::<Vec<_>>()
+            let values = texts.iter().map(|text| Value::from(*text));
+            ValueKind::Array(values.collect())
         };
         low.set("http.listen", values(&["a", "b"]), "low");
         let mut high = Layer::default();
         high.set("http.listen", values(&["c"]), "high");
-        let merged = merge([&low, &high]);
-        assert_eq!(
-            merged.find("http.listen").unwrap().kind,
-            ValueKind::Array(values(&["c"]))
-        );
+        let merged = merge(&[&low, &high]);
+        assert_eq!(merged.find("http.listen").unwrap().kind, values(&["c"]));
     }
 }

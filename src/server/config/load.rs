@@ -178,20 +178,20 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
     problems.extend(found);
 
     // The profile says which bare variables are read. A wrong one is reported below.
-    let without_bare = layers::merge([&defaults, &file.layer, &variables, &command_line]);
+    let without_bare = layers::merge(&[&defaults, &file.layer, &variables, &command_line]);
     let profile = without_bare
         .find("profile")
         .and_then(|found| value::profile(&found.kind).ok())
         .unwrap_or_default();
     let layout = layout::read(&mut Reader::new(without_bare, Vec::new()), profile);
 
-    let bare = bare::read(environment, profile, &layout.unwrap_or(profile.layout()));
-    problems.extend(bare.problems);
+    let mut bare = bare::read(environment, profile, &layout.unwrap_or(profile.layout()));
+    problems.append(&mut bare.problems);
     let own = profile_layer(profile);
     let mut warnings = environment.warnings(profile);
     let above = [&command_line, &variables];
-    warnings.extend(bare::overridden_port(&bare.layer, above, profile));
-    let merged = layers::merge([
+    warnings.extend(bare.overridden_port(above, profile));
+    let merged = layers::merge(&[
         &defaults,
         &own,
         &file.layer,
@@ -201,7 +201,7 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
     ]);
     Gathered {
         profile,
-        port: bare::own_port(&bare.layer, profile),
+        port: bare.port(profile),
         reader: Reader::new(merged, problems),
         warnings,
         file: file.path,
@@ -214,7 +214,8 @@ fn profile_layer(profile: Profile) -> Layer {
     let mut layer = Layer::default();
     if profile != Profile::default() {
         let address = Value::from(format!("127.0.0.1:{}", profile.port()));
-        layer.set("http.listen", vec![address], &format!("profile {profile}"));
+        let origin = format!("profile {profile}");
+        layer.set("http.listen", vec![address].into(), &origin);
     }
     layer
 }
@@ -262,25 +263,22 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
         ("shard.id", "--shard-id", &flags.shard_id),
     ] {
         if let Some(value) = value {
-            layer.set(key, value.clone(), flag);
+            layer.set(key, value.clone().into(), flag);
         }
     }
     if let Some(dir) = &flags.state_dir {
         // A current directory that is not UTF-8 leaves the path relative, and it is refused.
         let absolute = environment.current_dir().join(dir);
         let text = absolute.to_str().filter(|_| !dir.is_empty());
-        layer.set("state.dir", text.unwrap_or(dir), "--state-dir");
+        layer.set("state.dir", text.unwrap_or(dir).into(), "--state-dir");
     }
     let named = |text: &String| Value::new(Some(&"--listen".to_owned()), text.clone());
     let mut listen: Vec<Value> = flags.listen.iter().map(named).collect();
-    match flags
-        .port
-        .as_deref()
-        .map(|port| bare::listen_on(port, "--port"))
-    {
-        Some(Ok(addresses)) => listen.extend(addresses),
-        Some(Err(problem)) => problems.push(problem),
-        None => {}
+    if let Some(port) = &flags.port {
+        match bare::port(port, "--port") {
+            Ok(port) => listen.push(bare::all_addresses(port, "--port")),
+            Err(problem) => problems.push(problem),
+        }
     }
     if !listen.is_empty() {
         let origin = if flags.listen.is_empty() {
@@ -288,7 +286,7 @@ fn flag_layer(flags: &Flags, environment: &Environment) -> (Layer, Vec<ConfigErr
         } else {
             "--listen"
         };
-        layer.set("http.listen", listen, origin);
+        layer.set("http.listen", listen.into(), origin);
     }
     (layer, problems)
 }
@@ -443,11 +441,7 @@ fn state_dir(
             reader.note("state.dir", dir.display(), variable);
             Ok(dir)
         }
-        Err(problem) => Err(reader.report(ConfigError::Value {
-            key: "state.dir".to_owned(),
-            origin: variable.to_owned(),
-            problem,
-        })),
+        Err(problem) => Err(reader.report(ConfigError::value("state.dir", variable, problem))),
     }
 }
 

@@ -64,11 +64,7 @@ impl Reader {
                 self.note(key, show(&value), &origin);
                 Ok(Some(value))
             }
-            Err(problem) => Err(self.report(ConfigError::Value {
-                key: key.to_owned(),
-                origin,
-                problem,
-            })),
+            Err(problem) => Err(self.report(ConfigError::value(key, &origin, problem))),
         }
     }
 
