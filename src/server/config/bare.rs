@@ -1,7 +1,5 @@
 //! Bare variables: names without a prefix, such as `SHARD_ID`, which depend on the profile.
 
-use config::Value;
-
 use super::environment::Environment;
 use super::error::{ConfigError, ValueError};
 use super::keys;
@@ -40,7 +38,7 @@ pub(super) fn read(environment: &Environment, profile: Profile, layout: &Layout)
     if let Some((name, text)) = bare.text(environment, profile.port_variable()) {
         match port(text, name) {
             Ok(port) => {
-                let listen = vec![all_addresses(port, name)];
+                let listen = vec![Listen::All(port).to_string()];
                 bare.layer.set("http.listen", listen.into(), name);
                 bare.port = Some(port);
             }
@@ -203,9 +201,4 @@ pub(super) fn mistaken_shards(environment: &Environment, profile: Profile) -> Ve
 /// Reads a bare port.
 pub(super) fn port(text: &str, origin: &str) -> Result<u16, ConfigError> {
     value::port(text).map_err(|problem| ConfigError::value("http.listen", origin, problem))
-}
-
-/// The addresses that a bare port stands for, as an entry of a list.
-pub(super) fn all_addresses(port: u16, origin: &str) -> Value {
-    Value::new(Some(&origin.to_owned()), Listen::All(port).to_string())
 }

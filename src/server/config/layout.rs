@@ -6,29 +6,33 @@ use std::time::Duration;
 use config::ValueKind;
 
 use super::error::{ConfigError, ValueError};
+use super::layers::PROFILE;
 use super::profile::Profile;
 use super::reader::{Reader, Refused};
 use super::value;
 use shardflake::id::Layout;
 use shardflake::id::layout::Bits;
 
-/// Reads profile, epoch and bits.
+/// Reads epoch, bits and tick, which are those of `profile` unless they are set.
 pub(super) fn read(reader: &mut Reader, profile: Profile) -> Result<Layout, Refused> {
-    // It was read before, as the bare variables depend on it; a problem with it is reported here, once.
-    reader.required("profile", value::profile, Profile::to_string)?;
     let own = profile.layout();
-    let show = |ms: &u64| value::show_time(*ms);
-    let epoch = reader.of_profile("epoch", own.epoch_ms(), value::epoch, show);
-    let mut field = |key, own: u8| reader.of_profile(key, own, bits, u8::to_string);
-    let time = field("layout.time_bits", own.time_bits());
-    let sequence = field("layout.sequence_bits", own.sequence_bits());
-    let machine = field("layout.machine_bits", own.machine_bits());
+    let show_time = |ms: &u64| value::show_time(*ms);
+    let epoch = reader.or(
+        "epoch",
+        (own.epoch_ms(), PROFILE),
+        &value::epoch,
+        &show_time,
+    );
+    let mut width = |key, own: u8| reader.or(key, (own, PROFILE), &bits, &u8::to_string);
+    let time = width("layout.time_bits", own.time_bits());
+    let sequence = width("layout.sequence_bits", own.sequence_bits());
+    let machine = width("layout.machine_bits", own.machine_bits());
     let range = Duration::from_millis(1)..=Duration::from_secs(60);
-    let tick = reader.of_profile(
+    let tick = reader.or(
         "layout.tick",
-        own.tick(),
-        |kind| milliseconds(kind, &range),
-        |tick| humantime::format_duration(*tick).to_string(),
+        (own.tick(), PROFILE),
+        &|kind| milliseconds(kind, &range),
+        &value::show_duration,
     );
     let bits = Bits {
         time: time?,

@@ -8,6 +8,7 @@ mod bare;
 pub mod environment;
 pub mod error;
 mod file;
+mod flags;
 pub mod keys;
 mod layers;
 mod layout;
@@ -29,6 +30,7 @@ use shardflake::id::{Layout, MachineRange};
 
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, ValueError};
+pub use flags::Flags;
 pub use listen::Listen;
 pub use profile::Profile;
 pub use reload::{Change, Difference, reload_difference};
@@ -156,27 +158,6 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is {} (from {})", self.key, self.value, self.origin)
     }
-}
-
-/// The flags of the command line; those that are text are checked with all other values.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// `--config`.
-    pub config: Option<PathBuf>,
-    /// `--profile`.
-    pub profile: Option<String>,
-    /// `--epoch`, of the commands that only calculate.
-    pub epoch: Option<String>,
-    /// `--shard-id`.
-    pub shard_id: Option<String>,
-    /// `--listen`, as often as given.
-    pub listen: Vec<String>,
-    /// `--port`: one more address, the port of all addresses.
-    pub port: Option<String>,
-    /// `--state-dir`; a relative path starts from the current directory.
-    pub state_dir: Option<String>,
-    /// `--continue-ahead`.
-    pub continue_ahead: Option<SystemTime>,
 }
 
 /// The configuration for the `state` commands. A shard number may be missing: `state show` shows all

@@ -1,15 +1,14 @@
 //! Takes typed values out of the merged layers, and keeps every problem for one report.
 
-use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use config::ValueKind;
 
 use super::Setting;
-use super::error::{ConfigError, ValueError};
+use super::error::{ConfigError, ConfigErrors, ValueError};
 use super::keys::KEYS;
-use super::layers::{DEFAULT, Layer, PROFILE};
+use super::layers::{DEFAULT, Layer};
 use super::value;
 use shardflake::id::Layout;
 
@@ -24,12 +23,26 @@ pub(super) struct Reader {
     settings: Vec<Setting>,
 }
 
+/// How a type of value is read, and how a value of it is shown.
+type Reading<'a, T> = &'a dyn Fn(&ValueKind) -> Result<T, ValueError>;
+type Showing<'a, T> = &'a dyn Fn(&T) -> String;
+
 impl Reader {
-    pub(super) fn new(merged: Layer, problems: Vec<ConfigError>) -> Self {
+    pub(super) fn new(merged: Layer) -> Self {
         Self {
             merged,
-            problems,
+            problems: Vec::new(),
             settings: Vec::new(),
+        }
+    }
+
+    /// Reads on from other layers; `earlier` problems stand in the report before those that there are.
+    pub(super) fn go_on(self, merged: Layer, mut earlier: Vec<ConfigError>) -> Self {
+        earlier.extend(self.problems);
+        Self {
+            merged,
+            problems: earlier,
+            ..self
         }
     }
 
@@ -39,11 +52,16 @@ impl Reader {
         Refused
     }
 
-    /// Notes a value that no layer set.
-    pub(super) fn note(&mut self, key: &'static str, value: impl Display, origin: &str) {
+    /// Keeps the problem of a value that its key does not take.
+    pub(super) fn refuse(&mut self, key: &str, origin: &str, problem: ValueError) -> Refused {
+        self.report(ConfigError::value(key, origin, problem))
+    }
+
+    /// Notes what a key is.
+    pub(super) fn note(&mut self, key: &'static str, value: String, origin: &str) {
         self.settings.push(Setting {
             key,
-            value: value.to_string(),
+            value,
             origin: origin.to_owned(),
         });
     }
@@ -52,8 +70,8 @@ impl Reader {
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
-        show: impl FnOnce(&T) -> String,
+        read: Reading<'_, T>,
+        show: Showing<'_, T>,
     ) -> Result<Option<T>, Refused> {
         let Some(found) = self.merged.find(key) else {
             return Ok(None);
@@ -64,59 +82,74 @@ impl Reader {
                 self.note(key, show(&value), &origin);
                 Ok(Some(value))
             }
-            Err(problem) => Err(self.report(ConfigError::value(key, &origin, problem))),
+            Err(problem) => Err(self.refuse(key, &origin, problem)),
         }
     }
 
-    /// The value of a key whose default is the profile's, which is `own`.
-    pub(super) fn of_profile<T>(
+    /// The value of a key, or what it is if it is unset, and why.
+    pub(super) fn or<T>(
         &mut self,
         key: &'static str,
-        own: T,
-        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
-        show: impl Fn(&T) -> String,
+        (unset, origin): (T, &str),
+        read: Reading<'_, T>,
+        show: Showing<'_, T>,
     ) -> Result<T, Refused> {
-        if let Some(set) = self.optional(key, read, &show)? {
+        if let Some(set) = self.optional(key, read, show)? {
             return Ok(set);
         }
-        self.note(key, show(&own), PROFILE);
-        Ok(own)
+        self.note(key, show(&unset), origin);
+        Ok(unset)
     }
 
-    /// The value of a key that has a default.
-    pub(super) fn required<T>(
+    /// The value of a key that has a default, for whoever has to know whether it was refused.
+    pub(super) fn checked<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&ValueKind) -> Result<T, ValueError>,
-        show: impl FnOnce(&T) -> String,
+        read: Reading<'_, T>,
+        show: Showing<'_, T>,
     ) -> Result<T, Refused> {
-        self.optional(key, read, show)
-            .map(|value| value.expect("the table of keys gives it a default"))
+        let value = self.optional(key, read, show)?;
+        Ok(value.expect("the table of keys gives it a default"))
+    }
+
+    /// The value of a key that has a default. One that was refused is nothing: whatever holds it is not
+    /// handed out.
+    pub(super) fn required<T: Default>(
+        &mut self,
+        key: &'static str,
+        read: Reading<'_, T>,
+        show: Showing<'_, T>,
+    ) -> T {
+        self.checked(key, read, show).unwrap_or_default()
+    }
+
+    pub(super) fn span(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Result<Duration, Refused> {
+        self.checked(
+            key,
+            &|kind| value::duration(kind, &range),
+            &value::show_duration,
+        )
     }
 
     pub(super) fn duration(
         &mut self,
         key: &'static str,
         range: RangeInclusive<Duration>,
-    ) -> Result<Duration, Refused> {
-        self.required(
-            key,
-            |kind| value::duration(kind, &range),
-            |duration| show(*duration),
-        )
+    ) -> Duration {
+        self.span(key, range).unwrap_or_default()
     }
 
-    pub(super) fn size(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-    ) -> Result<usize, Refused> {
-        self.required(key, |kind| value::integer(kind, &range), u64::to_string)
-            .map(as_size)
+    pub(super) fn size(&mut self, key: &'static str, range: RangeInclusive<u64>) -> usize {
+        let size = self.required(key, &|kind| value::integer(kind, &range), &u64::to_string);
+        as_size(size)
     }
 
-    pub(super) fn boolean(&mut self, key: &'static str) -> Result<bool, Refused> {
-        self.required(key, value::boolean, bool::to_string)
+    pub(super) fn boolean(&mut self, key: &'static str) -> bool {
+        self.required(key, &value::boolean, &bool::to_string)
     }
 
     /// Checks that `long` is at least twice `short`.
@@ -132,10 +165,10 @@ impl Reader {
             return;
         }
         let problem = ConfigError::TooClose {
-            long: Box::new(self.setting(long_key, long)),
-            short: Box::new(self.setting(short_key, short)),
-            least: show(short * 2),
-            most: show(long / 2),
+            long: Box::new(self.setting(long_key)),
+            short: Box::new(self.setting(short_key)),
+            least: value::show_duration(&(short * 2)),
+            most: value::show_duration(&(long / 2)),
         };
         self.report(problem);
     }
@@ -158,37 +191,41 @@ impl Reader {
         }
         let least = Duration::from_nanos(layout.tick_nanos().saturating_mul(ticks + 1));
         let problem = ConfigError::TooCoarse {
-            tick: Box::new(self.setting("layout.tick", layout.tick())),
-            long: Box::new(self.setting(long_key, long)),
-            short: Box::new(self.setting(short_key, short)),
+            tick: Box::new(self.setting("layout.tick")),
+            long: Box::new(self.setting(long_key)),
+            short: Box::new(self.setting(short_key)),
             ticks,
-            least: show(least),
+            least: value::show_duration(&least),
         };
         self.report(problem);
     }
 
-    fn setting(&self, key: &'static str, value: Duration) -> Setting {
-        let found = self.merged.find(key).and_then(|value| value.origin());
-        Setting {
-            key,
-            value: show(value),
-            origin: found.unwrap_or(DEFAULT).to_owned(),
-        }
+    /// A value that was read.
+    fn setting(&self, key: &str) -> Setting {
+        let setting = self.noted(key).expect("what is read is noted");
+        setting.clone()
     }
 
-    /// The settings in the order of the table of keys, and all problems.
-    pub(super) fn finish(mut self) -> (Vec<Setting>, Vec<ConfigError>) {
-        let mut settings = Vec::new();
-        for key in KEYS {
-            let of_key = |setting: &mut Setting| setting.key == key.name;
-            settings.extend(self.settings.extract_if(.., of_key));
-        }
-        (settings, self.problems)
+    fn noted(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
     }
-}
 
-fn show(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    /// The settings, in the order of the table of keys.
+    ///
+    /// # Errors
+    /// All problems, if there are any.
+    pub(super) fn finish(self) -> Result<Vec<Setting>, ConfigErrors> {
+        if !self.problems.is_empty() {
+            return Err(ConfigErrors(self.problems));
+        }
+        let settings = KEYS.iter().filter_map(|key| self.noted(key.name));
+        Ok(settings.cloned().collect())
+    }
+
+    /// All problems.
+    pub(super) fn problems(self) -> Vec<ConfigError> {
+        self.problems
+    }
 }
 
 /// Ranges of sizes end far below the platform's.

@@ -61,9 +61,12 @@ pub(super) fn duration(kind: &ValueKind, range: &RangeInclusive<Duration>) -> Re
     }
     let duration =
         humantime::parse_duration(&text).map_err(|_| ValueError::Duration(seen(kind)))?;
-    within(duration, range, |end| {
-        humantime::format_duration(*end).to_string()
-    })
+    within(duration, range, show_duration)
+}
+
+/// A duration as it is written in a configuration.
+pub(super) fn show_duration(duration: &Duration) -> String {
+    humantime::format_duration(*duration).to_string()
 }
 
 pub(super) fn integer(kind: &ValueKind, range: &RangeInclusive<u64>) -> Read<u64> {
