@@ -17,7 +17,7 @@ use log::Level;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{oneshot, watch};
 
-use crate::config::{Config, ConfigErrors, Listen, State, Upkeep};
+use crate::config::{Config, ConfigErrors, Listen, State};
 use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::logging::{self, Kind};
 use crate::systemd::{self, Socket, SocketError};
@@ -79,7 +79,7 @@ impl ServerError {
 /// # Errors
 /// [`ServerError`] says why it could not, or not to a clean end.
 pub fn run(config: Config, invocation: Invocation, reload: Reload) -> Result<(), ServerError> {
-    let logging = logging::init(config.log_level, config.shard);
+    let logging = logging::init(config.log_level, config.shard.machines);
     for warning in &config.warnings {
         logging::record(Level::Warn, Kind::ConfigWarning, warning);
     }
@@ -146,19 +146,12 @@ impl Server {
         let text = format!(
             "shardflake {}, shard {}, state directory {}, listening on {}",
             env!("CARGO_PKG_VERSION"),
-            config.shard,
+            config.shard.machines,
             state.dir.display(),
             listed(&listeners)
         );
         logging::record(Level::Info, Kind::Starting, &text);
-        let upkeep = Upkeep::from(&config);
-        let mut opening = shard::opening(
-            &upkeep,
-            config.shard,
-            config.continue_ahead,
-            directory,
-            invocation,
-        );
+        let mut opening = shard::opening(config.shard, state, directory, invocation);
         opening.witness = Witness::find(&state.runtime, true, &state.dir);
         let limits = limits(&config);
         let (told, ended) = oneshot::channel();

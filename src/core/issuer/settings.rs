@@ -8,7 +8,7 @@ use crate::mark::rules::{Invocation, Policy};
 use crate::time::WallTime;
 
 /// The layout and machine IDs of a shard, and how far ahead of the wall clock and of use it may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// The layout of the IDs.
     pub layout: Layout,

@@ -16,6 +16,7 @@ mod table;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -179,8 +180,9 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
         Err(errors) => return Err(errors.into()),
     };
     let now = SystemClock.realtime();
-    config.warnings.extend(continues_in_vain(&config, now));
-    let invocation = invocation(&config.state.dir, &config.sources, config.shard);
+    let until = options.continue_ahead;
+    config.warnings.extend(continues_in_vain(until, now));
+    let invocation = invocation(&config.state.dir, &config.sources, config.shard.machines);
     let environment = environment.clone();
     // A server that fails has said why, in the log.
     let reload = Box::new(move || Config::load(&flags, &environment));
@@ -188,9 +190,9 @@ fn serve(options: &Serve, flags: Flags, environment: &Environment) -> Result<Exi
     Ok(result.map_or_else(|error| Exit::from(&error), |()| Exit::Ok))
 }
 
-/// A warning if `--continue-ahead` names a moment that is over at `now`.
-fn continues_in_vain(config: &Config, now: WallTime) -> Option<String> {
-    let until = WallTime::from(config.continue_ahead?);
+/// A warning if `until`, which `--continue-ahead` names, is over at `now`.
+fn continues_in_vain(until: Option<SystemTime>, now: WallTime) -> Option<String> {
+    let until = WallTime::from(until?);
     (until <= now).then(|| {
         format!(
             "--continue-ahead={until} is past, the clock reads {now}, so it lets nothing be issued ahead: name a moment after the mark's bound, or leave it out"

@@ -168,12 +168,12 @@ fn init(
 
 /// Locks the shard as a start does.
 fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
-    let machines = upkeep.shard.clone().map_err(Error::NoShard)?;
+    let settings = upkeep.shard.clone().map_err(Error::NoShard)?;
+    let machines = settings.machines;
     let state = &upkeep.state;
     let (directory, _) = Directory::prepare(&state.dir, state.create, state.allow_network_fs)?;
-    let settings = shard::settings(upkeep, machines, None);
     let called = invocation(&state.dir, &upkeep.sources, machines);
-    let policy = shard::policy(upkeep, &settings, called);
+    let policy = shard::policy(&settings, state, called);
     let now = Now {
         wall: SystemClock.realtime(),
         doubted: None,
@@ -262,7 +262,7 @@ fn adopt(
 /// Checks that there is a mark, without locks, so that nothing is made in a directory that is not the one
 /// meant.
 fn there_is_a_mark(upkeep: &Upkeep) -> Result<(), Error> {
-    let shard = upkeep.shard.clone().map_err(Error::NoShard)?;
+    let shard = upkeep.shard.clone().map_err(Error::NoShard)?.machines;
     let directory = upkeep.state.dir.display().to_string();
     let marks = match survey(&Directory::new(&upkeep.state.dir), &directory) {
         Ok((marks, _)) => marks,

@@ -16,14 +16,17 @@ use super::origin;
 use super::profile::Profile;
 use super::reader::{Reader, Refused, as_size};
 use super::value;
-use super::{Calculation, Clock, Config, Flags, Http, Sources, State, Upkeep};
+use super::{Calculation, Config, Flags, Http, Sources, State, Upkeep};
 use shardflake::id::{Layout, MachineRange};
+use shardflake::issuer::Settings;
 
 const MAX_WORKERS: u64 = 1024;
 const MEBI: u64 = 1 << 20;
 
 /// The merged layers, of which profile and layout are read.
-struct Gathered {
+struct Gathered<'a> {
+    flags: &'a Flags,
+    environment: &'a Environment,
     profile: Profile,
     layout: Result<Layout, Refused>,
     /// The port for addresses without one.
@@ -37,18 +40,9 @@ struct Gathered {
 
 /// The settings that both the server and the `state` commands read.
 struct Sections {
-    shard: Result<Option<MachineRange>, Refused>,
+    shard: Result<Option<Settings>, Refused>,
     http: Http,
     state: State,
-    clock: Clock,
-}
-
-/// Times that bound each other, over three tables.
-#[derive(Clone, Copy)]
-struct Spans {
-    deadline: Duration,
-    window: Duration,
-    max_ahead: Duration,
 }
 
 impl Config {
@@ -58,25 +52,22 @@ impl Config {
     /// [`ConfigErrors`] with every problem that was found.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut gathered = gather(flags, environment);
-        let sections = gathered.sections(flags, environment);
-        let (profile, layout) = (gathered.profile, gathered.layout);
-        let reader = &mut gathered.reader;
+        let sections = gathered.sections();
         if matches!(sections.shard, Ok(None)) && !gathered.shard_hidden {
-            reader.report(no_shard(profile, flags, environment));
+            gathered.reader.report(gathered.no_shard());
         }
+        let profile = gathered.profile;
+        let reader = &mut gathered.reader;
         let log_level = reader.checked("log.level", &value::level, &|level| {
             level.as_str().to_lowercase()
         });
         gathered.finish(|warnings, sources| {
             Ok(Self {
                 profile,
-                layout: layout?,
                 shard: sections.shard?.ok_or(Refused)?,
                 http: sections.http,
                 state: sections.state,
-                clock: sections.clock,
                 log_level: log_level?,
-                continue_ahead: flags.continue_ahead,
                 warnings,
                 sources,
             })
@@ -91,16 +82,14 @@ impl Upkeep {
     /// [`ConfigErrors`] with every problem that was found, in the other keys too.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut gathered = gather(flags, environment);
-        let sections = gathered.sections(flags, environment);
-        let unset = no_shard(gathered.profile, flags, environment);
+        let sections = gathered.sections();
+        let unset = gathered.no_shard();
         let layout = gathered.layout;
         gathered.finish(|warnings, sources| {
             Ok(Self {
                 layout: layout?,
                 shard: sections.shard?.ok_or_else(|| Box::new(unset)),
                 state: sections.state,
-                clock: sections.clock,
-                deadline: sections.http.deadline,
                 warnings,
                 sources,
             })
@@ -142,7 +131,7 @@ impl Calculation {
 }
 
 /// Reads all layers, merges them, and reads profile and layout, which tell what the bare variables mean.
-fn gather(flags: &Flags, environment: &Environment) -> Gathered {
+fn gather<'a>(flags: &'a Flags, environment: &'a Environment) -> Gathered<'a> {
     let file = file::read(flags.config.as_deref(), environment);
     let mut problems = file.problems;
     let (variables, found) = environment.layer();
@@ -173,6 +162,8 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
         &command_line,
     ]);
     Gathered {
+        flags,
+        environment,
         profile,
         layout,
         port,
@@ -183,18 +174,42 @@ fn gather(flags: &Flags, environment: &Environment) -> Gathered {
     }
 }
 
-impl Gathered {
-    fn sections(&mut self, flags: &Flags, environment: &Environment) -> Sections {
+impl Gathered<'_> {
+    fn sections(&mut self) -> Sections {
         let reader = &mut self.reader;
-        let shard = shard(reader, self.layout);
-        let spans = Spans::read(reader, self.layout);
+        let number = number(reader, self.layout);
+        let [max_ahead, window, deadline] = spans(reader, self.layout);
+        let layout = self.layout.unwrap_or(self.profile.layout());
+        let settings = |machines| Settings {
+            layout,
+            machines,
+            max_ahead,
+            window,
+            deadline,
+            continue_ahead: None,
+        };
+        let until = self.flags.continue_ahead;
+        let shard = |machines| settings(machines).continuing_until(until);
         // Without a number nothing listens: whoever needs one has refused already.
-        let first = shard.ok().flatten().map_or(0, |shard| shard.first());
+        let first = number.ok().flatten().map_or(0, |machines| machines.first());
         Sections {
-            shard,
-            http: http(reader, spans, first, self.port),
-            state: state(reader, spans, flags, environment),
-            clock: clock(reader, spans),
+            shard: number.map(|machines| machines.map(shard)),
+            http: http(reader, first, self.port),
+            state: state(reader, self.flags, self.environment),
+        }
+    }
+
+    /// The problem of a server without a number.
+    fn no_shard(&self) -> ConfigError {
+        let hints = bare::mistaken_shards(self.environment, self.profile);
+        let hint = match hints.as_slice() {
+            [] => String::new(),
+            hints => format!(" ({})", hints.join("; ")),
+        };
+        ConfigError::NoShard {
+            example: self.profile.number().example(),
+            file: self.flags.file(self.environment),
+            hint,
         }
     }
 
@@ -210,38 +225,7 @@ impl Gathered {
     }
 }
 
-impl Spans {
-    fn read(reader: &mut Reader, layout: Result<Layout, Refused>) -> Self {
-        let ms = Duration::from_millis;
-        let deadline = reader.span("http.deadline", ms(1)..=ms(10_000));
-        let window = reader.span("state.window", ms(100)..=ms(60_000));
-        let max_ahead = reader.span("clock.max_ahead", ms(200)..=ms(600_000));
-        let with_key = ("state.window", window);
-        reader.twice(("clock.max_ahead", max_ahead), with_key);
-        reader.more_ticks(layout, ("clock.max_ahead", max_ahead), with_key);
-        reader.twice(with_key, ("http.deadline", deadline));
-        Self {
-            deadline: deadline.unwrap_or_default(),
-            window: window.unwrap_or_default(),
-            max_ahead: max_ahead.unwrap_or_default(),
-        }
-    }
-}
-
-fn no_shard(profile: Profile, flags: &Flags, environment: &Environment) -> ConfigError {
-    let hints = bare::mistaken_shards(environment, profile);
-    let hint = match hints.as_slice() {
-        [] => String::new(),
-        hints => format!(" ({})", hints.join("; ")),
-    };
-    ConfigError::NoShard {
-        example: profile.number().example(),
-        file: flags.file(environment),
-        hint,
-    }
-}
-
-fn shard(
+fn number(
     reader: &mut Reader,
     layout: Result<Layout, Refused>,
 ) -> Result<Option<MachineRange>, Refused> {
@@ -256,9 +240,23 @@ fn shard(
     source.and(id)
 }
 
+/// Reads the times that bound each other, over three tables: `max_ahead`, `window` and `deadline`.
+fn spans(reader: &mut Reader, layout: Result<Layout, Refused>) -> [Duration; 3] {
+    let ms = Duration::from_millis;
+    let deadline = ("http.deadline", ms(1)..=ms(10_000));
+    let window = ("state.window", ms(100)..=ms(60_000));
+    let max_ahead = ("clock.max_ahead", ms(200)..=ms(600_000));
+    let [deadline, window, max_ahead] =
+        [deadline, window, max_ahead].map(|(key, range)| (key, reader.span(key, range)));
+    reader.twice(max_ahead, window);
+    reader.more_ticks(layout, max_ahead, window);
+    reader.twice(window, deadline);
+    [max_ahead, window, deadline].map(|(_, span)| span.unwrap_or_default())
+}
+
 /// Reads `[http]`, for the server that owns the machine IDs from `first` on; `port` is for addresses without
 /// one.
-fn http(reader: &mut Reader, spans: Spans, first: u32, port: u16) -> Http {
+fn http(reader: &mut Reader, first: u32, port: u16) -> Http {
     let s = Duration::from_secs;
     Http {
         listen: reader.required(
@@ -273,7 +271,6 @@ fn http(reader: &mut Reader, spans: Spans, first: u32, port: u16) -> Http {
             group.as_deref().unwrap_or(value::OWN_GROUP).to_owned()
         }),
         workers: workers(reader),
-        deadline: spans.deadline,
         idle_timeout: reader.duration("http.idle_timeout", s(1)..=s(3600)),
         head_timeout: reader.duration("http.head_timeout", s(1)..=s(3600)),
         connection_age: reader.duration("http.connection_age", s(0)..=s(7 * 24 * 3600)),
@@ -300,12 +297,12 @@ fn workers(reader: &mut Reader) -> usize {
     workers.map_or(0, as_size)
 }
 
-fn state(reader: &mut Reader, spans: Spans, flags: &Flags, environment: &Environment) -> State {
+fn state(reader: &mut Reader, flags: &Flags, environment: &Environment) -> State {
     State {
         dir: state_dir(reader, flags, environment).unwrap_or_default(),
-        window: spans.window,
         create: reader.boolean("state.create"),
         allow_network_fs: reader.boolean("state.allow_network_fs"),
+        require_sync: reader.boolean("clock.require_sync"),
         runtime: environment.runtime_dirs(),
     }
 }
@@ -330,11 +327,4 @@ fn state_dir(
     let dir = dir.map_err(|problem| reader.refuse("state.dir", variable, problem))?;
     reader.note("state.dir", show(&dir), variable);
     Ok(dir)
-}
-
-fn clock(reader: &mut Reader, spans: Spans) -> Clock {
-    Clock {
-        max_ahead: spans.max_ahead,
-        require_sync: reader.boolean("clock.require_sync"),
-    }
 }

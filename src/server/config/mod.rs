@@ -22,11 +22,12 @@ pub mod value;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use log::LevelFilter;
 
-use shardflake::id::{Layout, MachineRange};
+use shardflake::id::Layout;
+use shardflake::issuer::Settings;
 
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, ValueError};
@@ -40,27 +41,25 @@ pub use reload::{Change, Difference, reload_difference};
 pub struct Config {
     /// Which system this server stands in for.
     pub profile: Profile,
-    /// The profile's layout, with the configured bits, tick and epoch.
-    pub layout: Layout,
-    /// The machine IDs that this server owns; they fit the layout.
-    pub shard: MachineRange,
-    /// `[http]`.
+    /// The shard: the profile's layout with the configured bits, tick and epoch; the machine IDs that this
+    /// server owns, which fit it; and the times that its mark depends on.
+    ///
+    /// `deadline` is 1 ms to 10 s. `window` is 100 ms to 1 min, and at least twice the deadline. `max_ahead`
+    /// is 200 ms to 10 min, and at least twice the window, and in ticks of the layout more than it.
+    pub shard: Settings,
+    /// `[http]`, but for the deadline.
     pub http: Http,
-    /// `[state]`.
+    /// `[state]` and `[clock]`, but for the times.
     pub state: State,
-    /// `[clock]`.
-    pub clock: Clock,
     /// `log.level`.
     pub log_level: LevelFilter,
-    /// `--continue-ahead`: issue ahead of the clock until then.
-    pub continue_ahead: Option<SystemTime>,
     /// Things that the operator should hear of, though nothing is wrong.
     pub warnings: Vec<String>,
     /// Where the values come from.
     pub sources: Sources,
 }
 
-/// `[http]`: where and how requests are taken.
+/// Where and how requests are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
     /// Addresses to listen on, at least one.
@@ -71,8 +70,6 @@ pub struct Http {
     pub socket_group: Option<String>,
     /// Threads that serve requests, 1 to 1024.
     pub workers: usize,
-    /// The longest that a request waits for its tick, 1 ms to 10 s.
-    pub deadline: Duration,
     /// The longest silence on a connection between requests, 1 s to 1 h.
     pub idle_timeout: Duration,
     /// The longest that a request's head may take, 1 s to 1 h.
@@ -95,29 +92,19 @@ pub struct Http {
     pub drain: Duration,
 }
 
-/// `[state]`: what outlives the process.
+/// What outlives the process, and what a start asks of it and of the clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Where the marks and the lock lie; absolute.
     pub dir: PathBuf,
-    /// How far ahead of use the mark is kept, 100 ms to 1 min and at least twice the deadline.
-    pub window: Duration,
     /// Whether a missing mark may be made.
     pub create: bool,
     /// Whether the directory may lie on a network or FUSE file system.
     pub allow_network_fs: bool,
-    /// Where the bounds may be kept a second time while the machine is up, the best place first.
-    pub runtime: Vec<PathBuf>,
-}
-
-/// `[clock]`: how far IDs may be ahead of it, and whether it has to be synchronised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
-    /// The largest lead over the clock at which IDs are issued, 200 ms to 10 min and at least
-    /// twice the window, and in ticks of the layout more than it.
-    pub max_ahead: Duration,
     /// Whether a start waits until the kernel calls the clock synchronised.
     pub require_sync: bool,
+    /// Where the bounds may be kept a second time while the machine is up, the best place first.
+    pub runtime: Vec<PathBuf>,
 }
 
 /// Where a configuration comes from.
@@ -166,33 +153,14 @@ impl fmt::Display for Setting {
 pub struct Upkeep {
     /// The profile's layout, with the configured bits, tick and epoch.
     pub layout: Layout,
-    /// The machine IDs, or what to say where they are needed, if no shard number is set.
-    pub shard: Result<MachineRange, Box<ConfigError>>,
-    /// `[state]`.
+    /// The shard, or what to say where it is needed, if no shard number is set.
+    pub shard: Result<Settings, Box<ConfigError>>,
+    /// `[state]` and `[clock]`, but for the times.
     pub state: State,
-    /// `[clock]`.
-    pub clock: Clock,
-    /// `http.deadline`, which a new mark's wait depends on.
-    pub deadline: Duration,
     /// Things that the operator should hear of.
     pub warnings: Vec<String>,
     /// Where the values come from.
     pub sources: Sources,
-}
-
-impl From<&Config> for Upkeep {
-    /// The part of a server's configuration that its state depends on.
-    fn from(config: &Config) -> Self {
-        Self {
-            layout: config.layout,
-            shard: Ok(config.shard),
-            state: config.state.clone(),
-            clock: config.clock,
-            deadline: config.http.deadline,
-            warnings: Vec::new(),
-            sources: config.sources.clone(),
-        }
-    }
 }
 
 /// The configuration for the commands that only calculate.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use shardflake::id::MachineRange;
 use shardflake::id::layout::{Bits, Order};
 use shardflake::id::range::RangeError;
 
@@ -51,10 +52,10 @@ fn shard(text: &str) -> MachineRange {
 #[test]
 fn a_shard_number_is_enough() {
     let config = load(&[("SHARD_ID", "7")]).unwrap();
-    assert_eq!(config.shard, shard("7"));
-    assert_eq!(config.layout, Layout::SONYFLAKE);
+    assert_eq!(config.shard.machines, shard("7"));
+    assert_eq!(config.shard.layout, Layout::SONYFLAKE);
     assert_eq!(config.http.listen, ["127.0.0.1:7001".parse().unwrap()]);
-    assert_eq!(config.http.deadline, Duration::from_millis(250));
+    assert_eq!(config.shard.deadline, Duration::from_millis(250));
     assert_eq!(config.http.header_bytes, 8192);
     assert!((1..=1024).contains(&config.http.workers));
     assert_eq!(
@@ -62,7 +63,7 @@ fn a_shard_number_is_enough() {
         Path::new("/home/u/.local/state/shardflake")
     );
     assert!(config.state.create && !config.state.allow_network_fs);
-    assert_eq!(config.clock.max_ahead, Duration::from_secs(5));
+    assert_eq!(config.shard.max_ahead, Duration::from_secs(5));
     assert_eq!(config.log_level, LevelFilter::Info);
     assert_eq!(config.warnings, [""; 0]);
     let keys: Vec<&str> = config
@@ -89,7 +90,10 @@ fn each_layer_stands_above_the_one_before() {
             .settings
             .iter()
             .find(|setting| setting.key == "shard.id");
-        (config.shard.to_string(), setting.unwrap().origin.clone())
+        (
+            config.shard.machines.to_string(),
+            setting.unwrap().origin.clone(),
+        )
     };
     let pair = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
     let (value, origin) = id(&[], None);
@@ -162,10 +166,10 @@ fn every_variable_reaches_its_key() {
         datacenter: 0,
     };
     assert_eq!(
-        config.layout,
+        config.shard.layout,
         Layout::new(bits, 5, 1_577_836_800_000).unwrap()
     );
-    assert!(config.clock.require_sync && config.state.allow_network_fs && !config.state.create);
+    assert!(config.state.require_sync && config.state.allow_network_fs && !config.state.create);
     assert_eq!(
         (config.http.header_bytes, config.http.body_bytes),
         (9000, 0)
@@ -372,10 +376,11 @@ fn a_file_that_cannot_be_read_is_the_only_problem() {
 fn upkeep_works_without_a_shard_number() {
     let upkeep = |variables| Upkeep::load(&Flags::default(), &environment(variables));
     let without = upkeep(&[]).unwrap();
-    assert_eq!(without.deadline, Duration::from_millis(250));
     let unset = without.shard.unwrap_err();
     assert!(matches!(*unset, ConfigError::NoShard { .. }), "{unset}");
-    assert_eq!(upkeep(&[("SHARD_ID", "4")]).unwrap().shard, Ok(shard("4")));
+    let with = upkeep(&[("SHARD_ID", "4")]).unwrap().shard.unwrap();
+    assert_eq!(with.machines, shard("4"));
+    assert_eq!(with.deadline, Duration::from_millis(250));
     assert!(upkeep(&[("SHARD_ID", "")]).is_err());
 }
 
@@ -430,7 +435,7 @@ proptest::proptest! {
         let flag = Config::load(&flags, &environment(&[]));
         for loaded in [file, bare, full, flag] {
             let found: Result<MachineRange, RangeError> = loaded
-                .map(|config| config.shard)
+                .map(|config| config.shard.machines)
                 .map_err(|errors| match errors.0.as_slice() {
                     [ConfigError::Value { problem: ValueError::Shard(error), .. }] => error.clone(),
                     other => panic!("{other:?}"),
@@ -443,7 +448,7 @@ proptest::proptest! {
     fn an_integer_in_the_file_is_that_number_or_refused(number in -10i64..70_000) {
         let loaded = load_with(&format!("[shard]\nid = {number}"), &[], &Flags::default());
         let fits = u32::try_from(number).ok().filter(|number| *number <= 65_535);
-        proptest::prop_assert_eq!(loaded.ok().map(|config| config.shard), fits.and_then(|n| MachineRange::new(n, n)));
+        proptest::prop_assert_eq!(loaded.ok().map(|config| config.shard.machines), fits.and_then(|n| MachineRange::new(n, n)));
     }
 
     #[test]

@@ -1,11 +1,10 @@
-//! From a configuration to the settings of its shard, in the terms of the core, which knows of no
+//! From a configuration to the opening of its shard, in the terms of the core, which knows of no
 //! configuration.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::config::Upkeep;
+use crate::config::State;
 use shardflake::clock::SystemClock;
-use shardflake::id::range::MachineRange;
 use shardflake::issuer::Settings;
 use shardflake::mark::Directory;
 use shardflake::mark::rules::{Invocation, Policy};
@@ -15,50 +14,28 @@ use shardflake::time::WallTime;
 /// Seconds since 1970, from the build script.
 const BUILD_DATE: &str = env!("BUILD_DATE");
 
-/// The settings for the issuer of `machines`; an operator may let it go on ahead of the clock until
-/// `continue_ahead`.
-#[must_use]
-pub fn settings(
-    upkeep: &Upkeep,
-    machines: MachineRange,
-    continue_ahead: Option<SystemTime>,
-) -> Settings {
-    Settings {
-        layout: upkeep.layout,
-        machines,
-        max_ahead: upkeep.clock.max_ahead,
-        window: upkeep.state.window,
-        deadline: upkeep.deadline,
-        continue_ahead: None,
-    }
-    .continuing_until(continue_ahead)
-}
-
 /// The policy for a start with these settings. `invocation` is how its messages tell an operator to call
 /// the program.
 #[must_use]
-pub fn policy(upkeep: &Upkeep, settings: &Settings, invocation: Invocation) -> Policy {
+pub fn policy(settings: &Settings, state: &State, invocation: Invocation) -> Policy {
     Policy {
         invocation,
-        create: upkeep.state.create,
-        require_sync: upkeep.clock.require_sync,
+        create: state.create,
+        require_sync: state.require_sync,
         build_date: WallTime::ZERO + Duration::from_secs(BUILD_DATE.parse().unwrap_or(0)),
-        ..settings.policy(upkeep.state.dir.display().to_string())
+        ..settings.policy(state.dir.display().to_string())
     }
 }
 
-/// The opening of a shard of `machines` over the prepared state directory, with [`settings`] and
-/// [`policy`].
+/// The opening of a shard over the prepared state directory, with [`policy`].
 #[must_use]
 pub fn opening(
-    upkeep: &Upkeep,
-    machines: MachineRange,
-    continue_ahead: Option<SystemTime>,
+    settings: Settings,
+    state: &State,
     directory: Directory,
     invocation: Invocation,
 ) -> Opening<Directory, SystemClock> {
-    let settings = settings(upkeep, machines, continue_ahead);
-    let policy = policy(upkeep, &settings, invocation);
+    let policy = policy(&settings, state, invocation);
     let name = policy.directory.clone();
     Opening {
         policy,
@@ -68,11 +45,12 @@ pub fn opening(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::{SystemTime, UNIX_EPOCH};
 
     use super::*;
     use crate::config::{Config, Environment, Flags};
     use shardflake::id::layout::Layout;
+    use shardflake::id::range::MachineRange;
 
     /// No value is a default.
     const VARIABLES: [(&str, &str); 8] = [
@@ -86,10 +64,12 @@ mod tests {
         ("SHARDFLAKE_HTTP__DEADLINE", "1s"),
     ];
 
-    fn upkeep() -> Upkeep {
-        let config = Config::load(&Flags::default(), &Environment::new(VARIABLES)).unwrap();
-        assert_ne!(config.layout, Layout::SONYFLAKE);
-        Upkeep::from(&config)
+    fn config(continue_ahead: Option<SystemTime>) -> Config {
+        let flags = Flags {
+            continue_ahead,
+            ..Flags::default()
+        };
+        Config::load(&flags, &Environment::new(VARIABLES)).unwrap()
     }
 
     fn machines() -> MachineRange {
@@ -99,7 +79,6 @@ mod tests {
     /// A field that is added does not compile until it is told of here; so below.
     #[test]
     fn an_issuer_keeps_to_what_is_configured() {
-        let upkeep = upkeep();
         let until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let Settings {
             layout,
@@ -108,23 +87,25 @@ mod tests {
             window,
             deadline,
             continue_ahead,
-        } = settings(&upkeep, machines(), Some(until));
-        assert_eq!(layout, upkeep.layout);
+        } = config(Some(until)).shard;
+        assert_eq!(layout, Layout::SNOWFLAKE);
         assert_eq!(owned, machines());
         assert_eq!(max_ahead, Duration::from_secs(7));
         assert_eq!(window, Duration::from_secs(3));
         assert_eq!(deadline, Duration::from_secs(1));
         let tick = layout.tick_at(WallTime::ZERO + Duration::from_secs(1_800_000_000));
         assert!(tick.is_some() && continue_ahead == tick);
-        let untold = settings(&upkeep, machines(), None);
-        assert_eq!(untold.continue_ahead, None);
+        assert_eq!(config(None).shard.continue_ahead, None);
     }
 
     #[test]
     fn a_start_follows_what_is_configured() {
-        let upkeep = upkeep();
         let until = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let settings = settings(&upkeep, machines(), Some(until));
+        let Config {
+            shard: settings,
+            state,
+            ..
+        } = config(Some(until));
         let called = Invocation {
             variables: Vec::new(),
             options: vec!["--shard-id 4-7".to_owned()],
@@ -141,10 +122,10 @@ mod tests {
             require_sync,
             build_date,
             continue_ahead,
-        } = policy(&upkeep, &settings, called.clone());
+        } = policy(&settings, &state, called.clone());
         assert_eq!(directory, "/somewhere/else");
         assert_eq!(invocation, called);
-        assert_eq!(layout, upkeep.layout);
+        assert_eq!(layout, Layout::SNOWFLAKE);
         assert_eq!(range, machines());
         // Ticks of a millisecond.
         assert_eq!(max_ahead, 7_000);
@@ -155,10 +136,12 @@ mod tests {
         let seconds = build_date.since(WallTime::ZERO).as_secs();
         assert_eq!(BUILD_DATE, seconds.to_string());
         assert_eq!(continue_ahead, settings.continue_ahead);
-        let mut other = upkeep;
-        other.state.create = true;
-        other.clock.require_sync = false;
-        let other = policy(&other, &settings, called);
+        let other = State {
+            create: true,
+            require_sync: false,
+            ..state
+        };
+        let other = policy(&settings, &other, called);
         assert!(other.create && !other.require_sync);
     }
 }

@@ -81,11 +81,11 @@ fn check(flags: &Flags, environment: &Environment, scratch: &Path) {
     };
     let upkeep = upkeep.expect("it needs less than a server does");
     assert_eq!(
-        (upkeep.layout, upkeep.shard, &upkeep.state, upkeep.clock),
-        (config.layout, Ok(config.shard), &config.state, config.clock)
+        (upkeep.layout, upkeep.shard, &upkeep.state),
+        (config.shard.layout, Ok(config.shard), &config.state)
     );
     let calculation = calculation.expect("it needs less than a server does");
-    assert_eq!(calculation.layout, config.layout);
+    assert_eq!(calculation.layout, config.shard.layout);
 
     fs::write(scratch, as_file(&config)).expect("a file can be written");
     let flags = Flags {

@@ -66,7 +66,7 @@ fn agrees(text: &str, expected: Option<MachineRange>) {
     };
     let by_flag = Config::load(&flags, &Environment::new([nowhere]));
     for (whence, loaded) in [("SHARD_ID", by_variable), ("--shard-id", by_flag)] {
-        let shard = loaded.ok().map(|config| config.shard);
+        let shard = loaded.ok().map(|config| config.shard.machines);
         assert_eq!(shard, expected, "{whence}={text:?}");
     }
 }

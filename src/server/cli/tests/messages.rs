@@ -234,13 +234,8 @@ fn a_state_command_without_a_number_names_the_variables_of_the_profile() {
 fn going_on_ahead_until_the_past_is_warned_of() {
     let after = std::time::Duration::from_secs;
     let told = |until: Option<u64>, now: u64| {
-        let flags = Flags {
-            continue_ahead: until.map(|until| std::time::UNIX_EPOCH + after(until)),
-            ..Flags::default()
-        };
-        let environment = Environment::new([("SHARD_ID", "1"), ("HOME", "/home/u")]);
-        let config = Config::load(&flags, &environment).unwrap();
-        continues_in_vain(&config, WallTime::ZERO + after(now))
+        let until = until.map(|until| std::time::UNIX_EPOCH + after(until));
+        continues_in_vain(until, WallTime::ZERO + after(now))
     };
     assert_eq!(told(None, 1_800_000_000), None);
     assert_eq!(told(Some(1_800_000_001), 1_800_000_000), None);

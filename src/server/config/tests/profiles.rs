@@ -48,8 +48,8 @@ fn each_has_its_layout_its_number_and_its_port() {
         ),
     ] {
         let config = config(profile.name(), variables);
-        assert_eq!((config.profile, config.layout), (profile, layout));
-        assert_eq!(config.shard, shard(machine), "{profile}");
+        assert_eq!((config.profile, config.shard.layout), (profile, layout));
+        assert_eq!(config.shard.machines, shard(machine), "{profile}");
         let listen = value::show_list(&config.http.listen);
         assert_eq!(listen, format!("[\"127.0.0.1:{port}\"]"));
         assert_eq!(config.warnings, [""; 0]);
@@ -58,7 +58,7 @@ fn each_has_its_layout_its_number_and_its_port() {
 
 #[test]
 fn a_datacenter_takes_the_upper_bits_also_of_a_range_and_of_other_bits() {
-    let dc = |variables: &[_]| config("snowflake-dc", variables).shard;
+    let dc = |variables: &[_]| config("snowflake-dc", variables).shard.machines;
     let pair = |datacenter, machine| [("DATACENTER_ID", datacenter), ("MACHINE_ID", machine)];
     assert_eq!(dc(&pair("31", "31")), shard("1023"));
     assert_eq!(dc(&pair("1", "0-3")), shard("32-35"));
@@ -102,7 +102,7 @@ fn a_datacenter_and_a_machine_belong_together() {
 
 #[test]
 fn a_stateful_pod_has_its_ordinal_for_a_number() {
-    let worker = |variables: &[_]| config("snowflake", variables).shard;
+    let worker = |variables: &[_]| config("snowflake", variables).shard.machines;
     assert_eq!(worker(&[("POD_NAME", "ids-0")]), shard("0"));
     assert_eq!(worker(&[("POD_NAME", "id-generator-17")]), shard("17"));
     let both = [("POD_NAME", "ids-3"), ("WORKER_ID", "5")];

@@ -18,7 +18,7 @@ fn two_numbers_for_one_shard_are_refused() {
             "unset one",
         ],
     );
-    assert_eq!(load(&both("3", "3")).unwrap().shard, shard("3"));
+    assert_eq!(load(&both("3", "3")).unwrap().shard.machines, shard("3"));
 }
 
 #[test]
