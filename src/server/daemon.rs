@@ -44,7 +44,7 @@ pub enum ServerError {
     Start(MarkError),
     /// The exact mark was not written.
     #[error(
-        "{0}; nothing will repeat: the next start begins above the bound that is durable, up to a window later, or waits as for a new mark if there is none"
+        "{0}; no ID will repeat: the next start begins above the mark that is on disk, up to one window (state.window) later, or waits as for a new mark if there is none"
     )]
     Finish(MarkError),
     /// An address cannot be listened on.

@@ -234,7 +234,7 @@ pub fn event(event: &Event) {
 }
 
 /// The text of the warning for [`Event::MarkWeak`].
-const WEAK: &str = "this file system tells neither the birth time nor the generation of a file, so a copy with the same inode number passes for the mark: a BTRFS, XFS or ext4 with inodes of 256 bytes is safer";
+const WEAK: &str = "this file system keeps neither the birth time nor the generation of files, so a copy of the mark with the same inode number cannot be told from the original: use BTRFS, XFS, or ext4 with inodes of 256 bytes for the state directory";
 
 fn describe(event: &Event) -> (Level, Kind, String) {
     use Kind::{ClockStepped, MarkChanged, StateWarning};
@@ -244,7 +244,9 @@ fn describe(event: &Event) -> (Level, Kind, String) {
         Event::ClockUnwatched(error) => (
             Warn,
             ClockStepped,
-            format!("the kernel does not tell of clock steps ({error}); looking instead"),
+            format!(
+                "the kernel cannot report clock steps ({error}), so the clock is read at least once a second instead"
+            ),
         ),
         Event::Waiting(wait) => {
             // A new mark is no reason for a warning.
@@ -290,7 +292,7 @@ fn clock(step: Step) -> String {
         ),
         Step::Forward(by) => format!("the clock was set forward by {} and is followed", span(by)),
         Step::Doubted(by) => format!(
-            "the clock was set forward by {}; it is not followed until it has stood, or `shardflake state accept-clock` says so",
+            "the clock was set forward by {}, more than is believed at once (1s): it is followed when it has stayed so for long enough, or at once after `shardflake state accept-clock --until TIME`",
             span(by)
         ),
     }
@@ -306,7 +308,7 @@ fn hidden(touched: WallTime, first: u64) -> String {
 /// The end of the time field, which is near.
 fn ending(left: Duration, end: &str) -> String {
     format!(
-        "the time field of the layout ends in {}, at {end}, and no ID can be issued then: plan a layout with more time bits or a later epoch, with new consumers of the IDs",
+        "the time field of the layout ends in {}, at {end}, and no ID can be issued after that: plan a layout with more time bits or a later epoch, and keep its IDs apart from these, since the same numbers may occur in both",
         span(left)
     )
 }
@@ -345,7 +347,7 @@ mod tests {
             (
                 Event::ClockUnwatched("no timer".into()),
                 Level::Warn,
-                "clock steps (no timer); looking instead",
+                "clock steps (no timer), so the clock is read",
             ),
             (Event::LockHeld("held".into()), Level::Warn, "held"),
             (

@@ -33,7 +33,7 @@ pub enum SocketError {
         "the service manager's LISTEN_FDS or LISTEN_PID cannot be read: {0}; start the service through its unit"
     )]
     Environment(#[source] io::Error),
-    /// It is no listening stream socket.
+    /// It is not a listening stream socket.
     #[error(
         "passed socket {index} is not a listening TCP or Unix stream socket: use ListenStream= with Accept=no in the socket unit"
     )]

@@ -54,7 +54,7 @@ pub enum Error {
     },
     /// The ID for `init --above` is not of the past.
     #[error(
-        "ID {id} would be of {time}, and the clock reads {clock}: check that profile, epoch and layout are those of the server that issued it"
+        "ID {id} would have been issued at {time}, but the clock reads {clock}: check that profile, epoch and layout are those of the server that issued it, and that the clock is right"
     )]
     Ahead {
         /// The ID.
@@ -66,7 +66,7 @@ pub enum Error {
     },
     /// The moment for `accept-clock` is too far on.
     #[error(
-        "--until {until} is more than 10 years after the clock's {clock}, and no clock up to then would be doubted: name a moment by which the clock is right without doubt, such as tomorrow"
+        "--until {until} is more than 10 years after {clock}, which the clock reads, and every clock up to then would be believed: give a time soon after the present, such as tomorrow"
     )]
     TooFar {
         /// The moment.
@@ -75,7 +75,7 @@ pub enum Error {
         clock: String,
     },
     /// The moment for `accept-clock` is over.
-    #[error("--until {until} is past, the clock reads {clock}: name a moment to come")]
+    #[error("--until {until} is past, as the clock reads {clock}: give a time to come")]
     Past {
         /// The moment.
         until: String,
@@ -195,7 +195,7 @@ fn operator(upkeep: &Upkeep) -> Result<Operator<Directory>, Error> {
 fn unsynchronised(now: &Now) -> Option<String> {
     (now.synchronised == Some(false)).then(|| {
         format!(
-            "the clock is not synchronised, the kernel says, and the new mark is made by it: see that {} is the time, and start time synchronisation",
+            "the kernel says that the clock is not synchronised, and the new mark is made by it: check that it is {} now, and start time synchronisation",
             now.wall
         )
     })
@@ -228,7 +228,7 @@ fn unlikely(layout: &Layout, above: Option<u64>) -> Option<String> {
     let now = layout.tick_at(SystemClock.realtime() - DAY).unwrap_or(0);
     (tick < now).then(|| {
         format!(
-            "the ID for --above is of {} in the layout {}, more than a day ago: if it is newer than that, it has another epoch or other bits, and profile, epoch and layout must be those of the server that issued it",
+            "the ID for --above was issued at {} by the layout {}, more than a day ago: if it is newer than that, its layout is another one, and profile, epoch and layout have to be set as in the server that issued it",
             bound_time(layout.unix_ms(tick)),
             layout_name(layout)
         )
@@ -377,7 +377,7 @@ fn write_mark(mark: &Shown, out: &mut dyn Write) -> io::Result<()> {
     if !mark.original {
         writeln!(
             out,
-            "  {:12} a copy or restored; a start will refuse it until `shardflake state adopt`",
+            "  {:12} a copy or restored; a start refuses it until `shardflake state adopt` is run",
             "file"
         )?;
     }
@@ -410,7 +410,7 @@ fn accept_clock(
     }
     Ok(writeln!(
         out,
-        "the clock is accepted up to {text}; shards that wait for it look once a second"
+        "the clock is accepted up to {text}; shards that wait for that go on within a second"
     )?)
 }
 

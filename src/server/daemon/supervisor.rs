@@ -112,7 +112,7 @@ impl Supervisor {
         self.app.leave();
         self.report();
         let text = format!(
-            "leaving: /health and /readyz answer 503, and all else is served on for {} (http.lame_duck)",
+            "leaving: /health and /readyz answer 503, and everything else is still served for {} (http.lame_duck)",
             span(patience)
         );
         logging::record(Level::Info, Kind::Stopping, &text);
@@ -127,11 +127,11 @@ impl Supervisor {
         let why = tokio::select! {
             _ = serving => return,
             () = sleep(patience) => format!("after {} (http.drain)", span(patience)),
-            _ = self.terminate.recv() => "as told to stop again".to_owned(),
-            _ = self.interrupt.recv() => "as told to stop again".to_owned(),
+            _ = self.terminate.recv() => "at a second signal to stop".to_owned(),
+            _ = self.interrupt.recv() => "at a second signal to stop".to_owned(),
         };
         let open = self.app.connections();
-        let text = format!("giving up on connections that are still open, {open} of them, {why}");
+        let text = format!("closing the connections that are still open ({open}), {why}");
         logging::record(Level::Warn, Kind::Stopping, &text);
     }
 
@@ -177,12 +177,12 @@ impl Supervisor {
             logging::record(
                 Level::Warn,
                 Kind::ClockUnsynchronised,
-                "the kernel says that the clock is not synchronised; timestamps in IDs may be off (clock.require_sync makes the start wait for it)",
+                "the kernel says that the clock is not synchronised: IDs are unique all the same, but their timestamps may be wrong; start time synchronisation (clock.require_sync makes a start wait for it)",
             );
         }
     }
 
-    /// Reads the configuration again; what cannot be changed while running is told.
+    /// Reads the configuration again, and applies what can change while running.
     fn reload(&mut self) {
         systemd::reloading();
         match (self.reload)() {

@@ -58,8 +58,8 @@ pub enum BindError {
         "this machine has no address {}: set `listen` to one that `ip address` shows, or to 0.0.0.0 or [::] for all", .0.ip()
     )]
     NoSuchAddress(SocketAddr),
-    /// Something that is no socket has the path.
-    #[error("{} exists and is no socket: move it away, or set `listen` to another path", .0.display())]
+    /// There is a file at the path that is not a socket.
+    #[error("{} exists and is not a socket: move it away, or set `listen` to another path", .0.display())]
     NotASocket(PathBuf),
     /// There is no such group.
     #[error(
@@ -68,7 +68,7 @@ pub enum BindError {
     NoSuchGroup(String),
     /// The process may not give its socket to the group.
     #[error(
-        "not allowed to give {} to group {group}: make this user one of the group's (SupplementaryGroups= in the unit), or set `socket_group` to another", path.display()
+        "not allowed to give {} to group {group}: add this user to that group (SupplementaryGroups= in the unit), or set `socket_group` to another", path.display()
     )]
     GroupDenied {
         /// The socket.
@@ -128,7 +128,7 @@ pub fn bind_tcp(address: SocketAddr, only_v6: bool) -> Result<Listener, BindErro
 }
 
 /// Listens on a port of all addresses: by one socket for IPv6 and IPv4, whatever the system's default, or
-/// for IPv4 where IPv6 is not to be had.
+/// for IPv4 alone where there is no IPv6.
 ///
 /// # Errors
 /// [`BindError`] if the system refuses.

@@ -141,7 +141,7 @@ fn poll_awake(
 fn poll_first(stream: &mut Stream, ahead: &mut Bytes, cx: &mut task::Context<'_>) -> Poll<()> {
     let mut space = [MaybeUninit::uninit(); FIRST];
     let mut buffer = ReadBuf::uninit(&mut space);
-    // An error is told by the next read.
+    // The next read returns the error.
     let _ = ready!(Pin::new(stream).poll_read(cx, &mut buffer));
     *ahead = Bytes::copy_from_slice(buffer.filled());
     Poll::Ready(())

@@ -18,9 +18,9 @@ use shardflake::issuer::Refusal;
 /// Why a request is not answered as it was meant.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("{path:?} is no route; there are {}", routes::listed())]
+    #[error("{path:?} is not a route; the routes are {}", routes::listed())]
     NotFound { path: String },
-    #[error("{method} is no method of this route; use one of {allow}")]
+    #[error("{method} is not a method of this route; use one of {allow}")]
     Method { method: String, allow: &'static str },
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -29,32 +29,34 @@ pub(super) enum Error {
     #[error(transparent)]
     Fields(#[from] Overflow),
     #[error(
-        "an HTTP/1.1 request has one Host header with a name or an address, and a port or none, and this has {seen}; send one such as localhost:7001"
+        "an HTTP/1.1 request needs exactly one Host header, with a name or an address and perhaps a port, but this one has {seen}; send one such as localhost:7001"
     )]
     Host { seen: String },
-    #[error("this is HTTP/2, which is not spoken here; use HTTP/1.1")]
+    #[error("this server does not speak HTTP/2; use HTTP/1.1")]
     Http2,
-    #[error("{seen:?} is no number of IDs; ask for 1 to {MOST}, in decimal digits")]
+    #[error("{seen:?} is not a number of IDs; ask for 1 to {MOST}, in decimal digits")]
     Count { seen: String },
     #[error(transparent)]
     Span(#[from] TimeSpanError),
     #[error(
-        "{limit} long replies with many IDs are under way, which is the limit; ask for fewer (up to 2,000 always get through), or again later, or raise http.bulk_replies"
+        "{limit} long replies with many IDs are being sent already, which is the limit; try again later, ask for fewer IDs (up to 2,000 are always served), or raise http.bulk_replies"
     )]
     TooManyBulk { limit: usize },
     #[error(
-        "over HTTP/1.0 nobody can tell a broken-off list of decimal numbers from a whole one; use HTTP/1.1, or ask for at most 2,000, or for JSON, or for ?encoding=hex"
+        "over HTTP/1.0 a list of decimal numbers that was cut off would look complete; use HTTP/1.1, or ask for at most 2,000 IDs, or for JSON, or for ?encoding=hex"
     )]
     EndUnseen,
-    #[error("the request body has {}more than {limit} bytes; send none, no route reads it", told(*.length))]
+    #[error("the request body has {}more than the {limit} bytes allowed; send none, because no route reads it", told(*.length))]
     BodyTooLarge { length: Option<u64>, limit: usize },
-    #[error("the request body did not come within {}; send it whole, or none", shardflake::timestamp::span(*.limit))]
+    #[error("the request body was not complete after {}; send it faster, or none, because no route reads it", shardflake::timestamp::span(*.limit))]
     BodyTimeout { limit: Duration },
     #[error("the request body is malformed or was cut off; send it whole, or none")]
     BodyBroken,
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("the process no longer gets on; restart it")]
+    #[error(
+        "the thread that keeps the mark has not come round for 30s or more; restart the process"
+    )]
     Stuck,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Query {
 /// Why the route does not understand a query string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
-    #[error("{key:?} is no parameter of this route; use {known}")]
+    #[error("{key:?} is not a parameter of this route; use {known}")]
     Key { key: String, known: String },
     #[error("{key} is {value:?}; use {known}")]
     Value {
@@ -392,7 +392,7 @@ mod tests {
         for (query, expected) in [
             (
                 "x=1",
-                r#""x" is no parameter of this route; use format or encoding"#,
+                r#""x" is not a parameter of this route; use format or encoding"#,
             ),
             (
                 "format=xml",
@@ -417,7 +417,7 @@ mod tests {
         let error = Query::parse("format=json", &[ENCODING]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""format" is no parameter of this route; use encoding"#
+            r#""format" is not a parameter of this route; use encoding"#
         );
     }
 }

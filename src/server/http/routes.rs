@@ -1,7 +1,7 @@
 //! The routes, in one table.
 //!
 //! A new route is a row of it, and a function in `endpoint` that answers. From the row follow where a
-//! request goes, the header Allow, what is said of a path that is no route, and the label in the metrics.
+//! request goes, the header Allow, what is said of a path that is not a route, and the label in the metrics.
 
 use hyper::Method;
 
@@ -71,7 +71,7 @@ const ROUTES: &[Route] = {
     ]
 };
 
-/// The label of every path that is no route.
+/// The label of every path that is not a route.
 const OTHER: &str = "other";
 
 /// A row of the table.

@@ -151,7 +151,7 @@ impl State {
         let missing = std::mem::take(&mut self.missing);
         if missing > 0 && max_level() >= Level::Warn {
             let text = format!(
-                "{missing} log records were dropped here: the reader of the log took none, or not as fast as they came"
+                "{missing} log records were dropped here, because the reader of the log took none or was too slow: look at journald, or at what reads standard error"
             );
             self.push(Entry::now(Level::Warn, Kind::RecordsDropped, text));
         }

@@ -34,7 +34,7 @@ fn said(error: &ServerError) -> (&'static str, &'static str) {
             "machine ID … is in use in …",
             "stop that process, or choose another machine ID",
         ),
-        ServerError::Finish(_) => ("", "free some space…nothing will repeat"),
+        ServerError::Finish(_) => ("", "free some space…no ID will repeat"),
         ServerError::Bind(error) => said_of_bind(error),
         ServerError::Socket(error) => said_of_socket(error),
         ServerError::System(_) => (
@@ -73,7 +73,7 @@ fn said_of_bind(error: &BindError) -> (&'static str, &'static str) {
         BindError::InUse(_) => ("another process listens on …", way_out),
         BindError::Denied(_) => ("not allowed to listen on …", way_out),
         BindError::NoSuchAddress(_) => ("this machine has no address …", "set `listen` to one"),
-        BindError::NotASocket(_) => ("… exists and is no socket", way_out),
+        BindError::NotASocket(_) => ("… exists and is not a socket", way_out),
         BindError::NoSuchGroup(_) => ("there is no group …", "set `socket_group` to one"),
         BindError::GroupDenied { .. } => (
             "not allowed to give … to group …",
@@ -208,8 +208,8 @@ fn said_of_command(error: &Error) -> &'static str {
         Error::NoShard(_) => "no shard number is set…WORKER_ID=1…--shard-id 1…/etc/s.toml",
         Error::NothingToAdopt { .. } => "machine ID 1…/state…--state-dir…shardflake state init",
         Error::Ahead { .. } => "ID 7…2099…2026…check that profile, epoch and layout",
-        Error::TooFar { .. } => "2150…10 years…2026…name a moment",
-        Error::Past { .. } => "2001…2026…name a moment to come",
+        Error::TooFar { .. } => "2150…10 years…2026…give a time",
+        Error::Past { .. } => "2001…2026…give a time to come",
     }
 }
 

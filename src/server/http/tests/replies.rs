@@ -180,15 +180,15 @@ fn errors_say_what_was_seen() {
     let server = server();
     let long = format!("/{}", "x".repeat(500));
     for (method, target, headers, parts) in [
-        ("GET", "/nothing", "", &["\"/nothing\" is no route"][..]),
-        ("GET", &long, "", &["xxx\" is no route"]),
-        ("DELETE", "/generate", "", &["DELETE is no method"]),
-        ("TRY-ME", "/health", "", &["TRY-ME is no method"]),
+        ("GET", "/nothing", "", &["\"/nothing\" is not a route"][..]),
+        ("GET", &long, "", &["xxx\" is not a route"]),
+        ("DELETE", "/generate", "", &["DELETE is not a method"]),
+        ("TRY-ME", "/health", "", &["TRY-ME is not a method"]),
         (
             "POST",
             "/id",
             "content-length: 9999\r\n",
-            &["has 9999 bytes, more than 4096 bytes"],
+            &["has 9999 bytes, more than the 4096 bytes allowed"],
         ),
         (
             "GET",
