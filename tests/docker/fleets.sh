@@ -134,9 +134,9 @@ lost_volume_waits() {
   docker volume rm "$volume" >/dev/null
   compose up --detach
   wait_until 20 is_up_at "$port" || fail "it is not up"
-  grep -qF 'the mark is new, IDs begin in' <<<"$(curl -s -m 5 "http://localhost:$port/health")" ||
+  grep -qF 'the mark is new: IDs begin in' <<<"$(curl -s -m 5 "http://localhost:$port/health")" ||
     fail "it does not wait for a new mark"
-  said "$(container_of "$name")" 'the mark is new, IDs begin in'
+  said "$(container_of "$name")" 'the mark is new: IDs begin in'
   wait_until 20 answers_at "$port" || fail "it does not serve"
   id=$(ask "$port" | ids_of /dev/stdin)
   ((id > last)) || fail "$id is not above $last"

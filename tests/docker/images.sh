@@ -58,7 +58,7 @@ becomes_healthy() {
   users=$(docker top one -o pid,uid,gid | awk 'NR > 1 {print $2, $3}' | sort -u)
   [[ $users == "547 547" ]] || fail "it runs as $users"
   [[ $(docker inspect --format '{{.Config.User}}' "$1") == 547:547 ]] || fail "the image's user is another"
-  said one 'the mark is new, IDs begin in'
+  said one 'the mark is new: IDs begin in'
   said one 'issuing IDs from tick'
   curl -sf -m 5 'http://localhost:7001/generate?format=text' >"$scratch/last" || fail "no ID"
 }

@@ -59,7 +59,7 @@ pub enum MarkError {
     Busy { directory: String },
     /// A file whose name ends as a mark's does without naming a range.
     #[error(
-        "{path} is not the name of a mark: give it back its own name, such as 1.mark or 16-31.mark, or move it out of the state directory"
+        "{path} is not the name of a mark: name it after the machine IDs that it is for, such as 1.mark or 16-31.mark, or move it out of the state directory"
     )]
     Name { path: String },
     /// The start rules refuse.
@@ -70,7 +70,7 @@ pub enum MarkError {
     Wait(#[from] rules::Wait),
     /// A file was deleted or replaced while in use.
     #[error(
-        "{path} was deleted or replaced while in use, so the bound is not raised any more: restart this shard, and leave the state directory to it"
+        "{path} was deleted or replaced while in use, so this shard will soon issue no more IDs: restart this shard, and let nothing else change its state directory"
     )]
     Replaced { path: String },
     /// The file system failed.
@@ -149,14 +149,14 @@ fn remedy(action: &str, error: &io::Error) -> &'static str {
     match error.kind() {
         // The file is open already, for reading and writing.
         _ if action == LOCKING && !is_short(error) => {
-            ": no lock is to be had there; use a local file system that has byte-range locks (F_OFD_SETLK), or let the service take them (seccomp, AppArmor, SELinux)"
+            ": files cannot be locked there; use a local file system that has byte-range locks (F_OFD_SETLK), or allow the service to take them (seccomp, AppArmor, SELinux)"
         }
         // The disk is in order, but the name is a symbolic link's.
         _ if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
-            ": put the file itself in the place of the symbolic link, which is not followed"
+            ": replace the symbolic link, which is not followed, by the file itself"
         }
         io::ErrorKind::IsADirectory => {
-            ": move that directory away, a file of this name has to lie there"
+            ": move that directory away, because a file of this name is needed"
         }
         _ if has_too_many_files(error) => {
             ": raise the limit on open files (LimitNOFILE= of the unit, `ulimit -n`), or lower http.connections"

@@ -20,7 +20,7 @@ pub enum DirectoryError {
     Missing(String),
     /// It cannot be made or reached.
     #[error(
-        "cannot use the state directory {path}: {source}: create it, owned by the service's user, and under systemd let the unit write there (ReadWritePaths=), or set state.dir (--state-dir) to one that is"
+        "cannot use the state directory {path}: {source}: create it, owned by the service's user, and under systemd let the unit write there (ReadWritePaths=), or set state.dir (--state-dir) to another directory"
     )]
     Unusable {
         /// Where it is.

@@ -37,7 +37,7 @@ impl Invocation {
 pub enum Refused {
     /// A mark for other bits, another tick or another epoch.
     #[error(
-        "{directory}/{file} bounds IDs of another layout ({found}); configured is {configured}: set the profile and epoch that it was made with, or give the new layout a state directory of its own. Do not delete the mark: a later epoch or other bits issue numbers again that it stands for"
+        "{directory}/{file} is for IDs of another layout ({found}) than the configured one ({configured}): set the profile and epoch that it was made with, or give the new layout a state directory of its own. Do not delete the mark: with other bits or a later epoch, IDs that were issued before would be issued again"
     )]
     Layout {
         directory: String,
@@ -47,7 +47,7 @@ pub enum Refused {
     },
     /// A mark whose content is for other machine IDs than its name.
     #[error(
-        "{directory}/{file} is the mark of {found} under a wrong name: give it back its name {found}.mark"
+        "{directory}/{file} is the mark of machine ID {found} under a wrong name: rename it to {found}.mark"
     )]
     Misnamed {
         directory: String,
@@ -56,7 +56,7 @@ pub enum Refused {
     },
     /// Both slots are unreadable.
     #[error(
-        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so the bound is not known: if the clock was not set back since, run `{command}` (with `--above ID` if a larger ID is known to be in use); a backup may be put over it instead, and is taken for old"
+        "{directory}/{file} is damaged in both slots (first: {first}; second: {second}), so it is not known how far IDs were issued: if the clock was not set back since the last one, run `{command}` (with `--above ID` if a larger ID is known to be in use); or overwrite the file with a backup, and IDs begin above the present time"
     )]
     Damaged {
         directory: String,
@@ -67,7 +67,7 @@ pub enum Refused {
     },
     /// Written by a newer version of the program.
     #[error(
-        "{directory}/{file} has format version {version}, this program reads versions 1 and 2: start the version of shardflake that wrote it, or a newer one"
+        "{directory}/{file} has format version {version}, but this program reads only versions 1 and 2: start the version of shardflake that wrote it, or a newer one"
     )]
     Newer {
         directory: String,
@@ -76,7 +76,7 @@ pub enum Refused {
     },
     /// The file is not the one that was written.
     #[error(
-        "{directory}/{file} is a copy or was restored: its {} was {} when it was written, and is {} now, so IDs may have been issued since. Stop whoever uses the original, or give this shard another machine ID; if it is to go on here, run `{command}`",
+        "{directory}/{file} is a copy or was restored: its {} was {} when it was written, and is {} now, so IDs may have been issued from the original since. If this shard is to go on here, stop whoever uses the original, then run `{command}`; otherwise give it another machine ID",
         difference.what, difference.written, difference.found
     )]
     Copied {
@@ -87,7 +87,7 @@ pub enum Refused {
     },
     /// Both slots of a floor are unreadable.
     #[error(
-        "{directory}/{file} is damaged in both slots, so it is not known how far this shard was let go ahead of the clock: run `{command}` with the largest ID that it has given out"
+        "{directory}/{file} is damaged in both slots, so it is not known how far ahead of the clock this shard was allowed to issue IDs: run `{command}` with the largest ID that it has issued"
     )]
     FloorDamaged {
         directory: String,
@@ -115,19 +115,19 @@ pub enum Refused {
 pub enum Wait {
     /// The mark is new: an earlier one may have been lost, so its bound has to pass first.
     #[error(
-        "the mark is new, IDs begin in {} when the clock has passed it (run `{command}` beforehand to spare the first start this)",
+        "the mark is new: IDs begin in {}, when the clock has passed it, because an earlier mark may have been lost. Nothing needs to be done (to avoid this wait, run `{command}` before a first start)",
         span(*left)
     )]
     Fresh { left: Duration, command: String },
     /// The mark was made or written a moment ago, no further ahead of the clock than a mark may be.
     #[error(
-        "the mark was written a moment ago, ahead of the clock as marks are: IDs begin in {}, and nothing is to be done",
+        "the mark was written a moment ago, and is ahead of the clock as every new mark is: IDs begin in {}. Nothing needs to be done",
         span(*left)
     )]
     Young { left: Duration },
     /// The wall clock is too far behind the mark.
     #[error(
-        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and at most {} may be made up. If the clock is wrong set it right; or choose another machine ID, or start with `shardflake serve --continue-ahead=UNTIL`",
+        "IDs begin in {}: the mark ({bound}) is {} ahead of the clock ({clock}), and IDs may be at most {} ahead. If the clock is wrong, set it right. If it is right, wait, choose another machine ID, or start with `shardflake serve --continue-ahead=UNTIL` (unique IDs with wrong times)",
         span(*left), span(*behind), span(*limit)
     )]
     Behind {
@@ -139,7 +139,7 @@ pub enum Wait {
     },
     /// Somebody else changed the mark or its directory at a time that the clock has yet to reach.
     #[error(
-        "the mark or its directory {directory} was changed at {touched}, which is ahead of the clock ({clock}), so it is not known what was issued up to then: IDs begin when the clock has passed that, in {}. If the clock is wrong set it right; if it is right, and was wrong when that was changed, run `{command}`",
+        "the mark or its directory {directory} was changed at {touched}, which is ahead of the clock ({clock}), so IDs may have been issued up to that time: IDs begin in {}, when the clock has passed it. If the clock is wrong, set it right; if it is right now and was wrong at that change, run `{command}`",
         span(*left)
     )]
     TouchedAhead {
@@ -170,24 +170,24 @@ pub enum Wait {
     },
     /// The wall clock was set forward since the mark was written.
     #[error(
-        "the clock was set forward by {}, more than 1s; it is followed in {} if it stays (to follow it now: `shardflake state accept-clock --until TIME`)",
+        "the clock was set forward by {}, more than 1s, so it is not believed at once: it is followed in {} if it stays so (to follow it now, run `shardflake state accept-clock --until TIME`)",
         span(*step), span(*left)
     )]
     Stepped { step: Duration, left: Duration },
     /// The wall clock was set forward by more than a day since the mark was written.
     #[error(
-        "the clock was set forward by {}, more than a day, and is not synchronised: set it right, start time synchronisation (it is followed when it has stood for 15 minutes then), or run `shardflake state accept-clock --until TIME`",
+        "the clock was set forward by {}, more than a day, and the kernel does not say that it is synchronised: if it is wrong, set it right; if it is right, run `shardflake state accept-clock --until TIME`, or start time synchronisation (the clock is followed after 15 minutes of it)",
         span(*step)
     )]
     SteppedFar { step: Duration },
     /// The kernel says that the clock is not synchronised.
     #[error(
-        "the clock is not synchronised ({seen}) and clock.require_sync is true: start time synchronisation, or set clock.require_sync to false"
+        "the clock is not known to be synchronised ({seen}), and clock.require_sync is true: start time synchronisation, or set clock.require_sync to false"
     )]
     Unsynchronised { seen: &'static str },
     /// The time field is used up.
     #[error(
-        "the time field of the layout ended at {end}: use a layout with more time bits or a later epoch, with new consumers of the IDs"
+        "the time field of the layout ended at {end}, so it has no more IDs: use a layout with more time bits or a later epoch, and keep its IDs apart from the earlier ones, since the same numbers may occur in both"
     )]
     TimeFieldOver { end: String },
 }

@@ -112,7 +112,11 @@ fn a_mark_does_not_hide_behind_the_name_of_another() {
     for range in ["1", "2", "0-1", "1-2"] {
         let refused = refusal(state.path(), &policy(range));
         assert!(matches!(refused, Refused::Misnamed { .. }), "{refused}");
-        assert!(refused.to_string().contains("/2.mark is the mark of 1 "));
+        assert!(
+            refused
+                .to_string()
+                .contains("/2.mark is the mark of machine ID 1 ")
+        );
     }
     // To all others it says nothing.
     assert!(start(state.path(), &policy("3"), &now(NOW)).is_ok());

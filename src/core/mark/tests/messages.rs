@@ -34,7 +34,11 @@ fn said_of_refused(refused: &Refused) -> Said {
             "set the profile and epoch",
             "state directory of its own",
         ],
-        Refused::Misnamed { .. } => &["/state/1.mark", "mark of 2", "its name 2.mark"],
+        Refused::Misnamed { .. } => &[
+            "/state/1.mark",
+            "mark of machine ID 2",
+            "rename it to 2.mark",
+        ],
         Refused::Damaged { .. } => &[
             "/state/1.mark",
             "magic",
@@ -128,7 +132,7 @@ fn refusals() -> [Refused; 7] {
 fn said_of_wait(wait: &Wait) -> Said {
     match wait {
         Wait::Fresh { .. } => &["6s 250ms", "`shardflake state init --shard-id 1`"],
-        Wait::Young { .. } => &["begin in 1s 250ms", "nothing is to be done"],
+        Wait::Young { .. } => &["begin in 1s 250ms", "Nothing needs to be done"],
         Wait::Behind { .. } => &[
             "2027-01-15T08:00:00",
             "2027-01-15T08:10:00",
@@ -332,7 +336,7 @@ fn every_refusal_and_wait_has_a_row_in_the_document() {
     };
     for refused in refusals() {
         row(match refused {
-            Refused::Layout { .. } => "bounds IDs of another layout",
+            Refused::Layout { .. } => "is for IDs of another layout",
             Refused::Misnamed { .. } => "under a wrong name",
             Refused::Damaged { .. } => "N.mark is damaged in both slots",
             Refused::FloorDamaged { .. } => "N.floor is damaged in both slots",
