@@ -2,7 +2,7 @@
 //!
 //! A mark that is lost is replaced by one that begins Q ahead of the wall clock. That is enough unless
 //! an operator let IDs go further ahead, or Q was larger then than it is by the settings of whoever
-//! makes the new mark. Both are written here before they are made use of, in a file beside the mark
+//! makes the new mark. Both are written here before they are made use of (R18), in a file beside the mark
 //! that has the same slots.
 
 use super::MarkError;

@@ -97,7 +97,7 @@ impl MarkError {
         matches!(self, Self::Io { source, .. } if is_short(source))
     }
 
-    /// Whether the file system failed in a way that may pass while the shard is up: a device that is
+    /// R5: whether the file system failed in a way that may pass while the shard is up: a device that is
     /// in trouble, no room, no open files left. Not what only an operator changes, such as permissions.
     #[must_use]
     pub fn may_pass(&self) -> bool {

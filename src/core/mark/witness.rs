@@ -4,7 +4,7 @@
 //! was moved away and back, something is mounted over it. Nothing in the directory tells of that. The
 //! witness lies elsewhere, under the directory's path; its bounds join those of the marks, and its
 //! locks keep out a second owner that found the path leading elsewhere. It makes no promise
-//! of its own: where it cannot be kept, a start does without.
+//! of its own: where it cannot be kept, a start does without (R4).
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

@@ -1,4 +1,4 @@
-//! Taking turns in the state directory. Hundreds of shards of a host may start at once: each is alone in
+//! Taking turns in the state directory (R3). Hundreds of shards of a host may start at once: each is alone in
 //! it for milliseconds, and it should not lie idle in between.
 
 use std::time::Duration;

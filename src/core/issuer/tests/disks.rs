@@ -24,6 +24,7 @@ impl Shard<Hooked> {
     }
 }
 
+/// R5.
 #[tokio::test(start_paused = true)]
 async fn a_disk_without_room_for_the_lock_file_may_get_some() {
     let state = tempfile::tempdir().unwrap();
@@ -56,6 +57,7 @@ async fn a_disk_without_room_for_the_mark_may_get_some() {
     assert_eq!(shard.issuer.health().state, "serving");
 }
 
+/// R31.
 #[tokio::test(start_paused = true)]
 async fn a_shard_opens_when_its_own_bound_is_durable() {
     let state = tempfile::tempdir().unwrap();

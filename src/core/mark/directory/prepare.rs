@@ -79,7 +79,7 @@ impl DirectoryError {
 }
 
 impl Directory {
-    /// The state directory at `path`, made first if it is missing and `create` allows that. The second
+    /// R1: the state directory at `path`, made first if it is missing and `create` allows that. The second
     /// value is a warning.
     ///
     /// # Errors
@@ -149,6 +149,7 @@ fn to_be_named_in(path: &Path) -> Vec<&Path> {
 mod tests {
     use super::*;
 
+    /// R1.
     #[test]
     fn marks_lie_where_locks_hold_or_an_operator_says_that_they_do() {
         let told = |file_system, allowed| {
@@ -183,6 +184,7 @@ mod tests {
         assert_eq!(to_be_named_in(&c), [&b, &a]);
     }
 
+    /// R1.
     #[test]
     fn a_directory_is_made_only_where_that_is_allowed() {
         let home = tempfile::tempdir().unwrap();

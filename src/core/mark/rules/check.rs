@@ -1,5 +1,5 @@
-//! The checks that refuse a start until an operator has decided: rules 2 and 4, on the content of the
-//! state directory, whatever time it is.
+//! The checks that refuse a start until an operator has decided: R8 to R13, on the content of the state
+//! directory, whatever time it is.
 
 use super::{Policy, Refused, Seen, View, floor_name, mark_name};
 use crate::id::layout::Layout;
@@ -33,6 +33,7 @@ pub(super) fn check(view: &View, policy: &Policy) -> Result<(), Refused> {
     check_floor(view, policy)
 }
 
+/// R13.
 fn check_floor(view: &View, policy: &Policy) -> Result<(), Refused> {
     match view.damaged_floors.first() {
         None => Ok(()),
@@ -59,10 +60,11 @@ fn check_others(view: &View, policy: &Policy) -> Result<(), Refused> {
 }
 
 impl Seen {
-    /// Rules 2 and 4 for one mark.
+    /// R8 to R12 for one mark.
     fn check(&self, policy: &Policy) -> Result<(), Refused> {
         let directory = || policy.directory.clone();
         let file = || mark_name(self.range);
+        // R10.
         for slot in &self.slots {
             if let Err(SlotError::Version(version)) = slot {
                 return Err(Refused::Newer {
@@ -72,6 +74,7 @@ impl Seen {
                 });
             }
         }
+        // R11.
         if let [Err(first), Err(second)] = self.slots {
             return Err(Refused::Damaged {
                 directory: directory(),
@@ -87,7 +90,7 @@ impl Seen {
             }
             policy.check_layout(file(), slot.layout)?;
         }
-        // Last, as `state adopt` overrules it alone.
+        // R12. Last, as `state adopt` overrules it alone.
         for slot in self.valid() {
             if let Some(difference) = slot.identity.difference(&self.identity) {
                 return Err(Refused::Copied {
@@ -103,6 +106,7 @@ impl Seen {
 }
 
 impl Policy {
+    /// R8.
     fn check_layout(&self, file: String, found: Layout) -> Result<(), Refused> {
         if found == self.layout {
             return Ok(());
@@ -115,6 +119,7 @@ impl Policy {
         })
     }
 
+    /// R9.
     fn misnamed(&self, named: MachineRange, found: MachineRange) -> Refused {
         Refused::Misnamed {
             directory: self.directory.clone(),

@@ -19,6 +19,7 @@ fn lock_file(state: &Path) -> fs::File {
     Directory::new(state).open("lock").unwrap().unwrap()
 }
 
+/// R3.
 #[test]
 fn nothing_is_done_while_another_start_is_at_work() {
     let state = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// R15.
 #[test]
 fn another_range_takes_over_the_bound_and_leaves_none_behind() {
     let state = tempfile::tempdir().unwrap();
@@ -51,6 +52,7 @@ fn a_settlement_tells_whether_it_splits_or_joins_marks() {
     assert!(of(&["1"], &["0-1"]));
 }
 
+/// R28.
 #[test]
 fn an_interrupted_settlement_is_taken_up() {
     // As it is left when a start of 20-23 dies before it removes 16-31.mark.
@@ -82,6 +84,7 @@ fn overlapping_ranges_exclude_each_other_and_the_refusal_names_the_holder() {
     assert!(claim(state.path(), "32").is_ok());
 }
 
+/// R14.
 #[test]
 fn no_mark_is_made_where_a_volume_must_be_mounted() {
     let state = tempfile::tempdir().unwrap();

@@ -15,6 +15,7 @@ fn failing(slots: &'static [&'static str], number: i32) -> Meanwhile {
     })
 }
 
+/// R11.
 #[test]
 fn a_slot_that_cannot_be_had_is_a_bad_one_and_is_written_first() {
     for number in [EIO, ENODATA, EILSEQ, EBADMSG] {
