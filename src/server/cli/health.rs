@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// More bytes than any answer of `/health` has.
 const MOST: u64 = 64 * 1024;
 
-/// Prints what `/health` says; the exit code tells whether that is well.
+/// Prints what `/health` says; the exit code tells whether the shard may issue.
 pub(super) fn run(
     flags: &Flags,
     environment: &Environment,

@@ -36,7 +36,7 @@ pub enum Cors {
 pub(super) struct Grant {
     /// The origin that may read it.
     origin: Option<HeaderValue>,
-    /// Whether another origin would be told otherwise.
+    /// Whether the reply to another origin would differ.
     varies: bool,
     /// Whether this is a preflight request, which a browser sends before the page's own, and the headers that
     /// it asks for.

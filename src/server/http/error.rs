@@ -15,7 +15,7 @@ use shardflake::id::layout::Overflow;
 use shardflake::id::time_span::TimeSpanError;
 use shardflake::issuer::Refusal;
 
-/// Why a request is not answered as it was meant.
+/// Why a request does not get what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("{path:?} is not a route; the routes are {}", routes::listed())]
@@ -185,7 +185,7 @@ fn told(length: Option<u64>) -> String {
     length.map_or_else(String::new, |length| format!("{length} bytes, "))
 }
 
-/// `duration` rounded up to seconds, at least one: the header knows no less.
+/// `duration` rounded up to seconds, at least one: the header has no smaller unit.
 fn whole_seconds(duration: Duration) -> u64 {
     let started = u64::from(duration.subsec_nanos() > 0);
     duration.as_secs().saturating_add(started).max(1)

@@ -77,7 +77,7 @@ impl Idle {
     #[inline]
     pub(super) fn poll(&mut self, awake: Option<&Context>, cx: &mut Task<'_>) -> Poll<()> {
         // Polling the alarm takes a lock that all connections share, and costs more than the rest
-        // of a request's time-keeping: it is done for the wake-up. Afterwards a look tells.
+        // of a request's time-keeping. So it is polled only where it is set, and only read here.
         if self.is_set && !self.alarm.is_elapsed() {
             return Poll::Pending;
         }

@@ -141,7 +141,7 @@ fn poll_any(listeners: &[Listener], turn: usize, cx: &mut Context<'_>) -> Poll<i
     Poll::Pending
 }
 
-/// Whether `error` says that the client gave up before it was accepted, which is no reason to wait.
+/// Whether `error` says that the client gave up before it was accepted, after which there is no need to wait.
 fn is_the_clients(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -165,7 +165,7 @@ pub(super) fn accept_rest(listener: Listener, app: &Arc<App>, stopping: &watch::
             })
         }
         Listener::Unix(listener, file) => {
-            // First, so that nobody comes any more.
+            // First, so that no further client can connect.
             drop(file);
             let Ok(listener) = listener.into_std() else {
                 return;
@@ -190,7 +190,7 @@ fn spawn(stream: Stream, app: &Arc<App>, stopping: &watch::Receiver<()>) {
     let open = Open::new(Arc::clone(app));
     let stopping = stopping.clone();
     if let Stream::Tcp(stream) = &stream {
-        // Fails only on a socket that is closed already, which the first read will tell.
+        // Fails only on a socket that is closed already, and the first read reports that.
         let _ = stream.set_nodelay(true);
     }
     tokio::spawn(async move {

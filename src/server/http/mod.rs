@@ -162,7 +162,7 @@ impl App {
         self.leaving.store(true, Ordering::Relaxed);
     }
 
-    /// How the shard stands; a server that is about to go is no longer ready.
+    /// How the shard stands; a server that is about to stop is no longer ready.
     #[must_use]
     pub fn health(&self) -> Health {
         let mut health = self.issuer.health();

@@ -174,8 +174,8 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Reads `type/subtype;q=0.5`; other parameters are left aside, and so is a weight that is none.
-    /// `None` if it is no media range.
+    /// Reads `type/subtype;q=0.5`; other parameters are ignored, and so is a malformed weight.
+    /// `None` if it is not a media range.
     fn parse(text: &'a str) -> Option<Self> {
         let parts = unquoted(text.as_bytes(), b';');
         let mut parts = parts.filter_map(|part| Some(str::from_utf8(part).ok()?.trim()));

@@ -108,7 +108,7 @@ impl Seat {
     }
 
     /// Gives up the seat of a connection that has come to rest: its socket, and bytes that were read from it
-    /// but are no whole head yet.
+    /// but are not a whole head yet.
     pub(super) fn leave(self) -> Option<(Stream, Bytes)> {
         if let Some(stream) = self.slot.take_out() {
             SPARES.with_borrow_mut(|spares| {
