@@ -97,7 +97,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// Has the bounds witnessed, where that can be had.
+    /// Has the witness keep the bounds too, if there is one.
     #[must_use]
     pub fn witnessed(mut self, witness: Option<Witness<S>>) -> Self {
         self.witness = witness;

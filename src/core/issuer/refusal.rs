@@ -30,7 +30,7 @@ pub enum Refusal {
     Unwritable { error: String },
     /// IDs are further ahead of the wall clock than is allowed.
     #[error(
-        "IDs are {} ahead of the clock, which was set back, or the shard was started several times in seconds; at most {} is allowed: set the clock right, or wait {}",
+        "IDs are {} ahead of the clock, and at most {} is allowed; the clock was set back, or the shard was started several times within seconds: set the clock right, or wait {}",
         span(*ahead), span(*limit), span(*left)
     )]
     ClockAhead {
@@ -39,7 +39,9 @@ pub enum Refusal {
         left: Duration,
     },
     /// The durable window is used up and could not be extended in time.
-    #[error("the durable window of the mark is used up: {reason}")]
+    #[error(
+        "the window of the mark is used up, and no ID is issued beyond what is safe on disk: {reason}"
+    )]
     WindowUsedUp { reason: String },
     /// Every ID up to the deadline is taken, or no tick begins until then.
     #[error(
@@ -49,7 +51,7 @@ pub enum Refusal {
     Saturated { deadline: Duration, left: Duration },
     /// The time field is used up.
     #[error(
-        "the time field of the layout ended at {end}: use a layout with more time bits or a later epoch, with new consumers of the IDs"
+        "the time field of the layout ended at {end}, so it has no more IDs: use a layout with more time bits or a later epoch, and keep its IDs apart from the earlier ones, since the same numbers may occur in both"
     )]
     TimeFieldOver { end: String },
     /// The process is about to end.

@@ -85,9 +85,9 @@ impl<C: Clock> Issuer<C> {
     pub(super) fn slow_disk(&self) -> String {
         let flush = if self.pulse.is_at_disk() {
             let taken = self.pulse.absent(self.clock.boottime());
-            format!("flushing it has taken {} so far", span(taken))
+            format!("flushing the mark has taken {} so far", span(taken))
         } else {
-            "it was not flushed in time".to_owned()
+            "the mark was not flushed in time".to_owned()
         };
         format!(
             "{flush}, and requests wait {} at most (http.deadline): look at the load of the state directory's disk, or raise state.window and http.deadline",

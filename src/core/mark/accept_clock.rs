@@ -26,7 +26,7 @@ pub enum AcceptError {
     Io(String),
     /// The file does not hold a moment.
     #[error(
-        "accept-clock in the state directory holds {0:?}, which is no time: run `shardflake state accept-clock` again, or delete it"
+        "accept-clock in the state directory holds {0:?}, which is not a time: run `shardflake state accept-clock` again, or delete it"
     )]
     Text(String),
 }

@@ -88,7 +88,7 @@ pub enum SlotError {
     #[error("its checksum does not match")]
     Checksum,
     /// The checksum is right, but the format version is one that this program does not read.
-    #[error("its format version is {0}, this program reads versions 1 and 2")]
+    #[error("its format version is {0}, but this program reads only versions 1 and 2")]
     Version(u32),
     /// The checksum is right, but a field is out of its range.
     #[error("its {0} is out of range")]

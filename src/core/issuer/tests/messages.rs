@@ -87,8 +87,8 @@ async fn a_slow_disk_is_told_by_how_long_it_takes() {
     let limits = "requests wait 250ms at most (http.deadline)";
     let way_out = "raise state.window and http.deadline";
     for (at_disk, seen) in [
-        (true, "flushing it has taken 812ms so far"),
-        (false, "it was not flushed in time"),
+        (true, "flushing the mark has taken 812ms so far"),
+        (false, "the mark was not flushed in time"),
     ] {
         shard.keeper.seen(at_disk);
         advance(ms(812)).await;
