@@ -1,4 +1,4 @@
-//! Who made the last change of the state directory: a shard, or somebody else.
+//! Who made the last change of the state directory: a shard, or somebody else (R17).
 //!
 //! A directory that was changed after a mark in it was written may have been moved away and back, with
 //! another one in its place meanwhile that issued IDs (see [`Seen::touched`](super::rules::Seen::touched)).

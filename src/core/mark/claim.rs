@@ -44,7 +44,7 @@ pub struct Claim<S: Storage> {
 }
 
 impl<S: Storage> Claim<S> {
-    /// Locks the machine IDs of `range` in `storage`, which `directory` names in messages.
+    /// R2: locks the machine IDs of `range` in `storage`, which `directory` names in messages.
     ///
     /// # Errors
     /// [`MarkError::Held`] if another process owns one of them, [`MarkError::Busy`] if another
@@ -78,7 +78,7 @@ impl<S: Storage> Claim<S> {
         Ok(claim)
     }
 
-    /// Keeps the bound with the witness too from now on, where there is one.
+    /// R4: keeps the bound with the witness too from now on, where there is one.
     ///
     /// # Errors
     /// [`MarkError::Held`] if a process owns one of the machine IDs that found another directory under
@@ -105,7 +105,7 @@ impl<S: Storage> Claim<S> {
         }
     }
 
-    /// Does `work` while no other start is at work in the directory.
+    /// R3: does `work` while no other start is at work in the directory.
     pub(super) fn alone<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, MarkError>,
@@ -156,8 +156,8 @@ impl<S: Storage> Claim<S> {
         })
     }
 
-    /// Looks at the directory and, before another start can, carries out the settlement that `decide` makes
-    /// of it, if any.
+    /// R29: looks at the directory and, before another start can, carries out the settlement that `decide`
+    /// makes of it, if any.
     ///
     /// # Errors
     /// As [`Claim::take`]; a settlement that failed half-way is taken up by the next one.
@@ -286,7 +286,8 @@ impl<S: Storage> Claim<S> {
             .map_err(|error| self.io(LOCKING, name, error))
     }
 
-    /// Opens and locks the marks that overlap the range, and those that overlap one of these.
+    /// Opens the marks that overlap the range, and those that overlap one of these (R15); locks the range in
+    /// those that have a part of it (R2).
     pub(super) fn open_overlapping(&mut self) -> Result<(), MarkError> {
         let overlapping = overlapping(self.range, &self.ranges()?);
         let mut files = BTreeMap::new();
@@ -309,7 +310,7 @@ impl<S: Storage> Claim<S> {
         Ok(())
     }
 
-    /// The ranges of all marks in the directory.
+    /// The ranges of all marks in the directory, whose names have to tell them (R7).
     fn ranges(&self) -> Result<Vec<MachineRange>, MarkError> {
         let names = self
             .storage
@@ -402,7 +403,7 @@ impl<S: Storage> Claim<S> {
         Ok(())
     }
 
-    /// Writes the marks of a settlement, then removes those that they replace. The order is what keeps it
+    /// R28: writes the marks of a settlement, then removes those that they replace. The order is what keeps it
     /// safe: each new mark is complete and flushed before it gets its name, the names are flushed next, and
     /// only then is an old mark removed. So a machine ID that had a mark is never without a durable one. A
     /// crash leaves marks that overlap: the next start takes their largest bound, and settles them anew.

@@ -54,7 +54,7 @@ pub struct Record<S: Storage> {
     /// The slot to write first: one that could not be read, or whose write or flush failed. Its
     /// content is not known then, and the other slot is all that bounds what was issued.
     first: usize,
-    /// Whether the mark as an earlier run left it is known to be durable. A run that was killed between
+    /// Whether the mark as an earlier run left it is known to be durable (R30). A run that was killed between
     /// giving the mark its name and flushing the directory, or between writing a slot and flushing it,
     /// leaves a state that the next power cut would take away.
     kept: bool,

@@ -2,6 +2,8 @@
 //!
 //! [`decide`] is asked again and again until it says [`Verdict::Open`]: a wait is over when the
 //! clock has moved, a settlement is followed by another look at the directory.
+//!
+//! The rules are numbered in `packaging/doc/start-rules.md`; R1 and so on, here and elsewhere, are those.
 
 mod check;
 mod clock;
@@ -86,7 +88,7 @@ pub struct Settlement {
     /// The bound for the shard's own mark.
     pub own_bound: u64,
     /// Whether some machine ID had no mark and no other bound covers it: then time must pass the bound
-    /// before the first ID.
+    /// before the first ID (R16).
     pub fresh: bool,
     /// Marks for machine IDs that are in an overlapping mark and not in the shard's range.
     pub left_over: Vec<MachineRange>,
@@ -107,13 +109,15 @@ impl Settlement {
 /// The bound of a mark that this run has created, as [`decide`] asked for; `None` if there is none.
 pub type FreshBound = Option<u64>;
 
-/// Applies the start rules. `fresh` is the bound of a mark that this run has created.
+/// Applies the start rules. `fresh` is the bound of a mark that this run has created. What is to be written
+/// comes last, so that nothing is while any rule refuses or waits (R6).
 #[must_use]
 pub fn decide(view: &View, policy: &Policy, now: &Now, fresh: FreshBound) -> Verdict {
     if let Err(refused) = check(view, policy) {
         return Verdict::Refuse(refused);
     }
     let missing = missing(view, policy.range);
+    // R14.
     if let (Some(missing), false) = (missing, policy.create) {
         return Verdict::Refuse(Refused::Missing {
             directory: policy.directory.clone(),
@@ -151,7 +155,7 @@ fn raise(view: &View, bound: Option<u64>, floor: Floor) -> Verdict {
     }
 }
 
-/// The floor that has to be durable before this start goes on at `tick`, if it is not yet.
+/// R18: the floor that has to be durable before this start goes on at `tick`, if it is not yet.
 fn due(view: &View, policy: &Policy, tick: u64) -> Option<Floor> {
     let known = view.covering;
     let told = policy.continue_ahead.filter(|until| *until > tick);
@@ -188,7 +192,7 @@ fn missing(view: &View, range: MachineRange) -> Option<MachineRange> {
     left.first().copied()
 }
 
-/// Rule 3: opens on the shard's only mark, or settles the marks so that it has one and none overlap.
+/// R28: opens on the shard's only mark, or settles the marks so that it has one and none overlap.
 fn settle_or_open(
     view: &View,
     policy: &Policy,

@@ -79,7 +79,7 @@ pub(super) fn slots<F: File>(file: &F) -> io::Result<[Result<Slot, SlotError>; 2
     Ok(slots)
 }
 
-/// The bytes of a slot, and the slot decoded from them. One that the device cannot read is a bad slot:
+/// The bytes of a slot, and the slot decoded from them. One that the device cannot read is a bad slot (R11):
 /// the other one bounds what was issued, and writing this one anew mends most devices.
 pub(super) fn read_slot<F: File>(
     file: &F,

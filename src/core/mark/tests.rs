@@ -146,6 +146,7 @@ fn wait(path: &Path, policy: &Policy, now: &Now) -> Wait {
     }
 }
 
+/// R16.
 #[test]
 fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
     let state = tempfile::tempdir().unwrap();
@@ -176,6 +177,7 @@ fn a_new_mark_is_above_every_bound_that_may_have_been_lost() {
     );
 }
 
+/// R6.
 #[test]
 fn nothing_is_written_while_a_start_waits_or_refuses() {
     let state = tempfile::tempdir().unwrap();
@@ -188,6 +190,7 @@ fn nothing_is_written_while_a_start_waits_or_refuses() {
     assert_eq!(fs::read(state.path().join("16-31.mark")).unwrap(), before);
 }
 
+/// R2.
 #[test]
 fn a_deleted_lock_file_does_not_make_two_owners() {
     let state = tempfile::tempdir().unwrap();
@@ -219,6 +222,7 @@ fn a_replaced_mark_is_not_published() {
     assert_eq!(record.bound(), bound);
 }
 
+/// R11.
 #[test]
 fn one_bad_slot_is_repaired_and_two_are_refused() {
     for slot in [0usize, 1] {
@@ -262,6 +266,7 @@ fn an_empty_or_cut_mark_is_refused() {
     ));
 }
 
+/// R8.
 #[test]
 fn another_layout_or_epoch_is_refused_in_the_whole_directory() {
     let state = tempfile::tempdir().unwrap();
@@ -281,6 +286,7 @@ fn another_layout_or_epoch_is_refused_in_the_whole_directory() {
     }
 }
 
+/// R7 and R9.
 #[test]
 fn a_mark_under_another_name_is_refused() {
     let state = tempfile::tempdir().unwrap();
@@ -297,6 +303,7 @@ fn a_mark_under_another_name_is_refused() {
     ));
 }
 
+/// R12.
 #[test]
 fn a_copy_is_refused_until_it_is_adopted() {
     let state = tempfile::tempdir().unwrap();
@@ -383,6 +390,7 @@ fn a_directory_that_cannot_be_used_says_what_to_do() {
     }
 }
 
+mod cited;
 mod claims;
 mod clocks;
 mod failing;

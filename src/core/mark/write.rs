@@ -14,8 +14,8 @@ use crate::time::WallTime;
 const TRIES: usize = 3;
 
 impl<S: Storage> Claim<S> {
-    /// Makes both slots durable as they read: an earlier run may have left one in the page cache alone, and
-    /// a crash while the other is written would then lose both. They are written anew, because a failed
+    /// R30: makes both slots durable as they read. An earlier run may have left one in the page cache alone,
+    /// and a crash while the other is written would then lose both. They are written anew, because a failed
     /// flush may have dropped the pages. An earlier run leaves at most one slot that differs from the disk,
     /// so that a crash here tears that one at most: a torn write over the same bytes does no harm.
     pub(super) fn keep_slots(&self, name: &str, file: &S::File) -> Result<(), MarkError> {

@@ -13,10 +13,10 @@ use crate::time::{BootTime, Offset, SECOND, WallTime};
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
-    /// Follows the clock while the start waits. In the boot that wrote the mark, a step forward is
-    /// measured from the mark's offset, or from where the bound ends if that is later: up to there
-    /// no number is left to lose. Any other clock is taken as it is, for the rules to judge: one
-    /// that is mended late must find a shard that serves.
+    /// R20: follows the clock while the start waits. In the boot that wrote the mark, a step forward is
+    /// measured from the mark's offset, or from where the bound ends if that is later: up to there the
+    /// start issues nothing anyway, so that following costs nothing. In any other boot the clock is taken
+    /// as it reads, and the rules judge whether it is plausible.
     pub(super) fn follow_clock(&mut self, view: &View) {
         self.accept();
         let clock = &self.issuer.clock;
@@ -50,8 +50,8 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         Some(self.issuer.timeline.moment_of(bound + 1))
     }
 
-    /// Reads an operator's word on the clock, for the next look at the clock. An error is told once, and
-    /// counts as no word.
+    /// Reads an operator's word on the clock, for the next look at the clock. An error is reported
+    /// once, and counts as if nothing had been said.
     pub(super) fn accept(&mut self) {
         self.accepted = match accepted_until(&self.storage) {
             Ok(until) => {

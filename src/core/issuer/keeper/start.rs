@@ -10,7 +10,7 @@ use crate::mark::rules::{self, Floor, Seen, View};
 use crate::mark::storage::Storage;
 use crate::mark::{Claim, MarkError};
 
-/// How long a start waits for a lock that somebody else holds.
+/// R2: how long a start waits for a lock that somebody else holds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tries for a lock.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Starting { claim, fresh: None };
                 Ok(Next::Park(Duration::ZERO))
             }
-            // However many start at once, each has its turn.
+            // R3: however many start at once, each has its turn.
             Err(error @ MarkError::Busy { .. }) => {
                 self.tell_held(&error);
                 Ok(self.await_turn(Stage::Locking))
@@ -37,7 +37,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.stage = Stage::Locking;
                 Ok(Next::Park(LOCK_RETRY))
             }
-            // No room for the lock file.
+            // R5: no room for the lock file.
             Err(error) if error.is_full() => {
                 self.stage = Stage::Locking;
                 Ok(self.unwritable(&error))
@@ -80,6 +80,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.follow_clock(&view);
         match rules::decide(&view, &self.policy, &self.now(), fresh) {
             rules::Verdict::Refuse(refused) => Err(refused.into()),
+            // R19.
             rules::Verdict::Wait(wait) => {
                 let round = wait.left().map_or(IDLE_ROUND, |left| left.min(IDLE_ROUND));
                 self.enter(Phase::Waiting(wait.clone()), &Event::Waiting(wait));
@@ -105,7 +106,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     fn take_over(&mut self, claim: Claim<S>, first: u64) -> Result<Next, MarkError> {
         let record = claim.into_record(self.author.clone())?;
         if record.bound() >= first {
-            // A slot that could not be read before can be now: its bound is not known to be durable, and
+            // R31: a slot that could not be read before can be now: its bound is not known to be durable, and
             // the rules have not seen it.
             self.stage = Stage::Locking;
             return Ok(Next::Park(LOCK_RETRY));
@@ -135,7 +136,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
-    /// Tells of marks that somebody else touched, if IDs begin later for it.
+    /// Reports marks that somebody else touched, if IDs begin later because of that.
     fn warn_of_touch(&self, view: &View, first: u64) {
         let marks = &view.overlapping;
         let touched = marks.iter().filter_map(Seen::touched).max();
@@ -169,7 +170,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
                 self.issuer.tell(&Event::MarksSettled);
             }
             Ok(Some(_) | None) => {}
-            // Two starts may each need a part of one mark, and hold the other's: neither has written
+            // R28: two starts may each need a part of one mark, and hold the other's: neither has written
             // anything, and whoever lets go lets the other one settle.
             Err(error @ MarkError::Held { .. }) => {
                 drop(claim);
@@ -181,7 +182,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
             Err(MarkError::Busy { .. }) => {
                 return Ok(self.await_turn(Stage::Starting { claim, fresh }));
             }
-            // Whatever failed, it may be mended while the shard is up, and the message says what to do.
+            // R5: whatever failed, it may be mended while the shard is up, and the message says what to do.
             Err(error @ MarkError::Io { .. }) => {
                 self.stage = Stage::Starting { claim, fresh };
                 return Ok(self.unwritable(&error));

@@ -18,8 +18,8 @@ const ROUND: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(60);
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
-    /// Opens the generator once the run's own bound is durable: the bound that was read may have been in the
-    /// page cache alone.
+    /// R31: opens the generator once the run's own bound is durable. The bound that was read may have been in
+    /// the page cache alone.
     pub(super) fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
         let issuer = Arc::clone(&self.issuer);
         let read = record.bound();

@@ -179,6 +179,7 @@ async fn a_directory_that_an_operator_took_away_ends_the_start() {
     assert!(matches!(shard.settle(), Some(Err(MarkError::Io { .. }))));
 }
 
+/// R29.
 #[tokio::test(start_paused = true)]
 async fn a_settlement_is_decided_on_what_lies_there_then() {
     let state = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use super::*;
 
+/// R20.
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_forward_while_down_is_doubted_as_by_a_shard_that_runs() {
     // Up to a day it has to stand; more needs somebody's word.
@@ -67,6 +68,7 @@ async fn a_mark_that_is_lost_while_the_clock_is_doubted_is_made_when_it_is_not()
     assert_eq!(next.ask().await.unwrap().tick, next.wall_tick());
 }
 
+/// R19.
 #[tokio::test(start_paused = true)]
 async fn a_clock_far_behind_the_mark_is_waited_for_and_mends() {
     let state = tempfile::tempdir().unwrap();
@@ -126,6 +128,7 @@ async fn an_operator_may_continue_ahead_of_the_clock() {
     assert_eq!(refused.unwrap().code(), "clock_ahead");
 }
 
+/// R2.
 #[tokio::test(start_paused = true)]
 async fn a_held_lock_is_waited_for_ten_seconds() {
     let state = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The checks that make a start wait for the clock: rules 5 and 6. A wrong clock never ends a start: once
-//! it is set right, the next look lets the shard begin.
+//! The checks that make a start wait for the clock: R16 and R21 to R27. A wrong clock never ends a start:
+//! once it is set right, the next look lets the shard begin (R19).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const STALE: Duration = DAY.saturating_mul(365);
 /// No build is in use for longer than this, or the clock is wrong.
 const OUTDATED: Duration = DAY.saturating_mul(20 * 365 + 5);
 
-/// Rules 5 and 6: the present tick, if the clock allows to issue above `bound`.
+/// R21 to R27: the present tick, if the clock allows to issue above `bound`.
 pub(super) fn passed(
     view: &View,
     bound: Option<u64>,
@@ -28,11 +28,13 @@ pub(super) fn passed(
         return Ok(tick);
     };
     let first = bound + 1;
+    // R21.
     if first > layout.max_tick() {
         return Err(Wait::TimeFieldOver {
             end: policy.moment(layout.max_tick() + 1),
         });
     }
+    // R27, then R16 and R26.
     let told = policy.continue_ahead.is_some_and(|until| bound <= until);
     let is_fresh = fresh.is_some() && fresh == view.read();
     if is_fresh && tick <= bound && !told {
@@ -57,7 +59,7 @@ pub(super) fn passed(
     })
 }
 
-/// Whether no mark was touched at a time that the clock has yet to reach: a bound that is made from such
+/// R25: whether no mark was touched at a time that the clock has yet to reach: a bound that is made from such
 /// a time could never be lowered again.
 fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
     let touched = view.overlapping.iter().filter_map(Seen::touched).max();
@@ -73,7 +75,7 @@ fn in_the_past(view: &View, policy: &Policy, now: &Now) -> Result<(), Wait> {
     }
 }
 
-/// Rule 6: the present tick, if the clock is plausible.
+/// R21 to R23: the present tick, if the clock is plausible.
 pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Result<u64, Wait> {
     let layout = &policy.layout;
     let Some(tick) = layout.tick_at(now.wall) else {
@@ -87,13 +89,13 @@ pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Resul
             end: policy.moment(layout.max_tick() + 1),
         });
     }
-    // The word of an operator is on what the wall clock shows. While that is doubted, this is another
-    // one, which lags, and an old word would cover it.
+    // An operator accepts what the wall clock shows. While that is doubted, `now` is an older time, which
+    // an earlier acceptance could cover by mistake.
     let told = now.doubted.is_none() && now.accept_until.is_some_and(|until| now.wall <= until);
     if !told {
         believable(bound, tick, policy, now)?;
     }
-    // Whether it shows the right time or not: nothing keeps it there.
+    // R23, also for a clock that an operator accepted: being right now does not make it synchronised.
     match (policy.require_sync, now.synchronised) {
         (true, Some(false)) => Err(Wait::Unsynchronised {
             seen: "the kernel says so",
@@ -105,7 +107,7 @@ pub(super) fn plausible(bound: Option<u64>, policy: &Policy, now: &Now) -> Resul
     }
 }
 
-/// Whether what the clock shows may be taken for true without an operator's word.
+/// R22: whether what the clock shows may be taken for true without an operator's word.
 fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Result<(), Wait> {
     let layout = &policy.layout;
     let clock = || now.wall.to_string();
@@ -135,7 +137,7 @@ fn believable(bound: Option<u64>, tick: u64, policy: &Policy, now: &Now) -> Resu
     Ok(())
 }
 
-/// Whether this start can do with a clock that lags, as it does while a step forward is doubted. A shard
+/// R24: whether this start can do with a clock that lags, as it does while a step forward is doubted. A shard
 /// that knows its bound can: it issues by that clock, as a running one does. One whose mark is missing
 /// cannot: the lost bound may have followed the real clock. Nor can one whose mark was touched later than
 /// the lagging clock reads.

@@ -95,15 +95,15 @@ impl Floor {
 }
 
 impl Seen {
-    /// The bound that holds: the larger one of the readable slots.
+    /// The bound that holds: the larger one of the readable slots (R11).
     #[must_use]
     pub fn bound(&self) -> Option<u64> {
         self.valid().map(|slot| slot.bound).max()
     }
 
-    /// When the file or its directory was changed by somebody other than the writer, if that is later than
-    /// the newest slot: the mark may have been moved away and back since, or an older one put in its place.
-    /// A change before that slot is no alarm: a power cut may lose the stamp of a later one.
+    /// R17: when the file or its directory was changed by somebody other than the writer, if that is later
+    /// than the newest slot: the mark may have been moved away and back since, or an older one put in its
+    /// place. A change before that slot is no alarm: a power cut may lose the stamp of a later one.
     #[must_use]
     pub fn touched(&self) -> Option<WallTime> {
         let newest = self
@@ -137,7 +137,8 @@ impl View {
             .fold(policy.furthest, u64::max)
     }
 
-    /// A bound that no mark was above at `moment`: for one that is lost, or may hide behind another.
+    /// A bound that no mark was above at `moment`: for one that is lost (R16), or may hide behind another
+    /// (R17).
     pub(super) fn bound_at(&self, moment: WallTime, policy: &Policy) -> u64 {
         let tick = policy.layout.tick_at(moment).unwrap_or(0);
         tick.saturating_add(self.furthest(policy))
@@ -146,8 +147,9 @@ impl View {
             .min(policy.layout.max_tick())
     }
 
-    /// The bound that holds: the maximum over the marks, the witness, and what may be hidden. A mark that
-    /// somebody else touched may stand in the place of a newer one, which was written before the touch.
+    /// R15: the bound that holds, the maximum over the marks, the witness, and what may be hidden (R17). A
+    /// mark that somebody else touched may stand in the place of a newer one, which was written before the
+    /// touch.
     #[must_use]
     pub fn bound(&self, policy: &Policy) -> Option<u64> {
         let hidden = |seen: &Seen| {

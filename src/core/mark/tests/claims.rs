@@ -103,6 +103,7 @@ fn a_neighbours_damaged_mark_is_the_neighbours_trouble() {
     assert!(start(state.path(), &policy("1"), &now(NOW)).is_ok());
 }
 
+/// R9.
 #[test]
 fn a_mark_does_not_hide_behind_the_name_of_another() {
     let state = tempfile::tempdir().unwrap();
@@ -187,6 +188,7 @@ fn a_link_or_a_directory_in_the_place_of_a_file_is_told_apart_from_a_broken_disk
     }
 }
 
+/// R5.
 #[test]
 fn what_may_pass_by_itself_is_told_from_what_is_for_an_operator() {
     use nix::libc::{EACCES, EIO, EISDIR, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS};

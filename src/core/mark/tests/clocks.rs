@@ -30,6 +30,7 @@ fn an_implausible_clock_is_waited_for_unless_accepted() {
     assert!(start(state.path(), &policy("1"), &accept(late)).is_ok());
 }
 
+/// R24.
 #[test]
 fn a_clock_that_was_set_forward_is_waited_for_where_a_mark_is_made() {
     let state = tempfile::tempdir().unwrap();
@@ -47,6 +48,7 @@ fn a_clock_that_was_set_forward_is_waited_for_where_a_mark_is_made() {
     }
 }
 
+/// R23.
 #[test]
 fn a_clock_that_is_not_synchronised_is_waited_for_where_that_is_required() {
     let state = tempfile::tempdir().unwrap();
@@ -94,6 +96,7 @@ fn the_end_of_the_time_field_is_waited_out_for_ever() {
     );
 }
 
+/// R27.
 #[test]
 fn an_operator_may_continue_ahead_until_the_bound_passes_the_moment() {
     let state = tempfile::tempdir().unwrap();

@@ -333,6 +333,7 @@ fn a_failed_exact_mark_leaves_the_bound_in_force() {
     }
 }
 
+/// R30.
 #[test]
 fn what_an_earlier_run_left_is_durable_before_anything_new_is_written() {
     // The call that fails, twice in a row, and all calls: both slots as they are and a flush, until
@@ -405,6 +406,7 @@ fn the_marks_name_is_flushed_once_before_its_first_bound_counts() {
     }
 }
 
+/// R28.
 #[test]
 fn names_are_flushed_before_old_ones_go_and_after() {
     let state = tempfile::tempdir().unwrap();

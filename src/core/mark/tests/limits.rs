@@ -54,6 +54,7 @@ fn wall(tick: u64) -> WallTime {
     WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(tick))
 }
 
+/// R26.
 #[test]
 fn what_may_be_made_up_is_started_with_and_one_tick_more_is_waited_for() {
     let present = tick(NOW);
@@ -108,6 +109,7 @@ fn the_clock_is_not_blamed_for_a_mark_that_it_has_just_written() {
     assert!(is_behind(after(&view, 0)));
 }
 
+/// R16.
 #[test]
 fn a_new_mark_is_waited_for_until_the_clock_is_past_it() {
     let bound = tick(NOW) + Q;
@@ -132,6 +134,7 @@ fn a_new_mark_is_waited_for_until_the_clock_is_past_it() {
     }
 }
 
+/// R22.
 #[test]
 fn a_mark_of_more_than_a_year_ago_is_doubted() {
     let year = 365 * 86_400 * 100;
@@ -147,6 +150,7 @@ fn a_mark_of_more_than_a_year_ago_is_doubted() {
     );
 }
 
+/// R22.
 #[test]
 fn without_a_mark_the_clock_is_doubted_before_the_build_and_twenty_years_after() {
     for wall in [BUILT, BUILT + OUTDATED] {
@@ -185,6 +189,7 @@ fn an_operators_word_holds_up_to_its_moment() {
     );
 }
 
+/// R21.
 #[test]
 fn the_epoch_is_the_first_tick() {
     let epoch = wall(0);
@@ -199,6 +204,7 @@ fn the_epoch_is_the_first_tick() {
     );
 }
 
+/// R21.
 #[test]
 fn the_last_tick_is_issued_and_none_after_it() {
     let last = Layout::SONYFLAKE.max_tick();
@@ -410,6 +416,7 @@ fn a_clock_that_lags_is_enough_where_nothing_was_touched_since() {
     }
 }
 
+/// R8, R9, R10, R11 and R12, of which adoption overrules the last two.
 #[test]
 fn adoption_overrules_copies_and_damage_and_nothing_beside_them() {
     let copied = Seen {

@@ -44,6 +44,7 @@ fn above(moment: WallTime) -> u64 {
     tick(moment + SECOND) + Q + 1
 }
 
+/// R17.
 #[test]
 fn a_mark_that_was_changed_after_it_was_written_is_raised_above_what_it_may_hide() {
     let first = tick(NOW) - 5;
@@ -94,6 +95,7 @@ fn a_stamp_of_whole_seconds_is_taken_for_the_end_of_its_second() {
     assert_eq!(verdict(second + SECOND - STALL), Verdict::Open { first });
 }
 
+/// R25.
 #[test]
 fn what_was_touched_ahead_of_the_clock_is_waited_for_and_nothing_is_written() {
     let view = touched(tick(NOW) - 5, NOW + 3600 * SECOND);
@@ -190,6 +192,7 @@ fn whatever_bounds_a_lost_mark_bounds_one_that_was_changed() {
     assert_eq!(decided(&view, late), Verdict::Open { first });
 }
 
+/// R18.
 #[test]
 fn what_goes_beyond_the_usual_is_written_down_before_a_start_and_once() {
     let until = tick(NOW + 3600 * SECOND);
@@ -289,6 +292,7 @@ fn a_mark_is_not_made_by_a_clock_that_a_start_would_not_believe() {
     assert_eq!(marks(state.path()), Vec::<String>::new());
 }
 
+/// R13.
 #[test]
 fn a_floor_that_cannot_be_read_takes_an_operators_word() {
     let state = tempfile::tempdir().unwrap();
@@ -437,6 +441,7 @@ fn a_mark_that_is_raised_on_the_way_was_not_made() {
     assert_eq!(marks(state.path()), ["1.floor", "1.mark", "something"]);
 }
 
+/// R4.
 #[test]
 fn a_witness_knows_of_what_was_issued_elsewhere_under_the_same_path() {
     let (run, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -477,6 +482,7 @@ fn a_witness_knows_of_what_was_issued_elsewhere_under_the_same_path() {
     assert_eq!(view.bound(&policy("0-1")), Some(tick(NOW)));
 }
 
+/// R4.
 #[test]
 fn a_start_does_without_a_witness_that_cannot_be_had() {
     let state = tempfile::tempdir().unwrap();
