@@ -10,6 +10,7 @@
 
 mod author;
 mod bulk;
+mod busy;
 mod event;
 mod following;
 mod health;
@@ -33,6 +34,7 @@ mod window;
 use std::time::Duration;
 
 pub use bulk::Bulk;
+pub use busy::Busy;
 pub use event::Event;
 use following::Following;
 pub use health::Health;
@@ -52,6 +54,9 @@ pub use crate::id::generator::Issued;
 use crate::id::layout::Layout;
 use crate::id::range::MachineRange;
 use crate::time::BootTime;
+
+/// Who is told of events.
+pub type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// An issuer on the machine's own clocks.
 pub type SystemIssuer = Issuer<SystemClock>;
@@ -78,7 +83,7 @@ pub struct Issuer<C> {
     status: Status,
     pulse: Pulse,
     stats: Stats,
-    observer: Box<dyn Fn(&Event) + Send + Sync>,
+    observer: Observer,
 }
 
 impl<C: Clock> Issuer<C> {
@@ -220,5 +225,6 @@ impl<C: Clock> Issuer<C> {
     }
 }
 
-#[cfg(test)]
+// They wait as tasks do.
+#[cfg(all(test, feature = "async"))]
 mod tests;

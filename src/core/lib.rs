@@ -10,6 +10,25 @@
 //!
 //! How one ID, one start and one stop go through them stands at the top of `shard`.
 //!
+//! # IDs in process
+//!
+//! ```no_run
+//! # #[cfg(feature = "shard")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use shardflake::shard::{MachineId, Options, Shard};
+//!
+//! let shard = Shard::open(Options::new("/var/lib/orders", MachineId::any_of(0..=63)))?;
+//! shard.await_ready(Duration::from_secs(10))?;
+//! println!("{}", shard.id()?);
+//! shard.close()?;
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "shard"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Features
 //!
 //! | feature | what it adds |

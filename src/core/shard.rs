@@ -7,6 +7,8 @@
 //! take the locks, follow [`mark::rules`](crate::mark::rules) and open the generator. One stop: it closes the
 //! generator and writes the exact mark.
 
+mod forks;
+mod options;
 #[cfg(feature = "async")]
 mod tasks;
 
@@ -14,14 +16,19 @@ use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::clock::{Clock, StepWatch, SystemClock};
+use crate::id::Id;
 use crate::id::generator::Run;
-use crate::issuer::{Bulk, Event, Issued, Issuer, Keeper, Refusal, Settings, SystemIssuer};
+use crate::issuer::{Bulk, Busy, Event, Issuer, Keeper, Observer, Refusal, Settings, SystemIssuer};
 use crate::mark::rules::Policy;
 use crate::mark::slot::{BootId, Holder, Moment};
 use crate::mark::storage::Storage;
-use crate::mark::{Author, MarkError, Witness};
+use crate::mark::{Author, Claim, MarkError, Witness};
+
+use forks::Forks;
+pub use options::{MachineId, OpenError, Options};
 
 /// All that a shard is opened with.
 pub struct Opening<S: Storage, C> {
@@ -37,6 +44,8 @@ pub struct Opening<S: Storage, C> {
     pub storage: S,
     /// The witness of the bounds, if there is one.
     pub witness: Option<Witness<S>>,
+    /// The locks, if they are taken already.
+    pub claim: Option<Claim<S>>,
 }
 
 impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
@@ -65,6 +74,7 @@ impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
             clock,
             storage,
             witness: None,
+            claim: None,
         }
     }
 
@@ -76,7 +86,8 @@ impl<S: Storage + Clone, C: Clock + Clone> Opening<S, C> {
     ) -> (Arc<Issuer<C>>, Keeper<S, C>) {
         let issuer = Arc::new(Issuer::new(self.settings, self.clock, observer));
         let keeper = Keeper::new(Arc::clone(&issuer), self.storage, self.policy, self.author);
-        (issuer, keeper.witnessed(self.witness))
+        let keeper = keeper.witnessed(self.witness).holding(self.claim);
+        (issuer, keeper)
     }
 }
 
@@ -97,6 +108,36 @@ pub struct Shard {
     issuer: Arc<SystemIssuer>,
     keeper: Option<JoinHandle<Result<(), MarkError>>>,
     watch: Option<Arc<StepWatch>>,
+    forks: Forks,
+}
+
+/// Why a shard gives no ID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The shard refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It has come to its end.
+    #[error("the shard could not start, or has ended: close() tells why")]
+    Ended,
+    /// This process was forked off the one that opened the shard, which goes on issuing the same IDs.
+    #[error(
+        "this process was forked off the one that opened the shard: open one after the fork, with another machine ID (such as MachineId::any_of)"
+    )]
+    Forked,
+}
+
+impl IdError {
+    /// A short name for programs, in `snake_case`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Ended => "ended",
+            Self::Forked => Forks::CODE,
+        }
+    }
 }
 
 /// Why a shard did not come to a clean end.
@@ -111,12 +152,22 @@ pub enum CloseError {
 }
 
 impl Shard {
-    /// Opens it: IDs are issued as soon as the start rules allow. `observer` is told of events, on
-    /// whatever thread they happen.
+    /// Opens it: IDs are issued as soon as the start rules allow, which takes milliseconds after a clean end,
+    /// and seconds where there is no mark yet; see [`Shard::await_ready`].
+    ///
+    /// # Errors
+    /// [`OpenError`] says why it cannot be opened. What is found later, such as a mark that is a copy,
+    /// [`Shard::close`] tells.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let (opening, observer) = options.prepare()?;
+        Ok(Self::open_with(opening, observer)?)
+    }
+
+    /// [`Shard::open`] by parts of one's own. `observer` is told of events, on whatever thread they happen.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn open<S>(
+    pub fn open_with<S>(
         opening: Opening<S, SystemClock>,
         observer: impl Fn(&Event) + Send + Sync + 'static,
     ) -> io::Result<Self>
@@ -127,7 +178,7 @@ impl Shard {
         Self::open_telling(opening, observer, || {})
     }
 
-    /// [`Shard::open`]; `ended` is called, or dropped in a panic, when the shard has come to its end. That
+    /// [`Shard::open_with`]; `ended` is called, or dropped in a panic, when the shard has come to its end. That
     /// is because it was closed, or because it cannot start.
     ///
     /// # Errors
@@ -142,11 +193,15 @@ impl Shard {
         S::File: Send,
     {
         let (issuer, keeper) = opening.parts(observer);
+        let over = Arc::clone(&issuer);
         // It blocks on the disk.
         let keeper = thread::Builder::new()
             .name("keeper".to_owned())
             .spawn(move || {
                 let result = keeper.run();
+                // In this order: whoever waits is told of the second.
+                over.stop();
+                over.drain();
                 ended();
                 result
             })?;
@@ -154,6 +209,7 @@ impl Shard {
             issuer,
             keeper: Some(keeper),
             watch: None,
+            forks: Forks::watch(),
         };
         shard.watch = watch_clock(&shard.issuer)?;
         Ok(shard)
@@ -165,32 +221,62 @@ impl Shard {
         &self.issuer
     }
 
-    /// A new ID, if that takes no waiting.
-    #[must_use]
+    /// Sleeps until IDs are issued, for `patience` at most.
+    ///
+    /// # Errors
+    /// [`IdError`] says why they are not, or not yet.
+    pub fn await_ready(&self, patience: Duration) -> Result<(), IdError> {
+        self.check_fork()?;
+        match self.issuer.await_ready(patience) {
+            Err(_) if self.issuer.is_stopping() => Err(IdError::Ended),
+            ready => Ok(ready?),
+        }
+    }
+
+    /// A new ID, if that takes no waiting. Never blocks, and never allocates.
+    ///
+    /// # Errors
+    /// [`Busy`] tells when to ask again.
     #[inline]
-    pub fn try_id(&self) -> Option<Issued> {
-        self.issuer.try_issue()
+    pub fn try_id(&self) -> Result<Id, Busy> {
+        if self.forks.has_forked() {
+            return Err(Forks::busy());
+        }
+        match self.issuer.try_issue() {
+            Some(issued) => Ok(issued.id()),
+            None => Err(self.issuer.busy()),
+        }
     }
 
     /// A new ID; the thread sleeps until its tick begins, for as long as [`Settings::deadline`] says.
     ///
     /// # Errors
-    /// [`Refusal`] says why there is none, and when to come back.
-    pub fn id(&self) -> Result<Issued, Refusal> {
-        match self.try_id() {
-            Some(issued) => Ok(issued),
-            None => self.issuer.issue_blocking(),
-        }
+    /// [`IdError`] says why there is none.
+    pub fn id(&self) -> Result<Id, IdError> {
+        self.check_fork()?;
+        let issued = match self.issuer.try_issue() {
+            Some(issued) => issued,
+            None => self.issuer.issue_blocking()?,
+        };
+        Ok(issued.id())
     }
 
     /// `count` new IDs, given to `take` in runs as their ticks come; the thread sleeps in between.
     ///
     /// # Errors
-    /// [`Refusal`] says why there are no more, and when to come back.
-    pub fn ids(&self, count: NonZeroU32, mut take: impl FnMut(Run)) -> Result<(), Refusal> {
+    /// [`IdError`] says why there are no more.
+    pub fn ids(&self, count: NonZeroU32, mut take: impl FnMut(Run)) -> Result<(), IdError> {
+        self.check_fork()?;
         let mut bulk = Bulk::new(count);
         while let Some(run) = bulk.next_blocking(&self.issuer)? {
             take(run);
+        }
+        Ok(())
+    }
+
+    fn check_fork(&self) -> Result<(), IdError> {
+        if self.forks.has_forked() {
+            return Err(IdError::Forked);
         }
         Ok(())
     }
@@ -278,6 +364,9 @@ mod tests {
         Opening::here(settings, Directory::new(state), directory)
     }
 
+    /// Far beyond what a start takes.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     /// A mark of a minute ago, so that there is nothing to wait for.
     pub(super) fn leave_mark(state: &Path) {
         let opening = opening(state);
@@ -298,17 +387,18 @@ mod tests {
     fn a_shard_is_opened_used_and_closed_and_goes_on_above() {
         let state = tempfile::tempdir().unwrap();
         leave_mark(state.path());
-        let mut last = 0;
+        let mut last = None;
         for _ in 0..3 {
-            let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
-            let mut ids = vec![shard.id().unwrap().id];
+            let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
+            shard.await_ready(PATIENCE).unwrap();
+            let mut ids = vec![shard.id().unwrap()];
             let count = NonZeroU32::new(5000).unwrap();
             let mut length = 0;
             shard.ids(count, |run| length += run.count()).unwrap();
             assert_eq!(length, 5000);
-            ids.push(shard.id().unwrap().id);
-            assert!(last < ids[0] && ids[0] < ids[1]);
-            last = ids[1];
+            ids.push(shard.id().unwrap());
+            assert!(last < Some(ids[0]) && ids[0] < ids[1]);
+            last = Some(ids[1]);
             shard.close().unwrap();
         }
     }
@@ -321,7 +411,8 @@ mod tests {
         let ended = move || told.send(()).unwrap();
         let shard = Shard::open_telling(opening(state.path()), |_| {}, ended).unwrap();
         end.recv().unwrap();
-        assert_eq!(shard.try_id(), None);
+        assert_eq!(shard.try_id().unwrap_err().code, "draining");
+        assert_eq!(shard.await_ready(PATIENCE), Err(IdError::Ended));
         let error = shard.close().unwrap_err();
         assert!(matches!(error, CloseError::Mark(MarkError::Refused(_))));
     }
@@ -330,7 +421,7 @@ mod tests {
     fn a_shard_that_is_dropped_gives_back_its_threads() {
         let state = tempfile::tempdir().unwrap();
         leave_mark(state.path());
-        let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
+        let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
         // The keeper's thread holds the one for as long as it runs, the clock's the other.
         let issuer = Arc::downgrade(shard.issuer());
         let watch = shard.watch.as_ref().map(Arc::downgrade).unwrap();

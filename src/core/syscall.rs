@@ -1,11 +1,17 @@
 //! System calls that neither the standard library nor nix offers as safe functions.
 //!
 //! The only module with unsafe code. Everything that it exports is safe to call.
-#![expect(unsafe_code, reason = "adjtimex and three file ioctls")]
+#![expect(
+    unsafe_code,
+    reason = "adjtimex, three file ioctls, and a page that a fork wipes"
+)]
 
 use std::fs::File;
+use std::io;
 use std::mem;
 use std::os::fd::AsRawFd;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::libc;
 
@@ -94,9 +100,91 @@ pub fn disable_copy_on_write(file: &File) -> bool {
     }
 }
 
+/// A page of memory that reads as zero in a child that was forked off since.
+#[derive(Debug)]
+pub struct WipedAtFork {
+    page: NonNull<AtomicU8>,
+}
+
+// SAFETY: the page is only read after it was made, by atomic loads.
+unsafe impl Send for WipedAtFork {}
+// SAFETY: as above.
+unsafe impl Sync for WipedAtFork {}
+
+impl WipedAtFork {
+    const LENGTH: usize = 4096;
+
+    /// A page that is not wiped yet.
+    ///
+    /// # Errors
+    /// If the kernel gives no page, or cannot wipe it (before Linux 4.14).
+    pub fn new() -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping of anonymous memory, at an address that the kernel chooses.
+        let page = unsafe { libc::mmap(ptr::null_mut(), Self::LENGTH, protection, flags, -1, 0) };
+        let page = NonNull::new(page.cast::<AtomicU8>()).filter(|_| page != libc::MAP_FAILED);
+        let made = Self {
+            page: page.ok_or_else(io::Error::last_os_error)?,
+        };
+        // SAFETY: exactly the mapping that was just made.
+        let advised = unsafe {
+            libc::madvise(
+                made.page.as_ptr().cast(),
+                Self::LENGTH,
+                libc::MADV_WIPEONFORK,
+            )
+        };
+        if advised != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        made.byte().store(1, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    /// Whether a fork has wiped it, so that this is the child.
+    #[must_use]
+    #[inline]
+    pub fn is_wiped(&self) -> bool {
+        self.byte().load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    const fn byte(&self) -> &AtomicU8 {
+        // SAFETY: the mapping lives as long as this does; a byte has no alignment, and any value is one.
+        unsafe { self.page.as_ref() }
+    }
+}
+
+impl Drop for WipedAtFork {
+    fn drop(&mut self) {
+        // SAFETY: nobody has a reference to the page any more.
+        unsafe { libc::munmap(self.page.as_ptr().cast(), Self::LENGTH) };
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::ForkResult;
+
     use super::*;
+
+    /// What `look` says in a child that is forked off. It must not allocate, nor take a lock.
+    pub(crate) fn in_a_child(look: impl Fn() -> bool) -> bool {
+        // SAFETY: the child does nothing but look and end.
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Child => {
+                let status = i32::from(!look());
+                // SAFETY: ends the process at once, without what the parent's threads would have to do.
+                unsafe { libc::_exit(status) }
+            }
+            ForkResult::Parent { child } => {
+                let status = waitpid(child, None).unwrap();
+                status == WaitStatus::Exited(child, 0)
+            }
+        }
+    }
 
     #[test]
     fn the_subvolume_structure_has_the_kernels_size() {
@@ -113,6 +201,14 @@ mod tests {
         }
         assert_eq!(synchronised(error), Some(false));
         assert_eq!(synchronised(-1), None);
+    }
+
+    #[test]
+    fn a_page_is_wiped_in_a_child_and_not_in_its_parent() {
+        let page = WipedAtFork::new().unwrap();
+        assert!(!page.is_wiped());
+        assert!(in_a_child(|| page.is_wiped()));
+        assert!(!page.is_wiped());
     }
 
     #[test]

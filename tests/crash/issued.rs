@@ -37,7 +37,7 @@ pub(crate) fn issue(directory: &str, shard: &str, log: &str) -> ExitCode {
     let storage = Directory::new(directory);
     let mut opening = Opening::here(settings, storage, directory.to_owned());
     opening.policy.create = false;
-    let shard = Shard::open(opening, |_| {}).unwrap();
+    let shard = Shard::open_with(opening, |_| {}).unwrap();
     let log = OpenOptions::new().append(true).open(log).unwrap();
     let out = File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap());
     std::thread::scope(|scope| {
@@ -55,7 +55,7 @@ fn hand_on(shard: &Shard, mut log: File, mut out: File) {
             std::thread::park_timeout(Duration::from_millis(1));
             continue;
         };
-        let bytes = issued.id.to_be_bytes();
+        let bytes = issued.as_u64().to_be_bytes();
         // One write each, so that none is torn.
         log.write_all(&bytes).unwrap();
         out.write_all(&bytes).unwrap();

@@ -327,6 +327,11 @@ impl Layout {
                 max: MAX,
             });
         }
+        Ok(self.fields(id))
+    }
+
+    /// [`Layout::decompose`] for an ID whose bit 63 is known to be clear.
+    pub(super) fn fields(&self, id: u64) -> Fields {
         let field = |shift: u8, bits: u8| id >> shift & ((1 << bits) - 1);
         let (sequence, machine) = match self.order {
             Order::SequenceMachine => (
@@ -339,12 +344,12 @@ impl Layout {
             ),
         };
         let plain_bits = self.machine_bits - self.datacenter_bits;
-        Ok(Fields {
+        Fields {
             time: id >> (self.sequence_bits + self.machine_bits),
             sequence,
             machine_id: machine & ((1 << plain_bits) - 1),
             datacenter_id: (self.datacenter_bits > 0).then_some(machine >> plain_bits),
-        })
+        }
     }
 
     /// The layout's name if it is one of the presets, its epoch included.

@@ -10,6 +10,7 @@ pub mod layout;
 pub(crate) mod padded;
 pub mod range;
 pub mod time_span;
+mod value;
 
 pub use decimal::Decimals;
 pub use encoding::Encoding;
@@ -17,3 +18,4 @@ pub use generator::Generator;
 pub use layout::Layout;
 pub use range::MachineRange;
 pub use time_span::TimeSpan;
+pub use value::Id;

@@ -97,6 +97,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
     }
 
+    /// Goes on from `claim`, if there is one, instead of taking the locks.
+    #[must_use]
+    pub fn holding(mut self, claim: Option<Claim<S>>) -> Self {
+        if let Some(claim) = claim {
+            self.stage = Stage::Starting { claim, fresh: None };
+        }
+        self
+    }
+
     /// Has the witness keep the bounds too, if there is one.
     #[must_use]
     pub fn witnessed(mut self, witness: Option<Witness<S>>) -> Self {

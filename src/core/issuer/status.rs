@@ -1,6 +1,7 @@
 //! The status of a shard: the phase of its life, and trouble with its mark.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Refusal;
 use super::signal::Signal;
@@ -98,6 +99,18 @@ impl Status {
         drop(state);
         self.changed.tell();
         is_news
+    }
+
+    /// The code of why there is no ID while the generator is not open, and how long that is likely to last.
+    pub(super) fn code(&self) -> (&'static str, Duration) {
+        const SOON: Duration = Duration::from_secs(1);
+        match &self.state().phase {
+            Phase::Starting => ("starting", SOON),
+            Phase::LockHeld(_) => ("lock_held", SOON),
+            Phase::Waiting(wait) => (wait.code(), wait.left().unwrap_or(SOON)),
+            Phase::Unwritable(_) => ("mark_unwritable", SOON),
+            Phase::Serving | Phase::Draining => ("draining", SOON),
+        }
     }
 
     /// The failure to write the mark since it was last written.

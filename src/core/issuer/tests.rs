@@ -5,6 +5,7 @@
 
 mod bound;
 mod bulk;
+mod busy;
 mod disks;
 mod hooked;
 mod keeper;

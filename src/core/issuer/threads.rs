@@ -1,6 +1,7 @@
 //! Requests that a thread waits for.
 
 use std::thread;
+use std::time::Duration;
 
 use super::request::{Request, Turn, Wait};
 use super::{Bulk, Issued, Issuer, Refusal};
@@ -22,6 +23,18 @@ impl<C: Clock> Issuer<C> {
             }
             boot = self.clock.boottime();
         }
+    }
+
+    /// Sleeps until IDs are issued, for `patience` at most.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why they are not, or not yet.
+    pub fn await_ready(&self, patience: Duration) -> Result<(), Refusal> {
+        let changed = self.status.changed();
+        changed.wait(patience, || {
+            self.generator.tick().is_some() || self.is_stopping()
+        });
+        self.opened()
     }
 
     pub(super) fn sleep(&self, wait: &Wait) -> Result<(), Refusal> {

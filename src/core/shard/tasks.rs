@@ -2,20 +2,23 @@
 
 use std::num::NonZeroU32;
 
-use super::Shard;
+use super::{IdError, Shard};
+use crate::id::Id;
 use crate::id::generator::Run;
-use crate::issuer::{Bulk, Issued, Refusal};
+use crate::issuer::Bulk;
 
 impl Shard {
     /// [`Shard::id`] for a task.
     ///
     /// # Errors
     /// As there.
-    pub async fn id_async(&self) -> Result<Issued, Refusal> {
-        match self.try_id() {
-            Some(issued) => Ok(issued),
-            None => self.issuer.issue().await,
-        }
+    pub async fn id_async(&self) -> Result<Id, IdError> {
+        self.check_fork()?;
+        let issued = match self.issuer.try_issue() {
+            Some(issued) => issued,
+            None => self.issuer.issue().await?,
+        };
+        Ok(issued.id())
     }
 
     /// [`Shard::ids`] for a task.
@@ -26,7 +29,8 @@ impl Shard {
         &self,
         count: NonZeroU32,
         mut take: impl FnMut(Run) + Send,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), IdError> {
+        self.check_fork()?;
         let mut bulk = Bulk::new(count);
         while let Some(run) = bulk.next(&self.issuer).await? {
             take(run);
@@ -44,14 +48,14 @@ mod tests {
     async fn tasks_get_ids_too() {
         let state = tempfile::tempdir().unwrap();
         leave_mark(state.path());
-        let shard = Shard::open(opening(state.path()), |_| {}).unwrap();
-        let first = shard.id_async().await.unwrap().id;
+        let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
+        let first = shard.id_async().await.unwrap();
         let count = NonZeroU32::new(5000).unwrap();
         let mut length = 0;
         let take = |run: Run| length += run.count();
         shard.ids_async(count, take).await.unwrap();
         assert_eq!(length, 5000);
-        assert!(shard.id_async().await.unwrap().id > first);
+        assert!(shard.id_async().await.unwrap() > first);
         shard.close().unwrap();
     }
 }

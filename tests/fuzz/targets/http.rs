@@ -241,7 +241,7 @@ fn shard() -> Shard {
     Claim::take(opening.storage.clone(), String::new(), settings.machines)
         .and_then(|mut claim| claim.settle(&opening.author, |_| Some(old)))
         .expect("memory can be written");
-    let shard = Shard::open(opening, |_| {}).expect("a thread can be had");
+    let shard = Shard::open_with(opening, |_| {}).expect("a thread can be had");
     let mut changes = shard.issuer().changes();
     let runtime = Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime can be made");

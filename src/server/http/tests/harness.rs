@@ -59,7 +59,7 @@ impl Shard {
         Claim::take(directory.clone(), String::new(), settings.machines)
             .and_then(|mut claim| claim.settle(&opening.author, |_| Some(long_ago)))
             .unwrap();
-        let open = shardflake::shard::Shard::open(opening, |_| {}).unwrap();
+        let open = shardflake::shard::Shard::open_with(opening, |_| {}).unwrap();
         let issuer = Arc::clone(open.issuer());
         let mut changes = issuer.changes();
         let runtime = Builder::new_current_thread().build().unwrap();

@@ -1,19 +1,17 @@
 //! The whole path of a request to its ID: clock, bound, generator, counters.
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use shardflake::clock::Clock;
+use shardflake::id::Id;
 use shardflake::id::layout::Layout;
 use shardflake::issuer::{Next, Settings};
 use shardflake::mark::Directory;
 use shardflake::shard::{Opening, Shard};
 use shardflake::time::{BootTime, Offset, SECOND, WallTime};
-use tokio::runtime::{Builder, Runtime};
 
 use crate::Peer;
 use crate::ours::{TICK, wide};
@@ -59,7 +57,9 @@ pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use
         if let Next::End(result) = keeper.step() {
             panic!("the shard cannot start: {result:?}");
         }
-        clock.0.fetch_add((SECOND / 10).as_nanos(), Ordering::Relaxed);
+        clock
+            .0
+            .fetch_add((SECOND / 10).as_nanos(), Ordering::Relaxed);
     }
     // Once more, so that the bound is a window ahead.
     let Next::Park(_) = keeper.step() else {
@@ -74,45 +74,37 @@ pub(crate) struct Waiting {
     runs: bool,
 }
 
-thread_local! {
-    static RUNTIME: RefCell<Runtime> = RefCell::new(
-        Builder::new_current_thread().enable_time().build().expect("a runtime"),
-    );
-}
-
 impl Waiting {
     /// IDs one by one, or as runs.
     pub(crate) fn new(state: &Path, runs: bool) -> Self {
         let (storage, name) = (Directory::new(state), state.display().to_string());
         let opening = Opening::here(settings(Layout::SNOWFLAKE), storage, name);
-        let shard = Shard::open(opening, |_| {}).expect("a thread");
-        while shard.try_id().is_none() {
-            thread::park_timeout(Duration::from_millis(1));
-        }
+        let shard = Shard::open_with(opening, |_| {}).expect("a thread");
+        shard.await_ready(Duration::from_mins(1)).expect("a mark");
         Self { shard, runs }
     }
 
-    async fn singles(&self, count: u64) -> u64 {
+    fn singles(&self, count: u64) -> u64 {
         let mut last = 0;
         for _ in 0..count {
-            last = match self.shard.try_id() {
-                Some(issued) => issued.id,
-                None => self.later().await,
-            };
+            last = self
+                .shard
+                .try_id()
+                .map_or_else(|_| self.later(), Id::as_u64);
         }
         last
     }
 
-    async fn later(&self) -> u64 {
+    fn later(&self) -> u64 {
         loop {
             // Refused as long as more is asked for than the deadline allows to wait for.
-            if let Ok(issued) = self.shard.id().await {
-                return issued.id;
+            if let Ok(id) = self.shard.id() {
+                return id.as_u64();
             }
         }
     }
 
-    async fn bulk(&self, count: u64) -> u64 {
+    fn bulk(&self, count: u64) -> u64 {
         let count = u32::try_from(count)
             .ok()
             .and_then(|count| count.try_into().ok());
@@ -120,19 +112,17 @@ impl Waiting {
         let ended = self.shard.ids(count.expect("1 to 4 billion"), |run| {
             std::hint::black_box(run.write(&mut ids));
         });
-        ended.await.expect("a shard that issues");
+        ended.expect("a shard that issues");
         ids[0]
     }
 }
 
 impl Peer for Waiting {
     fn issue(&self, count: u64) -> u64 {
-        RUNTIME.with_borrow(|runtime| {
-            if self.runs {
-                runtime.block_on(self.bulk(count))
-            } else {
-                runtime.block_on(self.singles(count))
-            }
-        })
+        if self.runs {
+            self.bulk(count)
+        } else {
+            self.singles(count)
+        }
     }
 }

@@ -1,0 +1,25 @@
+//! Prints IDs: `ids STATE_DIRECTORY COUNT`.
+
+use std::error::Error;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use shardflake::shard::{MachineId, Options, Shard};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let state = arguments.next().ok_or("name a state directory")?;
+    let count: NonZeroU32 = arguments.next().ok_or("say how many IDs")?.parse()?;
+
+    let shard = Shard::open(Options::new(state, MachineId::any_of(0..=63)))?;
+    // A new mark has to be waited for, six seconds; one that is there already, milliseconds.
+    shard.await_ready(Duration::from_secs(10))?;
+    shard.ids(count, |run| {
+        for id in run.ids() {
+            println!("{id}");
+        }
+    })?;
+    // Or the next start begins a second ahead of the last ID.
+    shard.close()?;
+    Ok(())
+}
