@@ -7,6 +7,10 @@ use crate::id::range::MachineRange;
 use crate::mark::rules::{Invocation, Policy};
 use crate::time::WallTime;
 
+/// When this version of the library was made, 2026-11-01: a clock that reads less is wrong, and so is one
+/// that reads twenty years more.
+const RELEASED: WallTime = WallTime::from_nanos(1_793_491_200_000_000_000);
+
 /// The layout and machine IDs of a shard, and how far ahead of the wall clock and of use it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -44,8 +48,8 @@ impl Settings {
     }
 
     /// The policy for a start with these settings in the state directory that messages call `directory`.
-    /// The rest of it is as lenient as can be: a mark may be made, the clock may be unsynchronised and before
-    /// any build, and the commands in messages have no options.
+    /// The rest of it is as lenient as can be: a mark may be made, the clock may be unsynchronised, and the
+    /// commands in messages have no options.
     #[must_use]
     pub fn policy(&self, directory: String) -> Policy {
         Policy {
@@ -58,7 +62,7 @@ impl Settings {
             usual: Self::usual_furthest(&self.layout),
             create: true,
             require_sync: false,
-            build_date: WallTime::ZERO,
+            build_date: RELEASED,
             continue_ahead: self.continue_ahead,
         }
     }
@@ -84,6 +88,11 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_library_was_made_when_it_says() {
+        assert_eq!(RELEASED.to_string(), "2026-11-01T00:00:00.000Z");
+    }
 
     #[test]
     fn no_setting_below_its_default_brings_the_furthest_bound_nearer() {

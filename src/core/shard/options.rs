@@ -252,6 +252,18 @@ mod tests {
         );
     }
 
+    /// By the machine's own clock, which no start doubts.
+    #[test]
+    fn a_new_shard_serves_once_its_mark_has_been_waited_for() {
+        let state = tempfile::tempdir().unwrap();
+        let shard = open(state.path(), MachineId::only(7)).unwrap();
+        shard.await_ready(PATIENCE).unwrap();
+        let (first, second) = (shard.id().unwrap(), shard.id().unwrap());
+        assert!(first < second);
+        assert_eq!(first.parts(shard.issuer().layout()).machine_id, 7);
+        shard.close().unwrap();
+    }
+
     #[test]
     fn a_machine_id_that_the_layout_has_not_is_refused() {
         let state = tempfile::tempdir().unwrap();
