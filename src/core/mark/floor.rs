@@ -9,7 +9,7 @@ use super::MarkError;
 use super::claim::Claim;
 use super::record::Author;
 use super::rules::{Floor, View, floor_name};
-use super::slot::{MARK_LEN, Slot};
+use super::slot::{MARK_LEN, Slot, SlotError};
 use super::storage::Storage;
 use super::survey::{range_of, slots};
 use crate::id::range::MachineRange;
@@ -43,6 +43,11 @@ impl<S: Storage> Claim<S> {
             let Some(slots) = slots.map_err(|error| self.io("read", &name, error))? else {
                 continue;
             };
+            for slot in &slots {
+                if let Err(SlotError::Version(version)) = slot {
+                    view.newer_floors.push((range, *version));
+                }
+            }
             let mut readable = slots.iter().flatten().peekable();
             if readable.peek().is_none() {
                 view.damaged_floors.push(range);

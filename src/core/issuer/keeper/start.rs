@@ -104,7 +104,15 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
 
     /// Goes on with the shard's own mark, to issue from `first` on.
     fn take_over(&mut self, claim: Claim<S>, first: u64) -> Result<Next, MarkError> {
-        let record = claim.into_record(self.author.clone())?;
+        let record = match claim.into_record(self.author.clone()) {
+            Ok(record) => record,
+            // The locks went with the claim. R5.
+            Err(error) if error.may_pass() => {
+                self.stage = Stage::Locking;
+                return Ok(self.unwritable(&error));
+            }
+            Err(error) => return Err(error),
+        };
         if record.bound() >= first {
             // R31: a slot that could not be read before can be now: its bound is not known to be durable, and
             // the rules have not seen it.

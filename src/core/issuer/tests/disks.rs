@@ -57,6 +57,33 @@ async fn a_disk_without_room_for_the_mark_may_get_some() {
     assert_eq!(shard.issuer.health().state, "serving");
 }
 
+/// R5.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_once_is_waited_out_wherever_it_comes() {
+    let state = tempfile::tempdir().unwrap();
+    let before = Shard::serving(state.path()).await;
+    let clock = before.clock.clone();
+    before.stop().unwrap();
+    for failing in 0.. {
+        let reads = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&reads);
+        let storage = Hooked::new(state.path(), move |call| {
+            let fails = call == Call::Read && count.fetch_add(1, Ordering::SeqCst) == failing;
+            // As a file system behind a network may.
+            let error = io::ErrorKind::TimedOut.into();
+            if fails { Err(error) } else { Ok(()) }
+        });
+        let mut shard = shard_over(storage, state.path(), &clock, settings());
+        shard.pass(Duration::from_secs(3)).await;
+        assert_eq!(shard.issuer.health().state, "serving", "read {failing}");
+        if reads.load(Ordering::SeqCst) <= failing {
+            assert!(failing > 6, "a start reads more than {failing} times");
+            return;
+        }
+        advance(Duration::from_secs(10)).await;
+    }
+}
+
 /// R31.
 #[tokio::test(start_paused = true)]
 async fn a_shard_opens_when_its_own_bound_is_durable() {

@@ -10,6 +10,7 @@ use crate::mark::storage::{File, Identity};
 pub(super) enum Call {
     Names,
     Make,
+    Read,
     Write,
     Flush,
     /// Bytes of a lock were given back.
@@ -90,6 +91,7 @@ impl Storage for Hooked {
 
 impl File for HookedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        (self.hook)(Call::Read)?;
         File::read_at(&self.real, buffer, offset)
     }
 

@@ -46,6 +46,10 @@ fn check_floor(view: &View, policy: &Policy) -> Result<(), Refused> {
 }
 
 fn check_others(view: &View, policy: &Policy) -> Result<(), Refused> {
+    // R10.
+    if let Some((range, version)) = view.newer_floors.first() {
+        return Err(policy.newer(floor_name(*range), *version));
+    }
     for (range, layout) in &view.floors {
         policy.check_layout(floor_name(*range), *layout)?;
     }
@@ -67,11 +71,7 @@ impl Seen {
         // R10.
         for slot in &self.slots {
             if let Err(SlotError::Version(version)) = slot {
-                return Err(Refused::Newer {
-                    directory: directory(),
-                    file: file(),
-                    version: *version,
-                });
+                return Err(policy.newer(file(), *version));
             }
         }
         // R11.
@@ -120,6 +120,14 @@ impl Policy {
     }
 
     /// R9.
+    fn newer(&self, file: String, version: u32) -> Refused {
+        Refused::Newer {
+            directory: self.directory.clone(),
+            file,
+            version,
+        }
+    }
+
     fn misnamed(&self, named: MachineRange, found: MachineRange) -> Refused {
         Refused::Misnamed {
             directory: self.directory.clone(),

@@ -45,6 +45,8 @@ pub struct View {
     pub covering: Floor,
     /// The ranges of floors of which neither slot can be read.
     pub damaged_floors: Vec<MachineRange>,
+    /// The ranges of floors with a slot of a format version that this program does not read, each with that.
+    pub newer_floors: Vec<(MachineRange, u32)>,
     /// The layouts in the slots of floors, each with the range in the floor's name.
     pub floors: Vec<(MachineRange, Layout)>,
 }

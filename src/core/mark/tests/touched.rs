@@ -316,6 +316,30 @@ fn a_floor_that_cannot_be_read_takes_an_operators_word() {
     assert_eq!(floor.map(|slot| slot.bound), [above, above]);
 }
 
+/// R10: what a newer program allowed is not known, and not to be overwritten.
+#[test]
+fn a_floor_of_a_newer_format_takes_a_newer_program() {
+    let state = tempfile::tempdir().unwrap();
+    leave(state.path(), "1", tick(NOW));
+    operator(state.path(), "1").raise(tick(NOW) + 900).unwrap();
+    let path = state.path().join("1.floor");
+    let mut bytes = fs::read(&path).unwrap();
+    let (body, checksum) = bytes[..SLOT_LEN].split_at_mut(SLOT_LEN - 4);
+    body[8..12].copy_from_slice(&3_u32.to_le_bytes());
+    checksum.copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let is_newer = |refused: &Refused| matches!(refused, Refused::Newer { file, version: 3, .. } if file == "1.floor");
+    assert!(refused(state.path()).is_some_and(|refused| is_newer(&refused)));
+    for above in [None, Some(tick(NOW) + 5000)] {
+        let told = operator(state.path(), "1").adopt(above).unwrap_err();
+        assert!(
+            matches!(&told, MarkError::Refused(refused) if is_newer(refused)),
+            "{told}"
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
 /// How a start of shard 1 is refused, if it is.
 fn refused(path: &Path) -> Option<Refused> {
     match start(path, &policy("1"), &now(NOW)) {
