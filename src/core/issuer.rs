@@ -61,16 +61,16 @@ pub type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 /// An issuer on the machine's own clocks.
 pub type SystemIssuer = Issuer<SystemClock>;
 
-/// Issues the IDs of one shard. Each part owns its fields, and is written by nobody else:
+/// Issues the IDs of one shard. Each part's fields are private to its own file:
 ///
 /// | part | what it knows | who changes it |
 /// |---|---|---|
-/// | generator | the last ID | requests |
-/// | timeline | which tick it is | looks at the clock, requests while ahead of it |
-/// | following | which wall clock is believed | looks at the clock |
+/// | generator | the last ID | requests; the keeper opens and closes it |
+/// | timeline | which tick it is | looks at the clock, the keeper at the start, requests while ahead |
+/// | following | which wall clock is believed | looks at the clock; the keeper while it starts |
 /// | window | how far IDs may go | the keeper; requests ask for more |
-/// | status | the phase, trouble with the mark | the keeper |
-/// | pulse | whether the keeper goes round | the keeper; whoever stops the shard |
+/// | status | the phase, trouble with the mark | the keeper; whoever stops the shard |
+/// | pulse | whether the keeper's loop still turns | the keeper; whoever stops the shard |
 pub struct Issuer<C> {
     settings: Settings,
     /// M in ticks.
@@ -225,6 +225,6 @@ impl<C: Clock> Issuer<C> {
     }
 }
 
-// They wait as tasks do.
+// These tests use the async requests.
 #[cfg(all(test, feature = "async"))]
 mod tests;

@@ -1,10 +1,11 @@
 //! Unique 64-bit, time-ordered IDs that never repeat: what keeps the promise.
 //!
-//! From the bottom up; a module imports only from layers below its own.
+//! From the bottom up; a module imports only from layers below its own, but for `issuer`, which ties those
+//! beside it together, and [`id`] and [`timestamp`], which use [`time`].
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`id`], [`time`], [`timestamp`], `syscall` | pure: layouts, the generator, kinds of time, text forms; `atomic`, which a model checker replaces |
+//! | 0 | [`id`], [`time`], [`timestamp`], `syscall` | layouts, the generator, kinds of time, text forms, the few system calls that need unsafe code; `atomic`, which a model checker replaces |
 //! | 1 | `clock`, `mark`, `issuer` | time, the persisted bound, and issuing, which ties them together |
 //! | 2 | `shard` | the entry: how a shard is opened, used and closed |
 //!

@@ -117,8 +117,8 @@ pub struct Shard {
 pub enum IdError {
     /// The shard refuses.
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It has come to its end.
+    Refused(Refusal),
+    /// It could not start, or has come to its end.
     #[error("the shard could not start, or has ended: close() tells why")]
     Ended,
     /// This process was forked off the one that opened the shard, which goes on issuing the same IDs.
@@ -156,8 +156,8 @@ impl Shard {
     /// and seconds where there is no mark yet; see [`Shard::await_ready`].
     ///
     /// # Errors
-    /// [`OpenError`] says why it cannot be opened. What is found later, such as a mark that is a copy,
-    /// [`Shard::close`] tells.
+    /// [`OpenError`] says why it cannot be opened. [`Shard::close`] reports what is found later, such as a mark
+    /// that is a copy.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let (opening, observer) = options.prepare()?;
         Ok(Self::open_with(opening, observer)?)
@@ -199,7 +199,7 @@ impl Shard {
             .name("keeper".to_owned())
             .spawn(move || {
                 let result = keeper.run();
-                // In this order: whoever waits is told of the second.
+                // In this order: draining wakes whoever waits, who then looks for the stop.
                 over.stop();
                 over.drain();
                 ended();
@@ -215,7 +215,8 @@ impl Shard {
         Ok(shard)
     }
 
-    /// The issuer of the IDs, to be shared with all that ask for them.
+    /// The issuer of the IDs, to be shared with all that ask for them. It does not see that a process was
+    /// forked, as the methods of this type do.
     #[must_use]
     pub fn issuer(&self) -> &Arc<SystemIssuer> {
         &self.issuer
@@ -227,13 +228,12 @@ impl Shard {
     /// [`IdError`] says why they are not, or not yet.
     pub fn await_ready(&self, patience: Duration) -> Result<(), IdError> {
         self.check_fork()?;
-        match self.issuer.await_ready(patience) {
-            Err(_) if self.issuer.is_stopping() => Err(IdError::Ended),
-            ready => Ok(ready?),
-        }
+        let ready = self.issuer.await_ready(patience);
+        ready.map_err(|refusal| self.refused(refusal))
     }
 
-    /// A new ID, if that takes no waiting. Never blocks, and never allocates.
+    /// A new ID, if that takes no waiting. Never sleeps, never allocates, and takes no lock while IDs are
+    /// issued.
     ///
     /// # Errors
     /// [`Busy`] tells when to ask again.
@@ -254,10 +254,11 @@ impl Shard {
     /// [`IdError`] says why there is none.
     pub fn id(&self) -> Result<Id, IdError> {
         self.check_fork()?;
-        let issued = match self.issuer.try_issue() {
-            Some(issued) => issued,
-            None => self.issuer.issue_blocking()?,
-        };
+        if let Some(issued) = self.issuer.try_issue() {
+            return Ok(issued.id());
+        }
+        let issued = self.issuer.issue_blocking();
+        let issued = issued.map_err(|refusal| self.refused(refusal))?;
         Ok(issued.id())
     }
 
@@ -268,7 +269,11 @@ impl Shard {
     pub fn ids(&self, count: NonZeroU32, mut take: impl FnMut(Run)) -> Result<(), IdError> {
         self.check_fork()?;
         let mut bulk = Bulk::new(count);
-        while let Some(run) = bulk.next_blocking(&self.issuer)? {
+        let mut next = || {
+            let run = bulk.next_blocking(&self.issuer);
+            run.map_err(|refusal| self.refused(refusal))
+        };
+        while let Some(run) = next()? {
             take(run);
         }
         Ok(())
@@ -281,7 +286,16 @@ impl Shard {
         Ok(())
     }
 
-    /// Ends issuing, and writes the exact mark: the next start need not wait.
+    /// The error for a refusal: what the shard says while it has ended is no reason to ask again.
+    fn refused(&self, refusal: Refusal) -> IdError {
+        if self.issuer.is_stopping() {
+            IdError::Ended
+        } else {
+            IdError::Refused(refusal)
+        }
+    }
+
+    /// Ends issuing, and writes the exact mark, so that the next start skips no time.
     ///
     /// # Errors
     /// [`CloseError`] says why the shard could not start, or could not write it. Nothing repeats.

@@ -1,11 +1,11 @@
-//! Kinds of time, a type each. A number of nanoseconds does not say since when it counts, and one that is
+//! One type for each kind of time. A number of nanoseconds does not say since when it counts, and one that is
 //! taken for another repeats IDs or ends a shard's life early; so only operations that make sense compile.
 //!
 //! | type | counts from | steps when somebody sets the clock |
 //! |---|---|---|
 //! | [`BootTime`] | the boot of the machine | never |
 //! | [`WallTime`] | 1970-01-01T00:00:00Z | yes |
-//! | [`EpochTime`] | the layout's epoch | as the clock does that it follows |
+//! | [`EpochTime`] | the layout's epoch | when the clock that is followed does |
 //! | [`Offset`] | | the wall clock minus the boot clock: only a step changes it |
 //! | [`TimeDelta`] | | a difference of two of one kind, which may be negative |
 //!

@@ -265,6 +265,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             (Info, MarkChanged, text.to_owned())
         }
         Event::MarkTouched { touched, first } => (Warn, StateWarning, hidden(*touched, *first)),
+        Event::StateDirectory(warning) => (Warn, StateWarning, warning.clone()),
         Event::MarkWeak => (Warn, StateWarning, WEAK.to_owned()),
         Event::Opened(first) => {
             let text = format!("issuing IDs from tick {first}");
@@ -364,6 +365,11 @@ mod tests {
                 },
                 Level::Warn,
                 "2027-01-15T08:00:00.000Z by somebody else",
+            ),
+            (
+                Event::StateDirectory("it is on tmpfs".into()),
+                Level::Warn,
+                "tmpfs",
             ),
             (Event::MarkWeak, Level::Warn, "generation"),
             (Event::Opened(8), Level::Info, "tick 8"),

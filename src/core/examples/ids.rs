@@ -12,14 +12,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count: NonZeroU32 = arguments.next().ok_or("say how many IDs")?.parse()?;
 
     let shard = Shard::open(Options::new(state, MachineId::any_of(0..=63)))?;
-    // A new mark has to be waited for, six seconds; one that is there already, milliseconds.
+    // A new mark takes six seconds, a known one milliseconds.
     shard.await_ready(Duration::from_secs(10))?;
     shard.ids(count, |run| {
         for id in run.ids() {
             println!("{id}");
         }
     })?;
-    // Or the next start begins a second ahead of the last ID.
+    // Without this the next start would skip up to a second of IDs.
     shard.close()?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Several processes on one host, none of which is told a machine ID: `workers STATE_DIRECTORY`.
 //!
-//! Each opens a shard of its own after it was forked or started: one that was open before would be refused
-//! in the child.
+//! Each opens a shard of its own, after it was started. In a child that is forked off, a shard that was open
+//! before gives no IDs.
 
 use std::error::Error;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Why there is no ID at once, told without waiting or allocating.
+//! Why there is no ID right now, told without sleeping or allocating.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use crate::clock::Clock;
 /// How long raising the bound takes, on a disk that is not slow.
 const RAISE: Duration = Duration::from_millis(5);
 
-/// No ID is to be had at once.
+/// No ID is available right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no ID is to be had at once ({code}): ask again later, or call id(), which waits")]
+#[error("no ID is available right now ({code}): ask again later, or call id(), which waits")]
 pub struct Busy {
-    /// Why, as [`Refusal::code`](super::Refusal::code) has it.
+    /// Why: a code of [`Refusal::CODES`](super::Refusal::CODES), or `forked` in a forked child.
     pub code: &'static str,
     /// When to ask again.
     pub retry_at: Instant,

@@ -32,6 +32,8 @@ pub enum Event {
         /// The first tick that is issued.
         first: u64,
     },
+    /// The state directory will do, but something about it should be known.
+    StateDirectory(String),
     /// The file system tells neither birth time nor generation of the mark.
     MarkWeak,
     /// IDs are issued from this tick on.

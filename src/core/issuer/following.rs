@@ -66,7 +66,7 @@ impl<C: Clock> Issuer<C> {
     /// Looks at the wall clock and follows it, or not. To be called when it may have stepped.
     pub fn observe_clock(&self) {
         let mut belief = self.following.belief();
-        // A word that is not read anew may have been taken back.
+        // Taken each time: the operator may have withdrawn it.
         let assurance = Assurance {
             accept_until: belief.accept_until.take(),
             synchronised: self.clock.synchronised() == Some(true),
@@ -98,7 +98,7 @@ impl<C: Clock> Issuer<C> {
     }
 
     /// The generator's place, if it is too far ahead of the wall clock to go on. `None` while it goes on: it
-    /// takes IDs of ticks to come, and a clock that were let up to these each time would run away with it.
+    /// holds IDs of ticks to come, and letting the clock catch up with them would drive it ever further ahead.
     fn halted_at(&self, boot: BootTime) -> Option<WallTime> {
         let next = self.generator.tick()?;
         self.too_far_ahead(next, self.timeline.wall_tick(boot))

@@ -53,7 +53,7 @@ impl Request {
         }
     }
 
-    /// Looks at `boot` whether the ID is there.
+    /// Checks, at `boot`, whether the ID is ready.
     ///
     /// # Errors
     /// [`Refusal`] says why there will be none.
@@ -109,7 +109,7 @@ impl Request {
 
 impl<C: Clock> Issuer<C> {
     /// How long it takes from `boot` until an ID of `tick` may leave; `None` if it may at once. If the clock
-    /// was set back since it was taken the ID may have to be burnt: it must not leave before its tick, nor
+    /// was set back since the ID was taken it may have to be burnt: it must not leave before its tick, nor
     /// too far ahead of the wall clock.
     pub(super) fn until_leave(
         &self,

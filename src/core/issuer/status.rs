@@ -27,8 +27,7 @@ impl Phase {
         }
     }
 
-    /// Whether a generator that is not open is about to be, or about to be known as closed: it opens and
-    /// closes before the phase changes.
+    /// Whether a closed generator is about to open, or has just closed and the phase does not say so yet.
     pub(super) const fn is_passing(&self) -> bool {
         matches!(self, Self::Starting | Self::Serving)
     }
@@ -49,7 +48,7 @@ impl Phase {
     }
 }
 
-/// The phase and the trouble, behind a lock that no request for one ID at once takes.
+/// The phase and the trouble, behind a lock that no request takes which gets its ID at once.
 #[derive(Debug)]
 pub(super) struct Status {
     state: Mutex<State>,
@@ -89,10 +88,10 @@ impl Status {
         self.state().phase.clone()
     }
 
-    /// Enters a phase; after draining there is none. Whether it is of another kind than the one before.
+    /// Enters a phase; after draining there is none. Returns true if it is of another kind than the one before.
     pub(super) fn enter(&self, phase: Phase) -> bool {
         let mut state = self.state();
-        let is_news = !phase.is_like(&state.phase);
+        let is_news = state.phase != Phase::Draining && !phase.is_like(&state.phase);
         if state.phase != Phase::Draining {
             state.phase = phase;
         }

@@ -40,7 +40,7 @@ impl Timeline {
         EpochTime::from_nanos(boot.as_nanos() + self.offset.load(Ordering::Acquire))
     }
 
-    /// The tick at `time`; the first one before the epoch.
+    /// The tick at `time`; 0 for a time before the epoch.
     #[inline]
     pub(super) fn tick(&self, time: EpochTime) -> u64 {
         self.by_tick
@@ -89,20 +89,20 @@ impl Timeline {
         self.offset.store(since_epoch.as_nanos(), Ordering::Release);
     }
 
-    /// From `boot` on, `tick` has begun, whatever the wall clock reads.
+    /// Raises the pace so that from `boot` on `tick` has begun, whatever the wall clock reads.
     pub(super) fn begin(&self, boot: BootTime, tick: u64) {
         self.pace.raise(boot, self.beginning(tick));
     }
 
-    /// The wall clock is about to be followed back from where it stands at `boot`. Ticks go on from there,
-    /// or from the generator's place if that is before it: they are not used up beyond `used`.
+    /// To be called before the wall clock is followed back. Lets the pace begin where the wall clock stands at
+    /// `boot`, but no later than the tick after `used`, the last that was used.
     pub(super) fn keep(&self, boot: BootTime, used: u64) {
         let stood = self.wall(boot);
         self.pace.raise(boot, stood.min(self.beginning(used + 1)));
     }
 
-    /// Ticks from `next` on have not begun at `boot`, unless by the wall clock: those that nobody used while
-    /// ahead of it are not made up for.
+    /// Lowers the pace to the beginning of `next`, so that ticks that were left unused while ahead of the wall
+    /// clock are not issued in a burst.
     pub(super) fn cap(&self, boot: BootTime, next: u64) {
         let latest = self.beginning(next);
         if self.pace.at(boot) > latest {
@@ -110,14 +110,14 @@ impl Timeline {
         }
     }
 
-    /// The moment `reach` before `used` begins, if not even that has begun at `boot`.
+    /// The time `reach` before `used` begins, if at `boot` the timeline has not got there.
     pub(super) fn behind(&self, boot: BootTime, used: u64, reach: Duration) -> Option<EpochTime> {
         let behind = self.beginning(used) - reach;
         let begun = self.wall(boot).max(self.pace.at(boot));
         (behind > begun).then_some(behind)
     }
 
-    /// From `boot` on, `time` has begun.
+    /// Raises the pace so that from `boot` on `time` has begun.
     pub(super) fn raise(&self, boot: BootTime, time: EpochTime) {
         self.pace.raise(boot, time);
     }

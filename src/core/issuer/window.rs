@@ -65,7 +65,7 @@ impl Window {
         left < self.half
     }
 
-    /// By how many ticks `left` is above that, if it is.
+    /// By how many ticks `left` is above half a window, if it is.
     pub(super) const fn spare(&self, left: u64) -> Option<u64> {
         left.checked_sub(self.half)
     }

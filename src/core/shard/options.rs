@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::id::layout::Layout;
 use crate::id::range::{MachineRange, RangeError};
 use crate::issuer::{Event, Settings};
-use crate::mark::{Claim, Directory, DirectoryError, MarkError};
+use crate::mark::{Claim, Directory, DirectoryError, MarkError, Witness};
 
 /// How long another start in the directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,6 +99,7 @@ pub struct Options {
     layout: Layout,
     deadline: Duration,
     create: bool,
+    witnesses: Vec<PathBuf>,
     observer: Observer,
 }
 
@@ -113,6 +114,7 @@ impl Options {
             layout: Layout::SONYFLAKE,
             deadline: Settings::DEADLINE,
             create: true,
+            witnesses: Vec::new(),
             observer: Box::new(|_| {}),
         }
     }
@@ -138,6 +140,15 @@ impl Options {
         self
     }
 
+    /// Keeps the bound a second time in the first of these directories that can be written, such as one of
+    /// `/run`: then a state directory that was another one for a while, such as a volume that was not mounted
+    /// for one start, repeats nothing either.
+    #[must_use]
+    pub fn witness_in(mut self, places: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.witnesses = places.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Is told of events, on whatever thread they happen: such as to log them.
     #[must_use]
     pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
@@ -147,12 +158,16 @@ impl Options {
 
     /// The opening, with the machine ID chosen, and its locks taken if there was a choice.
     pub(super) fn prepare(self) -> Result<(Opening<Directory, SystemClock>, Observer), OpenError> {
-        let (storage, _) = Directory::prepare(&self.directory, self.create, false)?;
+        let (storage, warning) = Directory::prepare(&self.directory, self.create, false)?;
+        if let Some(warning) = warning {
+            (self.observer)(&Event::StateDirectory(warning));
+        }
+        let witness = Witness::find(&self.witnesses, true, &self.directory);
         let directory = self.directory.display().to_string();
         let (machines, claim) = match self.machine.0 {
             Choice::Range(range) => (range.fit(&self.layout)?, None),
             Choice::AnyOf(ids) => {
-                let claim = choose(ids, &self.layout, &storage, &directory)?;
+                let claim = choose(ids, &self.layout, &storage, &directory, witness.as_ref())?;
                 (claim.range(), Some(claim))
             }
         };
@@ -167,6 +182,7 @@ impl Options {
         let mut opening = Opening::here(settings, storage, directory);
         opening.policy.create = self.create;
         opening.claim = claim;
+        opening.witness = witness;
         Ok((opening, self.observer))
     }
 }
@@ -177,13 +193,15 @@ fn choose(
     layout: &Layout,
     storage: &Directory,
     directory: &str,
+    witness: Option<&Witness<Directory>>,
 ) -> Result<Claim<Directory>, OpenError> {
     let until = Instant::now() + PATIENCE;
     let mut held = None;
     let mut count = 0;
     for range in ids.filter_map(|id| MachineRange::new(id, id)) {
         let range = range.fit(layout)?;
-        match claim(storage, directory, range, until) {
+        let claim = claim(storage, directory, range, until);
+        match claim.and_then(|claim| claim.witnessed(witness)) {
             Err(error @ MarkError::Held { .. }) => held = Some(error),
             claim => return Ok(claim?),
         }
@@ -216,6 +234,7 @@ fn claim(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::shard::Shard;
@@ -227,7 +246,7 @@ mod tests {
     /// Far beyond what a start takes.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn machine(shard: &Shard) -> u32 {
+    fn machine_of(shard: &Shard) -> u32 {
         shard.issuer().machines().first()
     }
 
@@ -237,11 +256,11 @@ mod tests {
         let any = || MachineId::any_of(3..=5);
         let one = open(state.path(), any()).unwrap();
         let other = open(state.path(), any()).unwrap();
-        assert_eq!((machine(&one), machine(&other)), (3, 4));
+        assert_eq!((machine_of(&one), machine_of(&other)), (3, 4));
         one.close().unwrap();
         let next = open(state.path(), any()).unwrap();
         let last = open(state.path(), any()).unwrap();
-        assert_eq!((machine(&next), machine(&last)), (3, 5));
+        assert_eq!((machine_of(&next), machine_of(&last)), (3, 5));
         let Err(error) = open(state.path(), any()) else {
             panic!("all are taken");
         };
@@ -298,6 +317,42 @@ mod tests {
         assert!(
             told.starts_with("there is no mark for machine ID 1"),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn a_witness_keeps_the_bound_too_where_it_is_told_to() {
+        let [state, run] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for machine in [MachineId::only(1), MachineId::any_of(2..=2)] {
+            let witness = run.path().join("shardflake");
+            let options = Options::new(state.path(), machine).witness_in([&witness]);
+            let shard = Shard::open(options).unwrap();
+            shard.await_ready(PATIENCE).unwrap();
+            let noted = |range: &str| {
+                let names = std::fs::read_dir(&witness).unwrap();
+                let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+                names.filter(|name| name.ends_with(range)).count()
+            };
+            let machine = machine_of(&shard);
+            assert_eq!(noted(&format!("-{machine}.bound")), 1);
+            shard.close().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_lost_with_the_host_is_told_of() {
+        let Ok(state) = tempfile::tempdir_in("/dev/shm") else {
+            return;
+        };
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&told);
+        let options = Options::new(state.path(), MachineId::only(1))
+            .observer(move |event| seen.lock().unwrap().push(event.clone()));
+        drop(Shard::open(options).unwrap());
+        let told = told.lock().unwrap();
+        assert!(
+            matches!(&told[0], Event::StateDirectory(warning) if warning.contains("tmpfs")),
+            "{told:?}"
         );
     }
 

@@ -14,10 +14,11 @@ impl Shard {
     /// As there.
     pub async fn id_async(&self) -> Result<Id, IdError> {
         self.check_fork()?;
-        let issued = match self.issuer.try_issue() {
-            Some(issued) => issued,
-            None => self.issuer.issue().await?,
-        };
+        if let Some(issued) = self.issuer.try_issue() {
+            return Ok(issued.id());
+        }
+        let issued = self.issuer.issue().await;
+        let issued = issued.map_err(|refusal| self.refused(refusal))?;
         Ok(issued.id())
     }
 
@@ -32,10 +33,13 @@ impl Shard {
     ) -> Result<(), IdError> {
         self.check_fork()?;
         let mut bulk = Bulk::new(count);
-        while let Some(run) = bulk.next(&self.issuer).await? {
-            take(run);
+        loop {
+            let run = bulk.next(&self.issuer).await;
+            match run.map_err(|refusal| self.refused(refusal))? {
+                Some(run) => take(run),
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 }
 
