@@ -14,6 +14,12 @@ use shardflake::id::encoding::DecodeError;
 const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 not healthy, 70 bug, 74 input or output failed, \
 75 for now only: lock or address taken, address not there yet, no room, no threads, files or memory left, 78 configuration or state that an operator must decide on";
 
+/// Reads an RFC 3339 time. Its error is plain text: an error's own type would bring along how each of its
+/// variants is written for debugging, which is some KB of program.
+fn moment(text: &str) -> Result<SystemTime, String> {
+    rfc3339(text).map_err(|error| error.to_string())
+}
+
 /// Unique 64-bit, time-ordered IDs that never repeat, served over HTTP
 ///
 /// Without a command, it serves.
@@ -94,7 +100,7 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Serve {
     /// Issue ahead of the clock until this time (RFC 3339): unique IDs with wrong timestamps
-    #[arg(long, value_name = "UNTIL", require_equals = true, value_parser = rfc3339)]
+    #[arg(long, value_name = "UNTIL", require_equals = true, value_parser = moment)]
     pub continue_ahead: Option<SystemTime>,
 }
 
@@ -119,10 +125,10 @@ pub struct Decode {
 #[derive(Debug, Args)]
 pub struct Bounds {
     /// Begin of the span (RFC 3339), included
-    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub from: SystemTime,
     /// End of the span (RFC 3339), excluded
-    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub to: SystemTime,
     /// Count time from here (RFC 3339) instead of the configured epoch
     #[arg(long, value_name = "TIME")]
@@ -183,7 +189,7 @@ pub struct Adopt {
 #[derive(Debug, Clone, Args)]
 pub struct AcceptClock {
     /// Believe clocks up to this time (RFC 3339), ten years on at most
-    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: SystemTime,
     /// What to print.
     #[command(flatten)]

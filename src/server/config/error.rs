@@ -162,6 +162,8 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// The error of a value that `key` does not take.
+    // Not copied to each of its many callers; so the reader's.
+    #[cold]
     pub(super) fn value(key: &str, origin: &str, problem: ValueError) -> Self {
         Self::Value {
             key: key.to_owned(),

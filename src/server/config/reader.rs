@@ -47,12 +47,14 @@ impl Reader {
     }
 
     /// Keeps a problem for the report.
+    #[cold]
     pub(super) fn report(&mut self, problem: ConfigError) -> Refused {
         self.problems.push(problem);
         Refused
     }
 
     /// Keeps the problem of a value that its key does not take.
+    #[cold]
     pub(super) fn refuse(&mut self, key: &str, origin: &str, problem: ValueError) -> Refused {
         self.report(ConfigError::value(key, origin, problem))
     }
