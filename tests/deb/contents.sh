@@ -29,7 +29,8 @@ files_are_there() {
   local path unit wanted owners
   wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
     usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
-    usr/share/doc/shardflake/examples/shardflake.example.toml)
+    usr/share/doc/shardflake/examples/shardflake.example.toml
+    usr/share/shardflake/sql/{postgresql,mariadb,sqlite}.sql)
   while read -r unit; do
     wanted+=("usr/lib/systemd/system/$unit")
   done < <(cd systemd && find . -name '*.service' -o -name '*.socket' -o -path './*.d/*.conf')
