@@ -123,7 +123,7 @@ lay_out() {
   cp -r systemd/*.d "$stage/drop-ins"
   cp systemd/shardflake.sysusers.conf "$stage/sysusers/shardflake.conf"
   cp systemd/shardflake.catalog "$stage"
-  cp -r packaging/doc packaging/sql "$stage"
+  cp -r packaging/doc packaging/sql packaging/clients "$stage"
   manual_pages
   completions
   crates >"$stage/crates.txt"

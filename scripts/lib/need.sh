@@ -72,6 +72,19 @@ need_cargo_tool() {
     skip "$name $version is not here and could not be installed"
 }
 
+# need_npm_tool PROGRAM PACKAGE VERSION: a program of exactly that version from Node's package registry, put
+# first in PATH.
+need_npm_tool() {
+  local program=$1 name=$2 version=$3 root
+  need_commands npm npm
+  root="$(cache_dir)/tools/$name-$version"
+  PATH="$root/node_modules/.bin:$PATH"
+  [[ $("$program" --version 2>/dev/null) != *" $version" ]] || return 0
+  echo "installing $name $version into $root"
+  npm install --silent --prefix "$root" --no-audit --no-fund --ignore-scripts --save-exact "$name@$version" ||
+    skip "$name $version is not here and could not be installed"
+}
+
 # need_component NAME: a component of the Rust toolchain in use.
 need_component() {
   command -v rustup >/dev/null || return 0

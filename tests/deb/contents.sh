@@ -29,7 +29,7 @@ files_are_there() {
   local path unit wanted owners
   wanted=(usr/bin/shardflake usr/lib/{sysusers.d/shardflake.conf,systemd/catalog/shardflake.catalog}
     usr/share/doc/shardflake/{changelog.gz,copyright,crates.txt.gz}
-    usr/share/doc/shardflake/examples/shardflake.example.toml
+    usr/share/doc/shardflake/examples/{shardflake.example.toml,client.py,client.go,Client.java,client.ts}
     usr/share/shardflake/sql/{postgresql,mariadb,sqlite}.sql)
   while read -r unit; do
     wanted+=("usr/lib/systemd/system/$unit")
