@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use shardflake::id::Layout;
 use shardflake::issuer::Refusal;
 use shardflake_server::logging::Kind;
 
@@ -144,17 +143,17 @@ fn every_suite_has_a_row() {
 
 #[test]
 fn the_rust_of_the_readme_is_right() {
-    let readme = text_of("README.md");
-    for line in [
-        "let fields = shardflake::id::Layout::SONYFLAKE.decompose(647_117_817_333_743_617)?;",
-        "assert_eq!(fields.machine_id, 1);",
-    ] {
-        assert!(readme.contains(line), "{line}");
+    // What is in this file is compiled, as a test of the documentation.
+    let compiled = text_of("src/core/lib.rs");
+    for file in ["README.md", "src/core/README.md"] {
+        let readme = text_of(file);
+        let (_, code) = readme.split_once("```rust\n").unwrap();
+        let (code, _) = code.split_once("```").unwrap();
+        assert!(code.lines().count() > 4, "{file}");
+        for line in code.lines().filter(|line| !line.is_empty()) {
+            assert!(compiled.contains(&format!("//! {line}\n")), "{line}");
+        }
     }
-    let fields = Layout::SONYFLAKE
-        .decompose(647_117_817_333_743_617)
-        .unwrap();
-    assert_eq!(fields.machine_id, 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const CRATES: [(&str, &[&[&str]]); 2] = [
             &["id", "time", "timestamp", "syscall", "atomic"],
             &["clock", "mark", "issuer"],
             &["shard"],
-            &["lib"],
+            &["lib", "examples"],
         ],
     ),
     (
