@@ -19,6 +19,7 @@ use queue::{Entry, Queue};
 use shardflake::clock::Step;
 use shardflake::id::range::MachineRange;
 use shardflake::issuer::Event;
+use shardflake::mark::rules::Wait;
 use shardflake::time::WallTime;
 use shardflake::timestamp::span;
 pub use sink::Stderr;
@@ -248,12 +249,7 @@ fn describe(event: &Event) -> (Level, Kind, String) {
                 "the kernel cannot report clock steps ({error}), so the clock is read at least once a second instead"
             ),
         ),
-        Event::Waiting(wait) => {
-            // A new mark is no reason for a warning.
-            let is_usual = wait.code() == "fresh_mark";
-            let level = if is_usual { Info } else { Warn };
-            (level, Kind::Waiting, format!("waiting: {wait}"))
-        }
+        Event::Waiting(wait) => (urgency(wait), Kind::Waiting, format!("waiting: {wait}")),
         Event::LockHeld(holder) => (Warn, Kind::Waiting, format!("waiting: {holder}")),
         Event::AcceptUnread(error) => (Warn, StateWarning, error.to_string()),
         Event::MarkCreated(bound) => {
@@ -281,6 +277,14 @@ fn describe(event: &Event) -> (Level, Kind, String) {
             let text = format!("wrote the exact mark, with bound {bound}");
             (Info, Kind::Stopped, text)
         }
+    }
+}
+
+/// The level of a start that waits: a new mark is no reason for a warning.
+fn urgency(wait: &Wait) -> Level {
+    match wait.code() {
+        "fresh_mark" => Level::Info,
+        _ => Level::Warn,
     }
 }
 
