@@ -201,7 +201,7 @@ impl<C: Clock> Issuer<C> {
     pub fn alive(&self) -> bool {
         const OVERDUE: Duration = Duration::from_secs(30);
         let _ = self.generator.tick();
-        self.pulse.is_at_disk() || self.pulse.absent(self.clock.boottime()) < OVERDUE
+        self.pulse.is_in_step() || self.pulse.since_beat(self.clock.boottime()) < OVERDUE
     }
 
     /// Whether this run's generator was opened, so that it may have issued IDs.

@@ -42,7 +42,7 @@ impl<C: Clock> Issuer<C> {
         if next.max(now) > self.layout().max_tick() {
             return ("time_field_over", Duration::from_secs(3600));
         }
-        if !self.has_risen(next.max(now) - 1) {
+        if !self.risen_or_ask(next.max(now) - 1) {
             return ("window_used_up", RAISE);
         }
         // Of a tick to come nothing is to be had at once, and the present one is used up.

@@ -76,8 +76,8 @@ impl<C: Clock> Issuer<C> {
         }
         // An idle shard has no window either; that alone is no reason to send requests elsewhere.
         let slow = || {
-            let hangs = self.pulse.is_at_disk()
-                && self.pulse.absent(self.clock.boottime()) > self.settings.deadline;
+            let hangs = self.pulse.is_in_step()
+                && self.pulse.since_beat(self.clock.boottime()) > self.settings.deadline;
             hangs.then(|| self.slow_disk())
         };
         let reason = self.status.mark_error().or_else(slow)?;

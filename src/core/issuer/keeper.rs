@@ -118,7 +118,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
     /// # Errors
     /// [`MarkError`] says why the shard cannot start, or that the exact mark was not written.
     pub fn run(mut self) -> Result<(), MarkError> {
-        self.issuer.pulse.is_of(thread::current());
+        self.issuer.pulse.set_thread(thread::current());
         loop {
             match self.step() {
                 Next::Park(duration) => thread::park_timeout(duration),
@@ -147,10 +147,10 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         next
     }
 
-    /// Notes that the keeper goes to the disk, where it may wait for any length of time, or is back.
-    pub(super) fn seen(&self, at_disk: bool) {
+    /// Notes that a step begins, which may wait at the disk for any length of time, or ends.
+    pub(super) fn seen(&self, in_step: bool) {
         let issuer = &self.issuer;
-        issuer.pulse.beat(issuer.clock.boottime(), at_disk);
+        issuer.pulse.beat(issuer.clock.boottime(), in_step);
     }
 
     fn advance(&mut self, demanded: bool) -> Next {

@@ -12,10 +12,10 @@ use crate::time::BootTime;
 pub(super) struct Pulse {
     thread: OnceLock<Thread>,
     stopping: AtomicBool,
-    /// Boot time at which it last went to the disk, or came back.
+    /// Boot time at which it last began a step, or ended one.
     seen: AtomicI64,
-    /// Whether it is at the disk, where it may wait for any length of time.
-    at_disk: AtomicBool,
+    /// Whether it is in a step, and so perhaps at the disk, where it may wait for any length of time.
+    in_step: AtomicBool,
 }
 
 impl Pulse {
@@ -25,12 +25,12 @@ impl Pulse {
             thread: OnceLock::new(),
             stopping: AtomicBool::new(false),
             seen: AtomicI64::new(boot.as_nanos()),
-            at_disk: AtomicBool::new(false),
+            in_step: AtomicBool::new(false),
         }
     }
 
-    /// `thread` is the keeper's. A second keeper of one issuer would fail on the locks.
-    pub(super) fn is_of(&self, thread: Thread) {
+    /// Has `thread` woken as the keeper's. A second keeper of one issuer would fail on the locks.
+    pub(super) fn set_thread(&self, thread: Thread) {
         let _ = self.thread.set(thread);
     }
 
@@ -52,19 +52,19 @@ impl Pulse {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// The keeper goes to the disk at `boot`, or is back.
-    pub(super) fn beat(&self, boot: BootTime, at_disk: bool) {
+    /// The keeper begins a step at `boot`, or ends it.
+    pub(super) fn beat(&self, boot: BootTime, in_step: bool) {
         self.seen.store(boot.as_nanos(), Ordering::Release);
-        self.at_disk.store(at_disk, Ordering::Release);
+        self.in_step.store(in_step, Ordering::Release);
     }
 
-    /// Whether the keeper is at the disk.
-    pub(super) fn is_at_disk(&self) -> bool {
-        self.at_disk.load(Ordering::Acquire)
+    /// Whether the keeper is in a step.
+    pub(super) fn is_in_step(&self) -> bool {
+        self.in_step.load(Ordering::Acquire)
     }
 
-    /// For how long the keeper has been at the disk, or away from it, at `boot`.
-    pub(super) fn absent(&self, boot: BootTime) -> Duration {
+    /// For how long the keeper has been in a step, or between two, at `boot`.
+    pub(super) fn since_beat(&self, boot: BootTime) -> Duration {
         boot.since(BootTime::from_nanos(self.seen.load(Ordering::Acquire)))
     }
 }

@@ -124,9 +124,10 @@ impl<C: Clock> Issuer<C> {
         Ok((!has_begun).then(|| self.timeline.until_begun(boot, tick)))
     }
 
-    /// Whether the generator is open; `None` while it is about to be. After a clean end that takes
-    /// milliseconds, and requests that come meanwhile, as at a restart, are better served late than refused.
-    pub(super) fn opening(&self) -> Option<Result<(), Refusal>> {
+    /// `Ok` once the generator is open, the reason if it will not be for now; `None` while it is about to be.
+    /// After a clean end that takes milliseconds, and requests that come meanwhile, as at a restart, are
+    /// better served late than refused.
+    pub(super) fn settled(&self) -> Option<Result<(), Refusal>> {
         if self.generator.tick().is_some() {
             return Some(Ok(()));
         }
@@ -137,11 +138,11 @@ impl<C: Clock> Issuer<C> {
     /// The end of a wait for the generator to open.
     pub(super) fn opened(&self) -> Result<(), Refusal> {
         let late = || Err(self.status.phase().refusal());
-        self.opening().unwrap_or_else(late)
+        self.settled().unwrap_or_else(late)
     }
 
-    /// Whether the bound is above `bound`; asks for it if not.
-    pub(super) fn has_risen(&self, bound: u64) -> bool {
+    /// Whether the bound is above `bound`; asks the keeper for a higher one if not.
+    pub(super) fn risen_or_ask(&self, bound: u64) -> bool {
         let risen = self.window.bound() > bound;
         if !risen {
             self.want_window();

@@ -83,8 +83,8 @@ impl<C: Clock> Issuer<C> {
 
     /// Why the bound does not rise though nothing has failed.
     pub(super) fn slow_disk(&self) -> String {
-        let flush = if self.pulse.is_at_disk() {
-            let taken = self.pulse.absent(self.clock.boottime());
+        let flush = if self.pulse.is_in_step() {
+            let taken = self.pulse.since_beat(self.clock.boottime());
             format!("flushing the mark has taken {} so far", span(taken))
         } else {
             "the mark was not flushed in time".to_owned()

@@ -39,12 +39,16 @@ impl<C: Clock> Issuer<C> {
             }
             Wait::Bound(bound, patience) => {
                 let raised = self.window.raised();
-                let risen = raised.met(patience, || self.has_risen(bound)).await;
+                let risen = raised
+                    .wait_async(patience, || self.risen_or_ask(bound))
+                    .await;
                 self.risen(risen)
             }
             Wait::Opening(patience) => {
                 let changed = self.status.changed();
-                changed.met(patience, || self.opening().is_some()).await;
+                changed
+                    .wait_async(patience, || self.settled().is_some())
+                    .await;
                 self.opened()
             }
         }

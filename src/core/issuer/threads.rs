@@ -46,11 +46,11 @@ impl<C: Clock> Issuer<C> {
             }
             Wait::Bound(bound, patience) => {
                 let raised = self.window.raised();
-                self.risen(raised.wait(patience, || self.has_risen(bound)))
+                self.risen(raised.wait(patience, || self.risen_or_ask(bound)))
             }
             Wait::Opening(patience) => {
                 let changed = self.status.changed();
-                changed.wait(patience, || self.opening().is_some());
+                changed.wait(patience, || self.settled().is_some());
                 self.opened()
             }
         }

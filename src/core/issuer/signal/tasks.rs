@@ -24,7 +24,7 @@ impl Signal {
     }
 
     /// [`Signal::wait`] for a task.
-    pub(in crate::issuer) async fn met(
+    pub(in crate::issuer) async fn wait_async(
         &self,
         patience: Duration,
         is_met: impl Fn() -> bool,

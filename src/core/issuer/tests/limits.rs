@@ -56,7 +56,7 @@ async fn whoever_asks_first_wakes_the_keeper() {
         std::thread::park_timeout(far);
         begin.elapsed() < far
     });
-    shard.issuer.pulse.is_of(keeper.thread().clone());
+    shard.issuer.pulse.set_thread(keeper.thread().clone());
     assert!(!shard.wanted());
     shard.issuer.want_window();
     assert!(keeper.join().unwrap(), "nobody woke it");

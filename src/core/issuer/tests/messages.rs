@@ -86,11 +86,11 @@ async fn a_slow_disk_is_told_by_how_long_it_takes() {
     let shard = Shard::serving(state.path()).await;
     let limits = "requests wait 250ms at most (http.deadline)";
     let way_out = "raise state.window and http.deadline";
-    for (at_disk, seen) in [
+    for (in_step, seen) in [
         (true, "flushing the mark has taken 812ms so far"),
         (false, "the mark was not flushed in time"),
     ] {
-        shard.keeper.seen(at_disk);
+        shard.keeper.seen(in_step);
         advance(ms(812)).await;
         let told = shard.issuer.slow_disk();
         for part in [seen, limits, way_out] {

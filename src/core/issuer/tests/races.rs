@@ -246,7 +246,7 @@ async fn whoever_waits_for_the_bound_is_woken_when_it_has_risen() {
         issuer
             .window
             .raised()
-            .met(ms(60_000), || issuer.window.bound() > bound)
+            .wait_async(ms(60_000), || issuer.window.bound() > bound)
     );
     assert!(risen.as_mut().poll(&mut context).is_pending());
     advance(ms(700)).await;
@@ -266,7 +266,7 @@ async fn a_bound_that_rises_just_after_the_look_is_not_missed() {
         issuer.window.publish(bound + 1);
         risen
     };
-    let risen = pin!(issuer.window.raised().met(ms(60_000), look));
+    let risen = pin!(issuer.window.raised().wait_async(ms(60_000), look));
     let polled = risen.poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Ready(true));
 }

@@ -15,7 +15,7 @@ fn parked_keeper(shard: &Shard) -> Receiver<()> {
         thread::park();
         woken.send(()).unwrap();
     });
-    shard.issuer.pulse.is_of(parked.thread().clone());
+    shard.issuer.pulse.set_thread(parked.thread().clone());
     wakes
 }
 
