@@ -2,8 +2,9 @@
 //!
 //! The path of a request is [`Issuer::try_issue_at`] with a reading of the boot clock: one atomic
 //! step on one word, no lock and no disk. Whatever takes waiting or explaining is in
-//! [`Issuer::issue_blocking`], which sleeps, and in `Issuer::issue`, which is awaited (feature `async`). A [`Keeper`] on a thread of its own follows the start rules, then keeps the
-//! bound ahead of use; it is the only one that touches the state directory.
+//! [`Issuer::issue_blocking`], which sleeps, and in `Issuer::issue`, which is awaited (feature `async`).
+//! A [`Keeper`] on a thread of its own follows the start rules, then keeps the bound ahead of use; once it
+//! runs, nothing else touches the state directory.
 //!
 //! Two kinds of tick are told apart throughout: the tick of the wall clock, and the last tick that
 //! has *begun*, which is later while the generator is ahead of a clock that was set back.
@@ -136,7 +137,8 @@ impl<C: Clock> Issuer<C> {
         &self.stats
     }
 
-    /// Issues an ID if that takes no waiting; `None` if it has to be waited for, as [`Issuer::issue_blocking`] does.
+    /// Issues an ID if that takes no waiting; `None` if it has to be waited for, as
+    /// [`Issuer::issue_blocking`] does.
     #[must_use]
     #[inline]
     pub fn try_issue(&self) -> Option<Issued> {

@@ -149,6 +149,11 @@ pub enum CloseError {
     /// A panic.
     #[error("a bug ended the thread that keeps the mark; please report it with the lines above")]
     Bug,
+    /// This process was forked off the one that opened the shard, which goes on with it.
+    #[error(
+        "this process was forked off the one that opened the shard: only that one can close it"
+    )]
+    Forked,
 }
 
 impl Shard {
@@ -242,7 +247,7 @@ impl Shard {
         if self.forks.has_forked() {
             return Err(Forks::busy());
         }
-        match self.issuer.try_issue() {
+        match self.issuer.try_issue_ahead() {
             Some(issued) => Ok(issued.id()),
             None => Err(self.issuer.busy()),
         }
@@ -300,6 +305,10 @@ impl Shard {
     /// # Errors
     /// [`CloseError`] says why the shard could not start, or could not write it. Nothing repeats.
     pub fn close(mut self) -> Result<(), CloseError> {
+        // There is no thread to wait for.
+        if self.forks.has_forked() {
+            return Err(CloseError::Forked);
+        }
         self.stop();
         match self.keeper.take().map(JoinHandle::join) {
             Some(Ok(result)) => Ok(result?),
@@ -317,7 +326,10 @@ impl Shard {
 
 impl Drop for Shard {
     fn drop(&mut self) {
-        self.stop();
+        // The parent shares the timer that the watch waits on.
+        if !self.forks.has_forked() {
+            self.stop();
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl ServerError {
     fn unstarted(error: CloseError) -> Self {
         match error {
             CloseError::Mark(error) => Self::Start(error),
-            CloseError::Bug => Self::Bug,
+            CloseError::Bug | CloseError::Forked => Self::Bug,
         }
     }
 }

@@ -19,7 +19,7 @@ pub struct Busy {
 }
 
 impl<C: Clock> Issuer<C> {
-    /// Why [`Issuer::try_issue`] has just returned nothing. Also asks for a higher bound, if that is why.
+    /// Why [`Issuer::try_issue_ahead`] has just returned nothing. Also asks for a higher bound, if that is why.
     #[must_use]
     pub fn busy(&self) -> Busy {
         let (code, left) = self.why_busy();
@@ -42,7 +42,7 @@ impl<C: Clock> Issuer<C> {
         if next.max(now) > self.layout().max_tick() {
             return ("time_field_over", Duration::from_secs(3600));
         }
-        if !self.risen_or_ask(next.max(now) - 1) {
+        if !self.risen_or_ask(next.max(now).saturating_sub(1)) {
             return ("window_used_up", RAISE);
         }
         // Of a tick to come nothing is to be had at once, and the present one is used up.

@@ -35,7 +35,7 @@ impl Forks {
 #[cfg(test)]
 mod tests {
     use crate::shard::tests::opening;
-    use crate::shard::{IdError, Shard};
+    use crate::shard::{CloseError, IdError, Shard};
     use crate::syscall::tests::in_a_child;
 
     #[test]
@@ -45,6 +45,14 @@ mod tests {
         let is_refused = || shard.try_id().is_err_and(|busy| busy.code == "forked");
         assert!(in_a_child(is_refused));
         assert!(in_a_child(|| shard.id() == Err(IdError::Forked)));
+        // Nor does it wait for the parent's thread, of which it has none.
+        let closed = std::cell::Cell::new(Some(shard));
+        assert!(in_a_child(|| matches!(
+            closed.take().map(Shard::close),
+            Some(Err(CloseError::Forked))
+        )));
+        let shard = closed.into_inner().unwrap();
+        let is_refused = || shard.try_id().is_err_and(|busy| busy.code == "forked");
         assert!(!is_refused());
         assert_eq!(IdError::Forked.code(), "forked");
     }

@@ -74,3 +74,30 @@ async fn a_lead_that_is_too_large_tells_how_long_it_lasts() {
     assert_eq!(code, "clock_ahead");
     assert_about(Duration::from_millis(2990), left);
 }
+
+/// As after a kill: the bound that a start begins above is ahead of the clock.
+#[tokio::test(start_paused = true)]
+async fn ids_are_had_without_waiting_while_they_are_ahead_of_the_clock() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::serving(state.path()).await;
+    let used = shard.issuer.try_issue_ahead().unwrap();
+    shard.clock.step(-3 * SECOND);
+    shard.settle();
+    assert!(shard.issuer.try_issue().is_none());
+    let mut last = used;
+    for _ in 0..20 {
+        let (code, _) = loop {
+            match shard.issuer.try_issue_ahead() {
+                Some(issued) => {
+                    assert!(issued.id > last.id);
+                    last = issued;
+                }
+                None => break shard.busy(),
+            }
+        };
+        assert_eq!(code, "saturated");
+        // At nine tenths of real time.
+        shard.pass(ms(12)).await;
+    }
+    assert!(last.tick >= used.tick + 19, "{last:?} after {used:?}");
+}
