@@ -140,7 +140,8 @@ impl<C: Clock> Issuer<C> {
     /// Issues an ID if that takes no waiting; `None` if it has to be waited for, as
     /// [`Issuer::issue_blocking`] does.
     #[must_use]
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for Source::take")]
+    #[inline(always)]
     pub fn try_issue(&self) -> Option<Issued> {
         self.try_issue_at(self.clock.boottime())
     }
@@ -148,7 +149,8 @@ impl<C: Clock> Issuer<C> {
     /// [`Issuer::try_issue`] with a reading of the boot clock that the caller has just taken. An old
     /// one does no harm: it is as if the ID had been taken then.
     #[must_use]
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for Source::take")]
+    #[inline(always)]
     pub fn try_issue_at(&self, boot: BootTime) -> Option<Issued> {
         let (id, left) = self.source().take(boot)?;
         if self.window.is_low(left) {
