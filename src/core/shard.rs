@@ -103,7 +103,7 @@ impl<S: Storage + Clone> Opening<S, SystemClock> {
     }
 }
 
-/// An open shard. Dropped it is closed, but nobody is told whether that went well.
+/// An open shard. Dropped it is closed as by [`Shard::close`], but nobody is told whether that went well.
 pub struct Shard {
     issuer: Arc<SystemIssuer>,
     keeper: Option<JoinHandle<Result<(), MarkError>>>,
@@ -326,9 +326,14 @@ impl Shard {
 
 impl Drop for Shard {
     fn drop(&mut self) {
-        // The parent shares the timer that the watch waits on.
-        if !self.forks.has_forked() {
-            self.stop();
+        // The parent shares the timer that the watch waits on, and has the thread.
+        if self.forks.has_forked() {
+            return;
+        }
+        self.stop();
+        if let Some(keeper) = self.keeper.take() {
+            // It writes the exact mark, without which a start would skip a second.
+            let _ = keeper.join();
         }
     }
 }
@@ -441,6 +446,19 @@ mod tests {
         assert_eq!(shard.await_ready(PATIENCE), Err(IdError::Ended));
         let error = shard.close().unwrap_err();
         assert!(matches!(error, CloseError::Mark(MarkError::Refused(_))));
+    }
+
+    #[test]
+    fn a_shard_that_is_dropped_has_written_the_exact_mark() {
+        let state = tempfile::tempdir().unwrap();
+        leave_mark(state.path());
+        let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
+        shard.await_ready(PATIENCE).unwrap();
+        let last = shard.id().unwrap();
+        drop(shard);
+        let bytes = fs::read(state.path().join("1.mark")).unwrap();
+        let slot = crate::mark::slot::Slot::decode(&bytes).unwrap();
+        assert_eq!(slot.bound, last.parts(&Layout::SNOWFLAKE).time);
     }
 
     #[test]
