@@ -373,6 +373,7 @@ fn watch_clock(issuer: &Arc<SystemIssuer>) -> io::Result<Option<Arc<StepWatch>>>
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
@@ -452,10 +453,18 @@ mod tests {
     fn a_shard_that_is_dropped_has_written_the_exact_mark() {
         let state = tempfile::tempdir().unwrap();
         leave_mark(state.path());
-        let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        // Long enough that whoever does not wait for the end is past it.
+        let ended = move || {
+            thread::park_timeout(Duration::from_millis(300));
+            over.store(true, Ordering::SeqCst);
+        };
+        let shard = Shard::open_telling(opening(state.path()), |_| {}, ended).unwrap();
         shard.await_ready(PATIENCE).unwrap();
         let last = shard.id().unwrap();
         drop(shard);
+        assert!(is_over.load(Ordering::SeqCst));
         let bytes = fs::read(state.path().join("1.mark")).unwrap();
         let slot = crate::mark::slot::Slot::decode(&bytes).unwrap();
         assert_eq!(slot.bound, last.parts(&Layout::SNOWFLAKE).time);
