@@ -24,6 +24,7 @@ mod reserve;
 mod settings;
 mod signal;
 mod source;
+mod stamps;
 pub mod stats;
 mod status;
 #[cfg(feature = "async")]
@@ -44,6 +45,8 @@ use pulse::Pulse;
 pub use refusal::Refusal;
 pub use settings::Settings;
 use source::Source;
+pub use stamps::StampRun;
+use stamps::Stamps;
 use stats::Stats;
 use status::{Phase, Status};
 use timeline::Timeline;
@@ -67,6 +70,7 @@ pub type SystemIssuer = Issuer<SystemClock>;
 /// | part | what it knows | who changes it |
 /// |---|---|---|
 /// | generator | the last ID | requests; the keeper opens and closes it |
+/// | stamps | the last UUIDv7 or ULID | requests; the keeper opens and closes them |
 /// | timeline | which tick it is | looks at the clock, the keeper at the start, requests while ahead |
 /// | following | which wall clock is believed | looks at the clock; the keeper while it starts |
 /// | window | how far IDs may go | the keeper; requests ask for more |
@@ -78,6 +82,7 @@ pub struct Issuer<C> {
     max_ahead: u64,
     clock: C,
     generator: Generator,
+    stamps: Stamps,
     timeline: Timeline,
     following: Following,
     window: Window,
@@ -102,6 +107,7 @@ impl<C: Clock> Issuer<C> {
             settings,
             max_ahead: layout.ticks(settings.max_ahead),
             generator: Generator::new(layout, machines),
+            stamps: Stamps::new(&layout, machines),
             timeline: Timeline::new(&layout),
             following: Following::nothing(),
             window: Window::nothing(layout.ticks(settings.window)),
@@ -167,6 +173,17 @@ impl<C: Clock> Issuer<C> {
             bound: self.window.published(),
             timeline: &self.timeline,
         }
+    }
+
+    /// The tick of the next ID or stamp, whichever is later, unless time moves past it first; `None` while they
+    /// are closed.
+    fn next_tick(&self) -> Option<u64> {
+        self.generator.tick().max(self.stamps.tick())
+    }
+
+    /// The tick of the last ID or stamp, or the one before the first; `None` while they are closed.
+    fn last_tick(&self) -> Option<u64> {
+        self.generator.last_tick().max(self.stamps.last_tick())
     }
 
     /// Asks the keeper for a higher bound; only the first of many requests wakes it.

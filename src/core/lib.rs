@@ -1,12 +1,13 @@
 //! Unique 64-bit, time-ordered IDs that never repeat: what keeps the promise.
 //!
 //! From the bottom up; a module imports only from layers below its own, but for `issuer`, which ties those
-//! beside it together, and [`id`] and [`timestamp`], which use [`time`].
+//! beside it together, and [`id`] and [`timestamp`], which use [`time`], and [`wide`], which writes base32 as [`id`]
+//! does.
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 | [`id`], [`time`], [`timestamp`], `syscall` | layouts, the generator, kinds of time, text forms, the few system calls that need unsafe code; `atomic`, which a model checker replaces |
-//! | 1 | `clock`, `mark`, `issuer` | time, the persisted bound, and issuing, which ties them together |
+//! | 0 | [`id`], [`wide`], [`time`], [`timestamp`], `syscall` | layouts, the generator, 128-bit identifiers, kinds of time, text forms, the few system calls that need unsafe code; `atomic`, which a model checker replaces |
+//! | 1 | `clock`, `mark`, `random`, `issuer` | time, the persisted bound, random bits, and issuing, which ties them together |
 //! | 2 | `shard` | the entry: how a shard is opened, used and closed |
 //!
 //! How one ID, one start and one stop go through them stands at the top of `shard`.
@@ -34,7 +35,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `shard`, on by default | the modules `clock`, `mark`, `issuer`, `shard` and `syscall` |
+//! | `shard`, on by default | the modules `clock`, `mark`, `random`, `issuer`, `shard` and `syscall` |
 //! | `async` | IDs that a task waits for, in a Tokio runtime; `shard` with it |
 //!
 //! Without any there are layouts, the generator and the text forms of IDs: enough to read IDs, and little
@@ -55,6 +56,7 @@
 //! | range | machine IDs next to each other that one shard owns, often a single one |
 //! | shard | the running owner of a range |
 //! | mark | the file `RANGE.mark`, which says how far IDs of a range may have been issued; the high-water mark |
+//! | stamp | what makes a UUIDv7 or a ULID unique: a millisecond, its counter, and a machine ID |
 //! | slot | one of the two copies in a mark; a torn write leaves the other |
 //! | bound | the last tick of which IDs may be issued. It is in the mark before it is used; only the exact mark at a clean end is lower |
 //! | window | how far ahead of use the bound is kept |
@@ -76,8 +78,11 @@ pub mod issuer;
 #[cfg(feature = "shard")]
 pub mod mark;
 #[cfg(feature = "shard")]
+pub mod random;
+#[cfg(feature = "shard")]
 pub mod shard;
 #[cfg(feature = "shard")]
 pub mod syscall;
 pub mod time;
 pub mod timestamp;
+pub mod wide;

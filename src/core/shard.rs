@@ -11,6 +11,7 @@ mod forks;
 mod options;
 #[cfg(feature = "async")]
 mod tasks;
+mod wide;
 
 use std::io;
 use std::num::NonZeroU32;
@@ -111,6 +112,9 @@ pub struct Shard {
     forks: Forks,
 }
 
+/// The code of an identifier for which there are no random bits.
+const NO_RANDOM: &str = "no_random";
+
 /// Why a shard gives no ID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -118,6 +122,9 @@ pub enum IdError {
     /// The shard refuses.
     #[error(transparent)]
     Refused(Refusal),
+    /// The kernel gives no random bits, which a UUIDv7 or a ULID has some of.
+    #[error("the kernel gives no random bits (getrandom: {0}): allow that call to this process")]
+    NoRandom(String),
     /// It could not start, or has come to its end.
     #[error("the shard could not start, or has ended: close() tells why")]
     Ended,
@@ -134,6 +141,7 @@ impl IdError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
+            Self::NoRandom(_) => NO_RANDOM,
             Self::Ended => "ended",
             Self::Forked => Forks::CODE,
         }
@@ -397,7 +405,7 @@ mod tests {
     }
 
     /// Far beyond what a start takes.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
     /// A mark of a minute ago, so that there is nothing to wait for.
     pub(super) fn leave_mark(state: &Path) {

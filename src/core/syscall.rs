@@ -3,7 +3,7 @@
 //! The only module with unsafe code. Everything that it exports is safe to call.
 #![expect(
     unsafe_code,
-    reason = "adjtimex, three file ioctls, and a page that a fork wipes"
+    reason = "adjtimex, getrandom, three file ioctls, and a page that a fork wipes"
 )]
 
 use std::fs::File;
@@ -52,6 +52,26 @@ const fn synchronised(state: libc::c_int) -> Option<bool> {
         libc::TIME_ERROR => Some(false),
         _ => Some(true),
     }
+}
+
+/// Fills `bytes` from the kernel's random number generator, which is waited for until it is seeded.
+///
+/// # Errors
+/// If there is none, or calls of it are forbidden.
+pub fn random(mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the kernel writes `bytes.len()` bytes at most there, and they outlive the call.
+        let given = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        match usize::try_from(given) {
+            Ok(given) => bytes = &mut bytes[given..],
+            Err(_) => match io::Error::last_os_error() {
+                // By a signal.
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// The UUID of the BTRFS subvolume that holds `file`; `None` on another file system.

@@ -230,6 +230,13 @@ impl From<SystemTime> for WallTime {
 }
 
 impl WallTime {
+    /// Whole milliseconds since 1970; 0 for what is earlier.
+    #[must_use]
+    #[inline]
+    pub fn as_millis(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0) / 1_000_000
+    }
+
     /// Whether it is a second to the nanosecond. Some file systems stamp nothing finer: which of two changes
     /// within the second was later cannot be told then.
     #[must_use]
@@ -241,6 +248,7 @@ impl WallTime {
 impl EpochTime {
     /// This moment in nanoseconds since 1970, for ticks that count from `epoch`.
     #[must_use]
+    #[inline]
     pub const fn since_1970(self, epoch: WallTime) -> WallTime {
         WallTime(self.0.saturating_add(epoch.0))
     }
@@ -359,6 +367,14 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(WallTime::from(UNIX_EPOCH + second), WallTime::ZERO + SECOND);
         assert_eq!(WallTime::from(UNIX_EPOCH - second), WallTime::ZERO);
+        assert_eq!((WallTime::ZERO - second).as_millis(), 0);
+    }
+
+    #[test]
+    fn a_millisecond_lasts_to_its_last_nanosecond() {
+        let second = WallTime::ZERO + SECOND;
+        assert_eq!((second - NANO).as_millis(), 999);
+        assert_eq!(second.as_millis(), 1000);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 use crate::checker::Checker;
 use crate::clock::SimClock;
 use crate::disk::Disk;
-use crate::shard::{Shard, Start, operator};
+use crate::shard::{Kinds, Shard, Start, operator};
 use crate::volume::Volume;
 
 const NOW: WallTime = WallTime::from_nanos(1_800_000_000_000_000_000);
@@ -236,6 +236,7 @@ impl Run<'_> {
             clock: self.clock.clone(),
             boot_id: ([self.boots; 16], 0),
             settings: self.settings(),
+            kinds: Kinds::Both,
             checker: self.checker,
             beside: None,
         };

@@ -18,6 +18,7 @@ use shardflake::mark::slot::BootId;
 use shardflake::mark::{Claim, MarkError, Operator, Witness, accepted_until};
 use shardflake::shard::Opening;
 use shardflake::time::{BootTime, TimeDelta, WallTime};
+use shardflake::wide::Stamp;
 use tokio::task::JoinSet;
 
 use crate::checker::{Checker, Limits};
@@ -53,8 +54,11 @@ pub(crate) struct Common {
     boot_id: BootId,
     /// The furthest offset to the boot clock that the issuer may follow.
     trust: Mutex<Trust>,
+    kinds: Kinds,
     /// IDs that requests were answered with.
     received: AtomicU64,
+    /// Stamps of UUIDs and ULIDs that they were.
+    stamped: AtomicU64,
     durable: Mutex<(u64, Option<u64>)>,
     stopped: Stopped,
 }
@@ -66,6 +70,15 @@ struct Stopped {
     wakers: Mutex<Vec<Waker>>,
 }
 
+/// The kinds of identifier that a process is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    Ids,
+    /// UUIDs and ULIDs.
+    Stamps,
+    Both,
+}
+
 /// Where and how a process is started.
 pub(crate) struct Start<'a> {
     pub(crate) disk: &'a Disk,
@@ -73,6 +86,7 @@ pub(crate) struct Start<'a> {
     pub(crate) clock: SimClock,
     pub(crate) boot_id: BootId,
     pub(crate) settings: Settings,
+    pub(crate) kinds: Kinds,
     pub(crate) checker: &'a Arc<Mutex<Checker>>,
     /// What may happen between its calls on the disk.
     pub(crate) beside: Option<Box<dyn Fn() + Send + Sync>>,
@@ -131,6 +145,7 @@ impl Shard {
             clock,
             boot_id,
             settings,
+            kinds,
             checker,
             beside,
         } = start;
@@ -145,7 +160,9 @@ impl Shard {
             settings,
             boot_id,
             trust: Mutex::new(Trust::new()),
+            kinds,
             received: AtomicU64::new(0),
+            stamped: AtomicU64::new(0),
             clock,
             disk,
             checker: Arc::clone(checker),
@@ -237,18 +254,38 @@ impl Drop for Shard {
 }
 
 impl Common {
-    /// Issues what needs no waiting, up to `count` IDs; how many there were.
+    /// Issues what needs no waiting, up to `count` of each kind; how many there were of that which ran out first.
     pub(crate) fn issue(&self, count: u32) -> u32 {
         let limits = self.limits();
         let mut checker = self.checker.lock().unwrap();
         for done in 0..count {
-            let floor = checker.floor(self.range);
-            let Some(issued) = self.issuer.try_issue() else {
-                return done;
-            };
-            self.check(&mut checker, issued, floor, &limits);
+            if self.kinds != Kinds::Stamps {
+                let floor = checker.floor(self.range);
+                let Some(issued) = self.issuer.try_issue() else {
+                    return done;
+                };
+                self.check(&mut checker, issued, floor, &limits);
+            }
+            if self.kinds != Kinds::Ids {
+                let floor = checker.stamp_floor(self.range);
+                let Some(stamp) = self.issuer.try_stamp() else {
+                    return done;
+                };
+                self.check_stamp(&mut checker, stamp, floor, &limits);
+            }
         }
         count
+    }
+
+    fn check_stamp(
+        &self,
+        checker: &mut Checker,
+        stamp: Stamp,
+        floor: Option<Stamp>,
+        limits: &Limits,
+    ) {
+        self.stamped.fetch_add(1, Ordering::Relaxed);
+        checker.stamp(stamp, floor, limits);
     }
 
     fn check(&self, checker: &mut Checker, issued: Issued, floor: u64, limits: &Limits) {
@@ -256,8 +293,31 @@ impl Common {
         checker.issue(issued, floor, limits);
     }
 
-    /// One request that waits for its tick; nothing of it happens while the process is stopped.
+    /// One request that waits for its tick, or for its millisecond; nothing of it happens while the process is
+    /// stopped.
     pub(crate) async fn ask(&self) {
+        if self.kinds != Kinds::Ids {
+            self.ask_stamps().await;
+        }
+        if self.kinds != Kinds::Stamps {
+            self.ask_id().await;
+        }
+    }
+
+    async fn ask_stamps(&self) {
+        const SOME: NonZeroU32 = NonZeroU32::new(3).unwrap();
+        let mut floor = self.checker.lock().unwrap().stamp_floor(self.range);
+        if let Ok(stamps) = self.unless_stopped(self.issuer.stamps(SOME)).await {
+            let limits = self.limits();
+            let mut checker = self.checker.lock().unwrap();
+            for stamp in stamps {
+                self.check_stamp(&mut checker, stamp, floor, &limits);
+                floor = Some(stamp);
+            }
+        }
+    }
+
+    async fn ask_id(&self) {
         let floor = self.checker.lock().unwrap().floor(self.range);
         if let Ok(issued) = self.unless_stopped(self.issuer.issue()).await {
             let limits = self.limits();
@@ -331,7 +391,8 @@ impl Common {
             max_ahead: self.settings.max_ahead,
         };
         let mut trust = self.trust.lock().unwrap();
-        if self.received.load(Ordering::Relaxed) == 0 {
+        let served = [&self.received, &self.stamped];
+        if served.map(|count| count.load(Ordering::Relaxed)) == [0, 0] {
             let marked = self.disk.volume().offset_in(self.boot_id, boot, self.range);
             trust.start(boot, offset, marked, &known);
         }

@@ -20,7 +20,7 @@ use crate::clock::{SimClock, some_time};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::plan::{Launch, Op, Plan, SETTINGS, Step};
-use crate::shard::{Shard, Start};
+use crate::shard::{Kinds, Shard, Start};
 use crate::volume::Volume;
 use processes::{PLACES, Processes};
 
@@ -237,6 +237,11 @@ impl World {
                 clock: self.clock.shifted(i64::from(namespace) * 1000 * SECOND),
                 boot_id: ([self.boots; 16], u64::from(namespace)),
                 settings,
+                kinds: match self.incarnations % 3 {
+                    0 => Kinds::Both,
+                    1 => Kinds::Stamps,
+                    _ => Kinds::Ids,
+                },
                 checker: &self.checker,
                 beside: Some(self.processes.beside(slot, self.clock.clone())),
             },

@@ -53,7 +53,8 @@ const MAX_ID: u64 = i64::MAX as u64;
 /// Digits of the longest number whose bits are told: 128 of them, in decimal.
 const LONGEST: usize = 39;
 const HEX: &[u8; 16] = b"0123456789abcdef";
-const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// The digits of Crockford's base32.
+pub(crate) const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl Encoding {
     /// All encodings, with the names that users write.
@@ -118,21 +119,10 @@ impl Encoding {
     }
 
     fn digit(self, byte: u8) -> Option<u64> {
-        let byte = byte.to_ascii_uppercase();
         match self {
             Self::Decimal => char::from(byte).to_digit(10).map(u64::from),
             Self::Hex => char::from(byte).to_digit(16).map(u64::from),
-            Self::Base32 => {
-                let byte = match byte {
-                    b'I' | b'L' => b'1',
-                    b'O' => b'0',
-                    other => other,
-                };
-                CROCKFORD
-                    .iter()
-                    .position(|digit| *digit == byte)
-                    .map(|position| position as u64)
-            }
+            Self::Base32 => crockford(byte),
         }
     }
 
@@ -148,6 +138,17 @@ impl Encoding {
             max,
         }
     }
+}
+
+/// The value of a digit of Crockford's base32, in either case; I and L stand for 1, and O for 0.
+pub(crate) fn crockford(byte: u8) -> Option<u64> {
+    let byte = match byte.to_ascii_uppercase() {
+        b'I' | b'L' => b'1',
+        b'O' => b'0',
+        other => other,
+    };
+    let position = CROCKFORD.iter().position(|digit| *digit == byte);
+    position.map(|position| position as u64)
 }
 
 impl Text {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Issuer;
 use crate::clock::Clock;
+use crate::time::BootTime;
 
 /// How long raising the bound takes, on a disk that is not slow.
 const RAISE: Duration = Duration::from_millis(5);
@@ -22,22 +23,43 @@ impl<C: Clock> Issuer<C> {
     /// Why [`Issuer::try_issue_ahead`] has just returned nothing. Also asks for a higher bound, if that is why.
     #[must_use]
     pub fn busy(&self) -> Busy {
-        let (code, left) = self.why_busy();
+        self.busy_until(self.generator.tick(), |boot, next| {
+            self.timeline.until_begun(boot, next)
+        })
+    }
+
+    /// Why [`Issuer::try_stamp`] has just returned nothing; as [`Issuer::busy`] otherwise.
+    #[must_use]
+    pub fn busy_stamps(&self) -> Busy {
+        self.busy_until(self.stamps.tick(), |boot, _| self.until_stamp(boot))
+    }
+
+    /// Why nothing of tick `next` is to be had; `until_begun` is how long it takes from a moment until what is
+    /// next begins.
+    fn busy_until(
+        &self,
+        next: Option<u64>,
+        until_begun: impl FnOnce(BootTime, u64) -> Duration,
+    ) -> Busy {
+        let (code, left) = self.why_busy(next, until_begun);
         Busy {
             code,
             retry_at: Instant::now() + left,
         }
     }
 
-    fn why_busy(&self) -> (&'static str, Duration) {
+    fn why_busy(
+        &self,
+        next: Option<u64>,
+        until_begun: impl FnOnce(BootTime, u64) -> Duration,
+    ) -> (&'static str, Duration) {
         let boot = self.clock.boottime();
         let now = self.timeline.wall_tick(boot);
-        let Some(next) = self.generator.tick() else {
+        let Some(next) = next else {
             return self.status.code();
         };
-        let furthest = self.furthest_issue(now);
-        if next > furthest {
-            return ("clock_ahead", self.span(next - furthest));
+        if self.too_far_ahead(next, now) {
+            return ("clock_ahead", self.span(next - self.furthest_issue(now)));
         }
         if next.max(now) > self.layout().max_tick() {
             return ("time_field_over", Duration::from_secs(3600));
@@ -45,8 +67,6 @@ impl<C: Clock> Issuer<C> {
         if !self.risen_or_ask(next.max(now).saturating_sub(1)) {
             return ("window_used_up", RAISE);
         }
-        // Of a tick to come nothing is to be had at once, and the present one is used up.
-        let free = next.max(now + 1);
-        ("saturated", self.timeline.until_begun(boot, free))
+        ("saturated", until_begun(boot, next))
     }
 }

@@ -85,7 +85,7 @@ impl<C: Clock> Issuer<C> {
         };
         let offset = follower.offset();
         let known = std::mem::replace(&mut belief.verdict, verdict) != Verdict::Followed;
-        if let (Some(Step::Back(_)), Some(used)) = (step, self.generator.last_tick()) {
+        if let (Some(Step::Back(_)), Some(used)) = (step, self.last_tick()) {
             self.timeline.keep(boot, used);
         }
         self.timeline.follow(offset);
@@ -97,10 +97,10 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// The generator's place, if it is too far ahead of the wall clock to go on. `None` while it goes on: it
+    /// The place of IDs and stamps, if it is too far ahead of the wall clock to go on. `None` while it goes on: it
     /// holds IDs of ticks to come, and letting the clock catch up with them would drive it ever further ahead.
     fn halted_at(&self, boot: BootTime) -> Option<WallTime> {
-        let next = self.generator.tick()?;
+        let next = self.next_tick()?;
         self.too_far_ahead(next, self.timeline.wall_tick(boot))
             .then(|| self.timeline.moment_of(next))
     }

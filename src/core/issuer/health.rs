@@ -32,7 +32,7 @@ impl<C: Clock> Issuer<C> {
     #[must_use]
     pub fn health(&self) -> Health {
         let now = self.timeline.wall_tick(self.clock.boottime());
-        let next = self.generator.tick();
+        let next = self.next_tick();
         let used = next.map_or(now, |next| next.max(now));
         let refusal = self.refusal(now, next);
         let bound = self.window.bound();

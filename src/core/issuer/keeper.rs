@@ -37,7 +37,7 @@ pub struct Keeper<S: Storage, C> {
     turns: u64,
     /// The clock's offset from which a start measures a step forward, once one has been followed.
     trusted: Option<Offset>,
-    /// The generator's tick when it last moved, and when that was.
+    /// The tick of IDs and stamps when it last moved, and when that was.
     moved: (u64, BootTime),
     /// When a failed write is tried again, however many requests ask for it before.
     retry: BootTime,
@@ -164,11 +164,11 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         result.unwrap_or_else(|error| Next::End(Err(error)))
     }
 
-    /// Closes the generator by one swap; what that returns covers every request that came before,
+    /// Closes each generator by one swap; what that returns covers every request that came before,
     /// also those that still sleep.
     fn close(&mut self) -> Result<(), MarkError> {
         let issuer = Arc::clone(&self.issuer);
-        let last = issuer.generator.close();
+        let last = issuer.generator.close().max(issuer.stamps.close());
         issuer.drain();
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
         let Stage::Running { record, read } = stage else {

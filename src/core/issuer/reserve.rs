@@ -56,13 +56,13 @@ impl<C: Clock> Issuer<C> {
         }
     }
 
-    /// Keeps the pace at the generator's place. Ticks that nobody used while it was ahead of the wall clock
+    /// Keeps the pace at the place of IDs and stamps. Ticks that nobody used while it was ahead of the wall clock
     /// are not made up for.
-    fn keep_pace(&self, boot: BootTime, now: u64) {
-        let used = self.generator.last_tick().filter(|used| *used > now);
+    pub(super) fn keep_pace(&self, boot: BootTime, now: u64) {
+        let used = self.last_tick().filter(|used| *used > now);
         self.timeline.cap(boot, used.map_or(now, |used| used + 1));
-        // Nor is the pace further behind the generator than reservations reach: a request that read the clock
-        // before it was set back may have moved the generator beyond that.
+        // Nor is the pace further behind that place than reservations reach: a request that read the clock
+        // before it was set back may have moved it beyond that.
         let reach = self.settings.deadline.max(self.bulk_ahead());
         if let Some(behind) = used.and_then(|used| self.timeline.behind(boot, used, reach)) {
             // This request may have been held up since it read the clock, while others went on.

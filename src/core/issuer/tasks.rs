@@ -1,10 +1,13 @@
 //! Requests that a task waits for, in a Tokio runtime that has timers.
 
+use std::num::NonZeroU32;
+
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::request::{Request, Turn, Wait};
-use super::{Bulk, Issued, Issuer, Refusal};
+use super::stamps::StampRequest;
+use super::{Bulk, Issued, Issuer, Refusal, StampRun};
 use crate::clock::Clock;
 use crate::id::generator::Run;
 
@@ -25,6 +28,23 @@ impl<C: Clock> Issuer<C> {
         loop {
             match request.turn(self, boot)? {
                 Turn::Over(issued) => return Ok(issued),
+                Turn::Wait(wait) => self.wait(wait).await?,
+            }
+            boot = self.clock.boottime();
+        }
+    }
+
+    /// Takes up to `wanted` stamps of milliseconds that have begun; the task sleeps until there is one, at most as
+    /// long as the deadline.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and when to come back.
+    pub async fn stamps(&self, wanted: NonZeroU32) -> Result<StampRun, Refusal> {
+        let mut boot = self.clock.boottime();
+        let request = StampRequest::new(self, boot, wanted);
+        loop {
+            match request.turn(self, boot)? {
+                Turn::Over(run) => return Ok(run),
                 Turn::Wait(wait) => self.wait(wait).await?,
             }
             boot = self.clock.boottime();

@@ -14,6 +14,7 @@ mod messages;
 mod opening;
 mod races;
 mod rate;
+mod stamps;
 mod starts;
 mod steps;
 mod threads;

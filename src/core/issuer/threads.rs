@@ -1,10 +1,12 @@
 //! Requests that a thread waits for.
 
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
 use super::request::{ONE, Request, Turn, Wait};
-use super::{Bulk, Issued, Issuer, Refusal};
+use super::stamps::StampRequest;
+use super::{Bulk, Issued, Issuer, Refusal, StampRun};
 use crate::clock::Clock;
 use crate::id::generator::Run;
 
@@ -34,6 +36,23 @@ impl<C: Clock> Issuer<C> {
         loop {
             match request.turn(self, boot)? {
                 Turn::Over(issued) => return Ok(issued),
+                Turn::Wait(wait) => self.sleep(&wait)?,
+            }
+            boot = self.clock.boottime();
+        }
+    }
+
+    /// Takes up to `wanted` stamps of milliseconds that have begun; the thread sleeps until there is one, at most
+    /// as long as the deadline.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none, and when to come back.
+    pub fn stamps_blocking(&self, wanted: NonZeroU32) -> Result<StampRun, Refusal> {
+        let mut boot = self.clock.boottime();
+        let request = StampRequest::new(self, boot, wanted);
+        loop {
+            match request.turn(self, boot)? {
+                Turn::Over(run) => return Ok(run),
                 Turn::Wait(wait) => self.sleep(&wait)?,
             }
             boot = self.clock.boottime();

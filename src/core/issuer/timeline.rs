@@ -71,10 +71,32 @@ impl Timeline {
 
     /// How long it takes from `boot` until `tick` has begun.
     pub(super) fn until_begun(&self, boot: BootTime, tick: u64) -> Duration {
-        let beginning = self.beginning(tick);
+        self.until(boot, self.beginning(tick))
+    }
+
+    /// How long it takes from `boot` until `time` has come, by the wall clock or by the pace.
+    fn until(&self, boot: BootTime, time: EpochTime) -> Duration {
         let offset = self.offset.load(Ordering::Acquire);
-        let by_wall = BootTime::from_nanos(beginning.as_nanos().saturating_sub(offset));
-        by_wall.min(self.pace.reaches(beginning)).since(boot)
+        let by_wall = BootTime::from_nanos(time.as_nanos().saturating_sub(offset));
+        by_wall.min(self.pace.reaches(time)).since(boot)
+    }
+
+    /// The millisecond since 1970 of the wall clock that is followed.
+    #[inline]
+    pub(super) fn wall_ms(&self, boot: BootTime) -> u64 {
+        self.wall(boot).since_1970(self.epoch).as_millis()
+    }
+
+    /// The last millisecond since 1970 that has begun: of the wall clock, or of the pace while ahead of it.
+    pub(super) fn begun_ms(&self, boot: BootTime) -> u64 {
+        let begun = self.wall(boot).max(self.pace.at(boot));
+        begun.since_1970(self.epoch).as_millis()
+    }
+
+    /// How long it takes from `boot` until millisecond `unix_ms` since 1970 has begun.
+    pub(super) fn until_ms(&self, boot: BootTime, unix_ms: u64) -> Duration {
+        let since_epoch = WallTime::ZERO + Duration::from_millis(unix_ms) - self.epoch;
+        self.until(boot, EpochTime::ZERO + since_epoch)
     }
 
     /// The offset of the wall clock that is followed.

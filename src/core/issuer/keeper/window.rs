@@ -18,7 +18,7 @@ const ROUND: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(60);
 
 impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
-    /// R31: opens the generator once the run's own bound is durable. The bound that was read may have been in
+    /// R31: opens the generators once the run's own bound is durable. The bound that was read may have been in
     /// the page cache alone.
     pub(super) fn open(&mut self, mut record: Record<S>, first: u64) -> Next {
         let issuer = Arc::clone(&self.issuer);
@@ -33,6 +33,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         }
         issuer.timeline.begin(boot, first);
         issuer.window.begin(first, record.bound());
+        issuer.stamps.open(first);
         issuer.generator.open(first);
         self.enter(Phase::Serving, &Event::Opened(first));
         self.stage = Stage::Running { record, read };
@@ -45,7 +46,7 @@ impl<S: Storage + Clone, C: Clock> Keeper<S, C> {
         self.warn_of_end();
         let boot = issuer.clock.boottime();
         let now = issuer.timeline.wall_tick(boot);
-        let next = issuer.generator.tick().unwrap_or(now);
+        let next = issuer.next_tick().unwrap_or(now);
         if next != self.moved.0 {
             self.moved = (next, boot);
         }

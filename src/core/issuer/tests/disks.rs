@@ -57,6 +57,43 @@ async fn a_disk_without_room_for_the_mark_may_get_some() {
     assert_eq!(shard.issuer.health().state, "serving");
 }
 
+/// A start whose read number `failing` fails, and the number of its reads so far.
+fn with_failing_read(
+    state: &Path,
+    clock: &TestClock,
+    failing: u64,
+    kind: io::ErrorKind,
+) -> (Shard<Hooked>, Arc<AtomicU64>) {
+    let reads = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&reads);
+    let storage = Hooked::new(state, move |call| {
+        let fails = call == Call::Read && count.fetch_add(1, Ordering::SeqCst) == failing;
+        if fails { Err(kind.into()) } else { Ok(()) }
+    });
+    (shard_over(storage, state, clock, settings()), reads)
+}
+
+/// R5.
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_may_not_be_read_ends_the_start() {
+    let state = tempfile::tempdir().unwrap();
+    let before = Shard::serving(state.path()).await;
+    let clock = before.clock.clone();
+    before.stop().unwrap();
+    let mut ended = 0;
+    for failing in 0.. {
+        let denied = io::ErrorKind::PermissionDenied;
+        let (mut shard, reads) = with_failing_read(state.path(), &clock, failing, denied);
+        let end = shard.settle();
+        if reads.load(Ordering::SeqCst) <= failing {
+            // Both slots, when it looks, and when it opens the mark as its own.
+            assert_eq!(ended, 4);
+            return;
+        }
+        ended += u32::from(matches!(end, Some(Err(MarkError::Io { .. }))));
+    }
+}
+
 /// R5.
 #[tokio::test(start_paused = true)]
 async fn a_read_that_fails_once_is_waited_out_wherever_it_comes() {
@@ -65,15 +102,9 @@ async fn a_read_that_fails_once_is_waited_out_wherever_it_comes() {
     let clock = before.clock.clone();
     before.stop().unwrap();
     for failing in 0.. {
-        let reads = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&reads);
-        let storage = Hooked::new(state.path(), move |call| {
-            let fails = call == Call::Read && count.fetch_add(1, Ordering::SeqCst) == failing;
-            // As a file system behind a network may.
-            let error = io::ErrorKind::TimedOut.into();
-            if fails { Err(error) } else { Ok(()) }
-        });
-        let mut shard = shard_over(storage, state.path(), &clock, settings());
+        // As a file system behind a network may.
+        let (mut shard, reads) =
+            with_failing_read(state.path(), &clock, failing, io::ErrorKind::TimedOut);
         shard.pass(Duration::from_secs(3)).await;
         assert_eq!(shard.issuer.health().state, "serving", "read {failing}");
         if reads.load(Ordering::SeqCst) <= failing {

@@ -198,24 +198,32 @@ async fn a_mark_that_cannot_be_written_is_healthy_up_to_its_bound() {
     assert_eq!((health.state, health.refusal), ("refusing", Some(refusal)));
 }
 
+impl Shard {
+    /// A shard in the last tick of its time field.
+    async fn at_the_end(state: &Path) -> Self {
+        let shard = Self::serving(state).await;
+        let last = Layout::SONYFLAKE.max_tick();
+        let wall = WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(last));
+        // As after years of service: the clock is there, and an operator has not had to accept it.
+        let (boot, offset) = (shard.clock.boottime(), wall - shard.clock.boottime());
+        shard
+            .issuer
+            .following
+            .restart(|_| Some(Follower::new(boot, offset)));
+        shard
+            .clock
+            .offset
+            .store(offset.as_nanos(), Ordering::SeqCst);
+        shard.issuer.observe_clock();
+        assert_eq!(shard.wall_tick(), last);
+        shard
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_last_tick_of_the_field_is_healthy() {
     let state = tempfile::tempdir().unwrap();
-    let mut shard = Shard::serving(state.path()).await;
-    let last = Layout::SONYFLAKE.max_tick();
-    let wall = WallTime::ZERO + Duration::from_millis(Layout::SONYFLAKE.unix_ms(last));
-    // As after years of service: the clock is there, and an operator has not had to accept it.
-    let (boot, offset) = (shard.clock.boottime(), wall - shard.clock.boottime());
-    shard
-        .issuer
-        .following
-        .restart(|_| Some(Follower::new(boot, offset)));
-    shard
-        .clock
-        .offset
-        .store(offset.as_nanos(), Ordering::SeqCst);
-    shard.issuer.observe_clock();
-    assert_eq!(shard.wall_tick(), last);
+    let mut shard = Shard::at_the_end(state.path()).await;
     assert_eq!(shard.issuer.health().state, "serving");
     assert_eq!(shard.issuer.health().time_field_remaining, Duration::ZERO);
     shard.pass(Duration::from_millis(10)).await;
@@ -225,4 +233,29 @@ async fn the_last_tick_of_the_field_is_healthy() {
             end: "2188-11-16T03:28:58.880Z".into()
         })
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_field_is_over_once_its_last_tick_is_used_up() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = Shard::at_the_end(state.path()).await;
+    shard.settle();
+    assert!(shard.issuer.try_issue().is_some());
+    assert_ne!(shard.issuer.busy().code, "time_field_over");
+    while shard.issuer.try_issue().is_some() {}
+    assert_eq!(shard.issuer.busy().code, "time_field_over");
+    // Nor are there stamps, whose milliseconds no bound covers then.
+    assert!(shard.issuer.try_stamp().is_some());
+    advance(ms(10)).await;
+    assert_eq!(shard.issuer.try_stamp(), None);
+    assert_eq!(shard.issuer.busy_stamps().code, "time_field_over");
+}
+
+#[test]
+fn an_operator_may_let_ids_run_ahead_up_to_a_moment() {
+    let until = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let tick = Layout::SONYFLAKE.tick_at(until.into());
+    let lets = |until| settings().continuing_until(until).continue_ahead;
+    assert!(tick.is_some());
+    assert_eq!((lets(Some(until)), lets(None)), (tick, None));
 }

@@ -40,6 +40,21 @@ async fn a_thread_waits_for_the_generator_to_open_while_it_is_about_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thread_that_waits_for_the_start_is_told_how_it_ended() {
+    let state = tempfile::tempdir().unwrap();
+    let mut shard = shard(state.path(), &TestClock::at(NOW));
+    let now = Duration::ZERO;
+    assert_eq!(shard.issuer.await_ready(now), Err(Refusal::Starting));
+    shard.pass(Duration::from_secs(7)).await;
+    // Far beyond what it takes.
+    let patience = Duration::from_secs(3600);
+    assert_eq!(shard.issuer.await_ready(patience), Ok(()));
+    shard.issuer.stop();
+    shard.settle();
+    assert_eq!(shard.issuer.await_ready(patience), Err(Refusal::Draining));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thread_gets_one_id_and_many() {
     let state = tempfile::tempdir().unwrap();
     let shard = Shard::serving(state.path()).await;
