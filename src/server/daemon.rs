@@ -22,7 +22,7 @@ use crate::http::{self, App, BindError, Cors, Limits, Listener};
 use crate::logging::{self, Kind};
 use crate::systemd::{self, Socket, SocketError};
 use shardflake::mark::rules::Invocation;
-use shardflake::mark::{Directory, DirectoryError, MarkError, Witness};
+use shardflake::mark::{Directory, DirectoryError, MarkError};
 use shardflake::shard::{CloseError, Shard};
 use supervisor::{End, Ended, Supervisor};
 
@@ -65,10 +65,18 @@ pub enum ServerError {
 
 impl ServerError {
     /// The error of a shard that ended before it issued anything.
-    fn unstarted(error: CloseError) -> Self {
+    pub(crate) fn unstarted(error: CloseError) -> Self {
         match error {
             CloseError::Mark(error) => Self::Start(error),
             CloseError::Bug | CloseError::Forked => Self::Bug,
+        }
+    }
+
+    /// The error of one that issued, and did not come to a clean end.
+    pub(crate) fn unfinished(error: CloseError) -> Self {
+        match error {
+            CloseError::Mark(error) => Self::Finish(error),
+            error => Self::unstarted(error),
         }
     }
 }
@@ -151,8 +159,7 @@ impl Server {
             listed(&listeners)
         );
         logging::record(Level::Info, Kind::Starting, &text);
-        let mut opening = shard::opening(config.shard, state, directory, invocation);
-        opening.witness = Witness::find(&state.runtime, true, &state.dir);
+        let opening = shard::opening(config.shard, state, directory, invocation);
         let limits = limits(&config);
         let (told, ended) = oneshot::channel();
         let shard = Shard::open_telling(opening, logging::event, move || drop(told))
@@ -217,11 +224,12 @@ async fn finish(shard: Shard, ended: Ended) -> Result<(), ServerError> {
     issuer.stop();
     // Awaited first: `close` blocks this thread, which also runs the time-outs of connections.
     let _ = ended.await;
-    shard.close().map_err(|error| match error {
-        CloseError::Mark(error) if issuer.has_opened() => ServerError::Finish(error),
-        // It was told to stop before it could start.
-        error => ServerError::unstarted(error),
-    })
+    let closed = shard.close();
+    if issuer.has_opened() {
+        return closed.map_err(ServerError::unfinished);
+    }
+    // It was told to stop before it could start.
+    closed.map_err(ServerError::unstarted)
 }
 
 /// The state directory, checked; a doubt about it that is allowed goes to the log.

@@ -12,6 +12,7 @@ use crate::logging;
 use shardflake::issuer::Refusal;
 use shardflake::issuer::SystemIssuer;
 use shardflake::issuer::stats::{Counter, Histogram};
+use shardflake::wide;
 
 /// The type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +43,7 @@ struct Route {
 pub struct Http {
     routes: Box<[Route]>,
     refused: [Counter; REASONS.len()],
+    identifiers: [Counter; wide::Kind::ALL.len()],
     connections: AtomicUsize,
     parked: AtomicUsize,
 }
@@ -57,6 +59,7 @@ impl Http {
         Self {
             routes: labels.into_iter().map(route).collect(),
             refused: Default::default(),
+            identifiers: Default::default(),
             connections: AtomicUsize::default(),
             parked: AtomicUsize::default(),
         }
@@ -90,6 +93,15 @@ impl Http {
     pub fn refused(&self, code: &str) {
         let known = REASONS.iter().position(|reason| *reason == code);
         self.refused[known.unwrap_or(REASONS.len() - 1)].add(1);
+    }
+
+    /// Counts UUIDs or ULIDs that were handed out.
+    pub fn identifiers_issued(&self, kind: wide::Kind, count: u32) {
+        for ((_, known), counter) in wide::Kind::ALL.iter().zip(&self.identifiers) {
+            if *known == kind {
+                counter.add(count.into());
+            }
+        }
     }
 
     /// Counts a connection that opened.
@@ -241,6 +253,14 @@ fn served(text: &mut Text, http: &Http) {
     );
     for route in &http.routes {
         text.histogram(&[("route", route.label)], &route.durations);
+    }
+    text.family(
+        "identifiers_issued_total",
+        Kind::Counter,
+        "UUIDs and ULIDs handed out, by kind.",
+    );
+    for ((kind, _), counter) in wide::Kind::ALL.iter().zip(&http.identifiers) {
+        text.sample("", &[("kind", kind)], counter.total());
     }
     text.family("http_connections", Kind::Gauge, "Open connections.");
     text.sample("", &[], http.connections());

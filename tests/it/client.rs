@@ -53,11 +53,15 @@ impl<S: Read + Write> Client<S> {
     ) -> std::io::Result<Reply> {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: shardflake\r\n{headers}\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
-        self.reply()
+        self.read(method != "HEAD")
     }
 
     /// The next reply.
     pub(crate) fn reply(&mut self) -> std::io::Result<Reply> {
+        self.read(true)
+    }
+
+    fn read(&mut self, has_body: bool) -> std::io::Result<Reply> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             if self.stream.read_line(&mut head)? == 0 {
@@ -66,13 +70,14 @@ impl<S: Read + Write> Client<S> {
         }
         let lower = head.to_lowercase();
         let body = match lower.split_once("content-length: ") {
+            _ if !has_body => Vec::new(),
             Some((_, length)) => self.bytes(length.lines().next().unwrap().parse().unwrap())?,
             None => self.chunks()?,
         };
         Ok(Reply {
             status: head[9..12].parse().unwrap(),
             head: lower,
-            body: String::from_utf8(body).unwrap(),
+            body: String::from_utf8_lossy(&body).into_owned(),
         })
     }
 

@@ -9,6 +9,7 @@ mod docs;
 mod faketime;
 mod faults;
 mod health;
+mod kinds;
 mod layers;
 mod life;
 mod logs;

@@ -1,5 +1,6 @@
 //! The command line's grammar. Its comments are the help texts.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -10,8 +11,9 @@ use crate::config::Flags;
 use crate::config::value::rfc3339;
 use shardflake::id::Encoding;
 use shardflake::id::encoding::DecodeError;
+use shardflake::wide::Kind;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 not healthy, 70 bug, 74 input or output failed, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 not healthy or no server, 70 bug, 74 input or output failed, \
 75 for now only: lock or address taken, address not there yet, no room, no threads, files or memory left, 78 configuration or state that an operator must decide on";
 
 /// Reads an RFC 3339 time. Its error is plain text: an error's own type would bring along how each of its
@@ -71,7 +73,9 @@ pub struct Common {
 pub enum Command {
     /// Serve IDs over HTTP
     Serve(Serve),
-    /// Show the fields of IDs
+    /// Make IDs, UUIDs or ULIDs: those of the running server of this configuration, or of the state directory
+    Generate(Generate),
+    /// Show the fields of IDs, UUIDs and ULIDs
     Decode(Decode),
     /// Show the smallest and the largest ID of a time span, for range scans in a database
     Bounds(Bounds),
@@ -104,10 +108,44 @@ pub struct Serve {
     pub continue_ahead: Option<SystemTime>,
 }
 
+/// Flags of `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// What to make
+    #[arg(long, default_value = "id", value_parser = kinds())]
+    pub kind: Made,
+    /// How many
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub count: NonZeroU64,
+    /// How they are printed: one a line, a JSON array of texts, or 8 or 16 bytes each, the highest first
+    #[arg(long, default_value = "text")]
+    pub format: Form,
+    /// How IDs are written
+    #[arg(long, default_value = "decimal", value_parser = encodings())]
+    pub encoding: Encoding,
+    /// Open the state directory for this command, instead of asking a server; none may be running on it
+    #[arg(long)]
+    pub local: bool,
+}
+
+/// Forms that `generate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// One a line
+    Text,
+    /// An array of texts
+    Json,
+    /// Bytes
+    Binary,
+}
+
+/// What `generate` makes: IDs, or a kind of 128-bit identifier.
+pub type Made = Option<Kind>;
+
 /// Flags of `decode`.
 #[derive(Debug, Args)]
 pub struct Decode {
-    /// IDs; - reads them from standard input, one a line
+    /// IDs, UUIDs or ULIDs; - reads them from standard input, one a line
     #[arg(required = true, value_name = "ID", allow_negative_numbers = true)]
     pub ids: Vec<String>,
     /// How the IDs are written
@@ -233,6 +271,14 @@ impl Common {
 
 fn id(text: &str) -> Result<u64, DecodeError> {
     Encoding::Decimal.decode(text)
+}
+
+fn kinds() -> impl TypedValueParser<Value = Made> {
+    let names = Kind::ALL.map(|(name, _)| name);
+    PossibleValuesParser::new(["id"].into_iter().chain(names)).map(|name| {
+        let kind = Kind::ALL.iter().find(|(known, _)| *known == name);
+        kind.map(|(_, kind)| *kind)
+    })
 }
 
 fn encodings() -> impl TypedValueParser<Value = Encoding> {

@@ -2,12 +2,16 @@
 
 use std::io::{self, BufRead, Write};
 
+use serde::Serialize;
+
 use super::Streams;
 use super::arguments::Decode;
 use super::exit::{Exit, Failure};
 use super::table::{Column, Table};
-use crate::json::Decoded;
-use shardflake::id::Layout;
+use crate::json::{Decoded, Wide, WideDecoded};
+use shardflake::clock::{Clock, SystemClock};
+use shardflake::id::{Encoding, Layout};
+use shardflake::wide::Uuid;
 
 const COLUMNS: [Column; 5] = [
     Column::Number("ID"),
@@ -25,6 +29,18 @@ const WITH_DATACENTER: [Column; 6] = [
     COLUMNS[4],
 ];
 
+const WIDE: [Column; 6] = [
+    Column::Text("UUID_OR_ULID"),
+    Column::Number("VERSION"),
+    Column::Number("COUNTER"),
+    Column::Number("MACHINE_ID"),
+    Column::Text("RANDOM"),
+    COLUMNS[4],
+];
+
+/// The longest of each.
+const WIDE_WIDTHS: [usize; 5] = [Uuid::TEXT, 0, 7, 7, 10];
+
 /// Prints one line an ID as they come; as JSON these make one array. A bad ID is reported, and the
 /// rest are still decoded.
 pub(super) fn run(
@@ -35,8 +51,9 @@ pub(super) fn run(
     let mut printer = Printer {
         arguments,
         layout,
-        table: table(layout, streams.colour),
-        first: true,
+        ids: table(layout, streams.colour),
+        wide: Table::new(&WIDE, &WIDE_WIDTHS, streams.colour),
+        last: None,
         exit: Exit::Ok,
     };
     if arguments.json.json {
@@ -64,9 +81,10 @@ pub(super) fn run(
 struct Printer<'a> {
     arguments: &'a Decode,
     layout: &'a Layout,
-    table: Table<'a>,
-    /// Whether nothing was decoded yet.
-    first: bool,
+    ids: Table<'a>,
+    wide: Table<'a>,
+    /// Whether the last one that was decoded is an ID; `None` before the first.
+    last: Option<bool>,
     exit: Exit,
 }
 
@@ -82,17 +100,25 @@ impl Printer<'_> {
         match self.decoded(text) {
             Ok(decoded) if self.arguments.json.json => {
                 let object = serde_json::to_string(&decoded).map_err(io::Error::from)?;
-                let comma = if self.first { "" } else { "," };
-                self.first = false;
+                let first = self.last.replace(decoded.is_id()).is_none();
+                let comma = if first { "" } else { "," };
                 // The comma is written before the next one, so that a reader of lines need not wait for that.
                 writeln!(out, "{comma}{object}")
             }
             Ok(decoded) => {
+                let is_id = decoded.is_id();
+                let table = if is_id { &self.ids } else { &self.wide };
                 // The heading, once there is a row below it.
-                if std::mem::take(&mut self.first) {
-                    self.table.heading(out)?;
+                if self.last.replace(is_id) != Some(is_id) {
+                    table.heading(out)?;
                 }
-                self.table.row(out, &cells(decoded))
+                if let Shown::Wide(wide) = &decoded
+                    && let Some(warning) = &wide.warning
+                {
+                    out.flush()?;
+                    writeln!(err, "shardflake: warning: {text}: {warning}")?;
+                }
+                table.row(out, &decoded.cells())
             }
             Err(problem) => {
                 self.exit = Exit::Usage;
@@ -103,23 +129,64 @@ impl Printer<'_> {
         }
     }
 
-    fn decoded(&self, text: &str) -> Result<Decoded, String> {
+    fn decoded(&self, text: &str) -> Result<Shown, String> {
         let encoding = self.arguments.encoding;
+        if encoding == Encoding::Decimal
+            && let Some(wide) = Wide::read(text)
+        {
+            return wide.map(|wide| Shown::Wide(WideDecoded::new(wide, SystemClock.realtime())));
+        }
         let id = encoding.decode(text).map_err(|error| error.to_string())?;
-        Decoded::new(self.layout, id).map_err(|error| error.to_string())
+        let decoded = Decoded::new(self.layout, id).map_err(|error| error.to_string())?;
+        Ok(Shown::Id(decoded))
     }
 }
 
-fn cells(decoded: Decoded) -> Vec<String> {
-    let mut cells = vec![
-        decoded.id,
-        decoded.time.to_string(),
-        decoded.sequence.to_string(),
-        decoded.machine_id.to_string(),
-    ];
-    cells.extend(decoded.datacenter_id.map(|id| id.to_string()));
-    cells.push(decoded.datetime);
-    cells
+/// What is shown of one text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Id(Decoded),
+    Wide(WideDecoded),
+}
+
+impl Shown {
+    const fn is_id(&self) -> bool {
+        matches!(self, Self::Id(_))
+    }
+
+    /// The cells of its row.
+    fn cells(self) -> Vec<String> {
+        match self {
+            Self::Id(decoded) => {
+                let mut cells = vec![
+                    decoded.id,
+                    decoded.time.to_string(),
+                    decoded.sequence.to_string(),
+                    decoded.machine_id.to_string(),
+                ];
+                cells.extend(decoded.datacenter_id.map(|id| id.to_string()));
+                cells.push(decoded.datetime);
+                cells
+            }
+            Self::Wide(decoded) => {
+                let version = decoded.version.map(|version| version.to_string());
+                let mut cells = vec![
+                    decoded.uuid.or(decoded.ulid).unwrap_or_default(),
+                    version.unwrap_or_default(),
+                ];
+                if let Some(fields) = decoded.fields {
+                    cells.extend([
+                        fields.counter.to_string(),
+                        fields.machine_id.to_string(),
+                        fields.random,
+                        fields.datetime,
+                    ]);
+                }
+                cells
+            }
+        }
+    }
 }
 
 /// Its widths are fixed by the layout, so that rows can be printed before the last ID is read.

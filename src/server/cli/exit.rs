@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | 0 | done, or stopped as asked | – |
 //! | 64 | the command line, or an ID or time on it, is wrong | does not restart |
-//! | 69 | `health`: the server may not issue, or cannot be reached | – |
+//! | 69 | `health`, `generate`: the server may not issue, or cannot be reached | – |
 //! | 70 | a bug in this program | restarts |
 //! | 74 | input or output failed; at shutdown: the exact mark could not be written | restarts |
-//! | 75 | for now only: a lock or an address is in use, an address is not there yet, no room, files or memory left | restarts |
+//! | 75 | for now only: a lock or an address is in use, an address is not there yet, no room, files or memory left; `generate --local`: no ID for now | restarts |
 //! | 78 | the configuration, or state that an operator must decide on | does not restart |
 
 use std::io;
@@ -19,6 +19,7 @@ use super::state;
 use crate::config::ConfigErrors;
 use crate::daemon::ServerError;
 use shardflake::mark::{DirectoryError, MarkError};
+use shardflake::shard::IdError;
 use shardflake::timestamp::span;
 
 /// How a run ended, as in `sysexits.h`.
@@ -54,6 +55,20 @@ pub enum Failure {
     /// A state command was refused.
     #[error(transparent)]
     State(#[from] state::Error),
+    /// A shard that was opened for this command cannot start, or did not come to a clean end.
+    #[error(transparent)]
+    Server(Box<ServerError>),
+    /// The shard gives no ID for now.
+    #[error("{0}; try again later")]
+    NoId(Box<IdError>),
+    /// A server answers, and does not give what was asked for.
+    #[error("the server answers {status}: {error}")]
+    Declined {
+        /// The status code.
+        status: u16,
+        /// What it says.
+        error: String,
+    },
     /// No server answers.
     #[error(
         "no server answers at {address}: {source}; check that it runs with the same configuration"
@@ -93,6 +108,18 @@ impl Exit {
     }
 }
 
+impl From<IdError> for Failure {
+    fn from(error: IdError) -> Self {
+        Self::NoId(Box::new(error))
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Server(Box::new(error))
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -103,9 +130,12 @@ impl From<&Failure> for Exit {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Usage(_) => Self::Usage,
-            Failure::Unreachable { .. } | Failure::Crowded { .. } | Failure::Silent { .. } => {
-                Self::Unavailable
-            }
+            Failure::Unreachable { .. }
+            | Failure::Crowded { .. }
+            | Failure::Silent { .. }
+            | Failure::Declined { .. } => Self::Unavailable,
+            Failure::Server(error) => Self::from(&**error),
+            Failure::NoId(_) => Self::TryAgain,
             Failure::Config(_) => Self::Config,
             Failure::State(error) => Self::from(error),
             Failure::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Ok,

@@ -3,8 +3,10 @@
 pub mod arguments;
 mod bounds;
 mod check;
+mod client;
 mod decode;
 pub mod exit;
+mod generate;
 mod health;
 mod invocation;
 mod layouts;
@@ -135,6 +137,7 @@ fn dispatch(
     match &arguments.command {
         None => serve(&Serve::default(), flags, environment),
         Some(Command::Serve(options)) => serve(options, flags, environment),
+        Some(Command::Generate(wanted)) => generate::run(wanted, &flags, environment, streams),
         Some(Command::Decode(decode)) => {
             let calculation = calculation(flags, decode.epoch.as_ref(), environment, streams.err)?;
             decode::run(decode, &calculation.layout, streams)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::config::State;
 use shardflake::clock::SystemClock;
 use shardflake::issuer::Settings;
-use shardflake::mark::Directory;
 use shardflake::mark::rules::{Invocation, Policy};
+use shardflake::mark::{Directory, Witness};
 use shardflake::shard::Opening;
 use shardflake::time::WallTime;
 
@@ -27,7 +27,8 @@ pub fn policy(settings: &Settings, state: &State, invocation: Invocation) -> Pol
     }
 }
 
-/// The opening of a shard over the prepared state directory, with [`policy`].
+/// The opening of a shard over the prepared state directory, with [`policy`], and with a witness where there is
+/// room for one.
 #[must_use]
 pub fn opening(
     settings: Settings,
@@ -39,6 +40,7 @@ pub fn opening(
     let name = policy.directory.clone();
     Opening {
         policy,
+        witness: Witness::find(&state.runtime, true, &state.dir),
         ..Opening::here(settings, directory, name)
     }
 }

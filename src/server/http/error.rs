@@ -1,5 +1,6 @@
 //! The errors of a request; the only place that maps them to status codes.
 
+use std::io;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
@@ -54,6 +55,13 @@ pub(super) enum Error {
     BodyBroken,
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It is not the UUID or the ULID that it is meant to be.
+    #[error("{0}")]
+    Wide(String),
+    #[error(
+        "the kernel gives no random bytes (getrandom: {reason}); allow that call to the server, as SystemCallFilter=@system-service does"
+    )]
+    NoRandom { reason: String },
     #[error(
         "the thread that keeps the mark has not come round for 30s or more; restart the process"
     )]
@@ -82,6 +90,12 @@ impl Error {
         }
     }
 
+    pub(super) fn no_random(reason: &io::Error) -> Self {
+        Self::NoRandom {
+            reason: reason.to_string(),
+        }
+    }
+
     pub(super) fn method(method: &Method, allow: &'static str) -> Self {
         Self::Method {
             method: shorten(method.as_str()),
@@ -95,6 +109,7 @@ impl Error {
             | Self::Http2
             | Self::Query(_)
             | Self::Id(_)
+            | Self::Wide(_)
             | Self::Fields(_)
             | Self::Count { .. }
             | Self::Span(_)
@@ -104,7 +119,9 @@ impl Error {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Refused(_) | Self::Stuck => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(_) | Self::NoRandom { .. } | Self::Stuck => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::EndUnseen => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
@@ -119,11 +136,12 @@ impl Error {
             Self::Query(_) | Self::Span(_) => "bad_query",
             Self::Count { .. } => "bad_count",
             Self::TooManyBulk { .. } => "too_many_bulk_replies",
-            Self::Id(_) | Self::Fields(_) => "bad_id",
+            Self::Id(_) | Self::Wide(_) | Self::Fields(_) => "bad_id",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
             Self::BodyBroken => "bad_body",
             Self::Refused(refusal) => refusal.code(),
+            Self::NoRandom { .. } => "no_random",
             Self::Stuck => "stuck",
             Self::EndUnseen => "end_unseen",
         }
@@ -173,7 +191,7 @@ impl Error {
         }
         match self {
             Self::Method { allow, .. } => answer.allow(allow),
-            Self::TooManyBulk { .. } | Self::Stuck => answer.retry_after(1),
+            Self::TooManyBulk { .. } | Self::NoRandom { .. } | Self::Stuck => answer.retry_after(1),
             Self::Refused(refusal) => answer.retry_after(whole_seconds(refusal.retry_after())),
             _ => answer,
         }
@@ -218,6 +236,8 @@ mod tests {
             Error::BodyTimeout { limit },
             Error::BodyBroken,
             Error::EndUnseen,
+            Error::Wide(String::new()),
+            Error::no_random(&io::Error::other("x")),
             Error::Stuck,
         ] {
             let (status, code) = (error.status().as_u16(), error.code());

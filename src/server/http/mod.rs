@@ -41,6 +41,7 @@ use shardflake::issuer::{Health, Refusal, SystemIssuer};
 
 pub use bind::{Address, BindError, SocketFile, bind_all, bind_tcp, bind_unix, connect_unix};
 pub use cors::Cors;
+pub use endpoint::MOST as MOST_IDS;
 pub use listener::{Listener, run};
 
 /// The limits for one connection, and for all connections together.

@@ -4,6 +4,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 
 use super::head::Head;
 use shardflake::id::Encoding;
+use shardflake::wide::Kind;
 
 /// The forms of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) struct Query {
     pub(super) format: Option<Format>,
     /// How IDs are written.
     pub(super) encoding: Encoding,
+    /// The version of a UUID, if it is given.
+    pub(super) version: Option<Kind>,
 }
 
 /// Why the route does not understand a query string.
@@ -45,6 +48,10 @@ pub(super) enum QueryError {
 /// Keys that [`Query::parse`] knows.
 pub(super) const FORMAT: &str = "format";
 pub(super) const ENCODING: &str = "encoding";
+pub(super) const VERSION: &str = "version";
+
+/// The versions that UUIDs can be had in.
+const VERSIONS: [(&str, Kind); 2] = [("4", Kind::Uuid4), ("7", Kind::Uuid7)];
 
 impl Format {
     /// The forms that IDs can be had in; the first is the default.
@@ -80,6 +87,7 @@ impl Query {
     pub(super) fn parse(query: &str, known: &[&'static str]) -> Result<Self, QueryError> {
         let mut format = None;
         let mut encoding = None;
+        let mut version = None;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match known.iter().find(|known| **known == key) {
@@ -90,6 +98,11 @@ impl Query {
                 Some(&ENCODING) => {
                     let found = Encoding::named(value);
                     once(ENCODING, &mut encoding, found, value, &Encoding::ALL)?;
+                }
+                Some(&VERSION) => {
+                    let found = VERSIONS.iter().find(|(name, _)| *name == value);
+                    let found = found.map(|(_, kind)| *kind);
+                    once(VERSION, &mut version, found, value, &VERSIONS)?;
                 }
                 _ => {
                     return Err(QueryError::Key {
@@ -102,6 +115,7 @@ impl Query {
         Ok(Self {
             format,
             encoding: encoding.unwrap_or_default(),
+            version,
         })
     }
 }
@@ -386,8 +400,13 @@ mod tests {
             parse("encoding=hex&format=binary"),
             Ok(Query {
                 format: Some(Format::Binary),
-                encoding: Encoding::Hex
+                encoding: Encoding::Hex,
+                version: None,
             })
+        );
+        assert_eq!(
+            Query::parse("version=4", &[VERSION]).map(|query| query.version),
+            Ok(Some(Kind::Uuid4))
         );
         for (query, expected) in [
             (

@@ -161,6 +161,10 @@ async fn respond(
         Handler::ManyIds(shape) => {
             endpoint::many_ids(app, &context.activity, rest, shape, request).await
         }
+        Handler::NewWide(kind) => endpoint::one_wide(app, &context.activity, kind, request).await,
+        Handler::ManyWide(kind) => {
+            endpoint::many_wide(app, &context.activity, kind, rest, request).await
+        }
         Handler::Plain(answer) => answer(app, request, rest),
     }
 }

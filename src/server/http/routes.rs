@@ -6,7 +6,7 @@
 use hyper::Method;
 
 use super::App;
-use super::endpoint::{self, Shape};
+use super::endpoint::{self, ReadKind, Shape};
 use super::error::Error;
 use super::head::Head;
 use super::profile::{Replies, WriteId};
@@ -15,7 +15,7 @@ use super::response::Answer;
 /// Every route, in the order in which people and the metrics are told of them. A request's is looked for
 /// from the first on: those that are asked for the most come first.
 const ROUTES: &[Route] = {
-    use Handler::{ManyIds, NewId, Plain};
+    use Handler::{ManyIds, ManyWide, NewId, NewWide, Plain};
     use Methods::{Get, GetAndPost};
     &[
         Route::new(
@@ -31,6 +31,20 @@ const ROUTES: &[Route] = {
             GetAndPost,
             "ranges",
             ManyIds(endpoint::ranges),
+        ),
+        Route::new("/uuid", GetAndPost, "uuid", NewWide(endpoint::uuid)),
+        Route::new(
+            "/uuids/{count}",
+            GetAndPost,
+            "uuids",
+            ManyWide(endpoint::uuid),
+        ),
+        Route::new("/ulid", GetAndPost, "ulid", NewWide(endpoint::ulid)),
+        Route::new(
+            "/ulids/{count}",
+            GetAndPost,
+            "ulids",
+            ManyWide(endpoint::ulid),
         ),
         Route::new(
             "/decode/{id}",
@@ -94,6 +108,10 @@ pub(super) enum Handler {
     NewId(fn(&Replies) -> WriteId),
     /// It takes many IDs, as many as the path says, in the shape that the request asks for.
     ManyIds(fn(&Head<'_>) -> Result<Shape, Error>),
+    /// It takes a new UUID or ULID, of the kind that the request asks for.
+    NewWide(ReadKind),
+    /// It takes many of them, as many as the path says.
+    ManyWide(ReadKind),
     /// It takes no ID, and waits for nothing. The text is the part of the path that the client filled in.
     Plain(fn(&App, &Head<'_>, &str) -> Result<Answer, Error>),
 }
@@ -242,11 +260,11 @@ mod tests {
     fn people_and_metrics_are_told_of_every_route() {
         assert_eq!(
             listed(),
-            "/generate, /id, /ids/{count}, /ranges/{count}, /decode/{id}, /bounds, /health, /livez, /readyz and /metrics"
+            "/generate, /id, /ids/{count}, /ranges/{count}, /uuid, /uuids/{count}, /ulid, /ulids/{count}, /decode/{id}, /bounds, /health, /livez, /readyz and /metrics"
         );
         assert!(labels().eq([
-            "generate", "id", "ids", "ranges", "decode", "bounds", "health", "livez", "readyz",
-            "metrics", "other",
+            "generate", "id", "ids", "ranges", "uuid", "uuids", "ulid", "ulids", "decode",
+            "bounds", "health", "livez", "readyz", "metrics", "other",
         ]));
     }
 

@@ -24,15 +24,16 @@ use shardflake::id::generator::Run;
 use shardflake::issuer::{Bulk, Refusal};
 
 use super::unspent::head;
+pub(super) use piece::PIECE;
 use piece::Piece;
 pub(in crate::http) use piece::Shape;
 
 /// The most IDs of one reply.
-pub(in crate::http) const MOST: u32 = 4_096_000;
+pub const MOST: u32 = 4_096_000;
 
 /// How many pieces are made in a row, for a reader that is as fast as we are, before other tasks have their
 /// turn. Without it they have it only when the task's budget for polling is used up, after megabytes.
-const TURN: u8 = 4;
+pub(super) const TURN: u8 = 4;
 
 /// A reply on its way.
 struct Reply {
@@ -64,7 +65,7 @@ pub(in crate::http) fn ranges(request: &Head<'_>) -> Result<Shape, Error> {
 }
 
 /// Reads a number of IDs. Decimal digits alone, as everywhere: nothing odd about a number is guessed away.
-fn parse(text: &str) -> Result<NonZeroU32, Error> {
+pub(super) fn parse(text: &str) -> Result<NonZeroU32, Error> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     digits
         .then(|| text.parse().ok())
@@ -155,7 +156,7 @@ async fn many(
 }
 
 /// A place for a long reply, as soon as there is one.
-async fn free_place(app: &App) -> Result<OwnedSemaphorePermit, Error> {
+pub(super) async fn free_place(app: &App) -> Result<OwnedSemaphorePermit, Error> {
     let place = Arc::clone(&app.bulk).acquire_owned();
     match timeout(app.issuer().deadline(), place).await {
         Ok(Ok(place)) => Ok(place),

@@ -7,10 +7,19 @@ use crate::http::error::Error;
 use crate::http::negotiation::Format;
 use crate::http::response::Answer;
 use shardflake::clock::{Clock, SystemClock};
-use shardflake::issuer::Issued;
+use shardflake::issuer::{Health, Issued};
 
 /// The longest from now until the IDs may be asked for.
 const SOON: Duration = Duration::from_secs(3600);
+
+/// How the shard stands, if it may issue.
+pub(super) fn check(app: &App) -> Result<Health, Error> {
+    let health = app.issuer().health();
+    match health.refusal {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(health),
+    }
+}
 
 /// The head of an answer in `format`. It tells the length of the body, if `length` is the same for all IDs
 /// that may come next.
@@ -19,10 +28,7 @@ pub(super) fn head(
     format: Format,
     length: impl Fn(&Issued) -> Option<usize>,
 ) -> Result<Answer, Error> {
-    let health = app.issuer().health();
-    if let Some(refusal) = health.refusal {
-        return Err(refusal.into());
-    }
+    let health = check(app)?;
     let layout = app.issuer().layout();
     let machines = app.issuer().machines();
     let now = layout.tick_at(SystemClock.realtime()).unwrap_or(0);

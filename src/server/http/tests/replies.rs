@@ -309,7 +309,7 @@ fn a_refusing_shard_says_why_and_until_when() {
 }
 
 /// All metrics, without their prefix.
-const FAMILIES: [&str; 17] = [
+const FAMILIES: [&str; 18] = [
     "ids_issued_total",
     "sequence_exhausted_total",
     "issue_wait_seconds",
@@ -318,6 +318,7 @@ const FAMILIES: [&str; 17] = [
     "clock_steps_total",
     "http_requests_total",
     "http_request_duration_seconds",
+    "identifiers_issued_total",
     "http_connections",
     "connections_parked",
     "refused_total",

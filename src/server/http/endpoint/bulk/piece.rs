@@ -10,7 +10,7 @@ use shardflake::id::generator::{Grid, Run};
 use shardflake::id::{Decimals, Encoding};
 
 /// The largest piece, in bytes.
-const PIECE: usize = 64 * 1024;
+pub(in crate::http::endpoint) const PIECE: usize = 64 * 1024;
 const CLOSING: &[u8] = b"]}";
 /// The most that an entry of `/ranges` takes: five numbers of 20 digits and their names.
 const RANGE: usize = 256;
