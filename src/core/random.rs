@@ -23,15 +23,14 @@ struct Stock {
 
 impl Stock {
     #[inline]
-    fn take(&mut self) -> io::Result<u64> {
-        const TAKEN: usize = size_of::<u64>();
-        if self.used == STOCK {
+    fn take<const LENGTH: usize>(&mut self) -> io::Result<[u8; LENGTH]> {
+        if STOCK - self.used < LENGTH {
             self.refill()?;
         }
-        let (eights, _) = self.bytes.as_chunks::<TAKEN>();
-        let taken = eights[self.used / TAKEN];
-        self.used += TAKEN;
-        Ok(u64::from_ne_bytes(taken))
+        let mut taken = [0; LENGTH];
+        taken.copy_from_slice(&self.bytes[self.used..][..LENGTH]);
+        self.used += LENGTH;
+        Ok(taken)
     }
 
     #[cold]
@@ -43,13 +42,14 @@ impl Stock {
     }
 }
 
-/// 64 random bits for an identifier that is unique without them. After a fork parent and child may get some
+/// Random bytes, few, for an identifier that is unique without them. After a fork parent and child may get some
 /// alike.
 ///
 /// # Errors
 /// If the kernel gives none.
 #[inline]
-pub fn bits() -> io::Result<u64> {
+pub fn few<const LENGTH: usize>() -> io::Result<[u8; LENGTH]> {
+    const { assert!(LENGTH <= STOCK) };
     STOCKS.with_borrow_mut(Stock::take)
 }
 
@@ -69,23 +69,23 @@ mod tests {
     use super::*;
 
     /// More than one stock.
-    fn some() -> Vec<u64> {
-        (0..STOCK).map(|_| bits().unwrap()).collect()
+    fn some() -> Vec<[u8; 9]> {
+        (0..STOCK).map(|_| few().unwrap()).collect()
     }
 
     #[test]
     fn no_bits_are_given_twice() {
         let other = thread::spawn(some);
-        let all: HashSet<u64> = some().into_iter().chain(other.join().unwrap()).collect();
+        let all: HashSet<_> = some().into_iter().chain(other.join().unwrap()).collect();
         assert_eq!(all.len(), 2 * STOCK);
     }
 
     #[test]
     fn every_bit_is_random() {
-        let all = some();
-        let ones = all.iter().fold(0, |ones, bits| ones | bits);
-        let zeros = all.iter().fold(0, |zeros, bits| zeros | !bits);
-        assert_eq!((ones, zeros), (u64::MAX, u64::MAX));
+        let all = some().concat();
+        let ones = all.iter().fold(0, |ones, byte| ones | byte);
+        let zeros = all.iter().fold(0, |zeros, byte| zeros | !byte);
+        assert_eq!((ones, zeros), (u8::MAX, u8::MAX));
     }
 
     #[test]

@@ -248,6 +248,10 @@ impl Shard {
     /// A new ID, if that takes no waiting. Never sleeps, never allocates, and takes no lock while IDs are
     /// issued.
     ///
+    /// A thread reads the clock once in a tick of the kernel's timer, of 1 to 10 ms, so that the time in the ID
+    /// may be as much earlier than that of the call. IDs are in the order of the calls nevertheless, of all
+    /// threads.
+    ///
     /// # Errors
     /// [`Busy`] tells when to ask again.
     #[inline]

@@ -242,12 +242,12 @@ mod tests {
         };
         let fields = r#""unix_ms":1767225600123,"counter":4097,"machine_id":65535"#;
         let datetime = r#""datetime":"2026-01-01T00:00:00.123Z""#;
-        let uuid = Uuid::v7(stamp, 0xabc).to_string();
+        let uuid = Uuid::v7(stamp, [0, 0, 0x0a, 0xbc]).to_string();
         let shown =
             format!(r#"{{"uuid":"{uuid}","version":7,{fields},"random":"00000abc",{datetime}}}"#);
         assert_eq!(wide(&uuid), shown);
         assert_eq!(wide(&uuid.replace('-', "").to_uppercase()), shown);
-        let text = Ulid::new(stamp, 0xabc).to_string();
+        let text = Ulid::new(stamp, [0, 0, 0, 0x0a, 0xbc]).to_string();
         assert_eq!(
             wide(&text.to_lowercase()),
             format!(r#"{{"ulid":"{text}",{fields},"random":"0000000abc",{datetime}}}"#)
@@ -282,7 +282,7 @@ mod tests {
                 counter: 0,
                 machine: 0,
             };
-            wide(&Uuid::v7(stamp, 0).to_string()).contains("warning")
+            wide(&Uuid::v7(stamp, [0; 4]).to_string()).contains("warning")
         };
         let day = 1_767_225_600_000 + 86_400_000;
         assert_eq!([at(day), at(day + 1)], [false, true]);

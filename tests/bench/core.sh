@@ -85,6 +85,26 @@ time_all() {
   done
 }
 
+# nanoseconds PEER THREADS: the median of what time_all has measured.
+nanoseconds() {
+  awk '{ print $1 }' "$out/core-$1-$2" | median
+}
+
+# The library on the machine's clock, beside one reading of that clock and beside other libraries.
+kinds() {
+  local threads limit
+  for threads in 1 2; do
+    time_all "$threads" 900000 boot-clock shard shard-uuid7 shard-ulid uuid ferroid-ulid
+    limit=$([[ $threads == 1 ]] && echo 0.7 || echo 0.5)
+    row "UUIDv7, $threads threads, against the crate uuid with fast-rng" \
+      "$(calc "$(nanoseconds shard-uuid7 "$threads") / $(nanoseconds uuid "$threads")")" "<= $limit"
+    row "ULID, $threads threads, against ferroid's behind a lock" \
+      "$(calc "$(nanoseconds shard-ulid "$threads") / $(nanoseconds ferroid-ulid "$threads")")" "<= 1"
+  done
+  row "Shard::try_id above one reading of CLOCK_BOOTTIME, ns" \
+    "$(calc "$(nanoseconds shard 1) - $(nanoseconds boot-clock 1)")" "<= 10"
+}
+
 core() {
   need_packages valgrind
   need_packages strace
@@ -94,6 +114,7 @@ core() {
   for threads in 1 2; do
     time_all "$threads" 900000 generator generator-run issuer ferroid snowflake_me rs-snowflake
   done
+  kinds
   # 4,096 IDs a millisecond are 244 ns each; Sonyflake has 256 in 10 ms.
   for threads in 1 2; do
     time_all "$threads" 400000 shardflake-waiting shardflake-run-waiting ferroid-waiting \

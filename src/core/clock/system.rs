@@ -1,5 +1,6 @@
 //! The machine's clocks.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -18,6 +19,17 @@ impl Clock for SystemClock {
         BootTime::from_nanos(read(ClockId::CLOCK_BOOTTIME))
     }
 
+    #[inline]
+    fn recent(&self) -> BootTime {
+        let tick = timer_tick();
+        let (known, boot) = RECENT.get();
+        if tick == known { boot } else { renewed(tick) }
+    }
+
+    fn renewed(&self) -> BootTime {
+        renewed(timer_tick())
+    }
+
     fn realtime(&self) -> WallTime {
         WallTime::from_nanos(read(ClockId::CLOCK_REALTIME))
     }
@@ -27,8 +39,28 @@ impl Clock for SystemClock {
     }
 }
 
+thread_local! {
+    /// When the kernel's timer had ticked last, and a reading of the boot clock after that.
+    static RECENT: Cell<(i64, BootTime)> = const { Cell::new((i64::MIN, BootTime::ZERO)) };
+}
+
+/// When the kernel's timer ticked last. It stands while the machine sleeps, as does whoever would use a reading
+/// from before.
+#[inline]
+fn timer_tick() -> i64 {
+    read(ClockId::CLOCK_MONOTONIC_COARSE)
+}
+
+/// A reading of the boot clock, kept until the timer's tick after `tick`, which has to be read before.
+fn renewed(tick: i64) -> BootTime {
+    let boot = SystemClock.boottime();
+    RECENT.set((tick, boot));
+    boot
+}
+
+#[inline]
 fn read(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock).expect("every Linux since 2.6.39 has both clocks");
+    let time = clock_gettime(clock).expect("every Linux since 2.6.39 has these clocks");
     time.tv_sec() * SECOND.as_nanos() + time.tv_nsec()
 }
 
@@ -56,6 +88,9 @@ mod tests {
 
     use super::*;
 
+    /// Between two readings, one after the other: the machine may be busy.
+    const SLACK: i64 = 1_000_000_000;
+
     #[test]
     fn the_offset_leads_from_one_clock_to_the_other() {
         let clock = SystemClock;
@@ -81,6 +116,37 @@ mod tests {
             assert!((before..=kernel(id)).contains(&read), "{id:?}");
         }
         assert_eq!(SystemClock.synchronised(), syscall::clock_synchronised());
+    }
+
+    #[test]
+    fn a_recent_reading_is_of_the_timers_present_tick() {
+        let clock = SystemClock;
+        let mut last = BootTime::ZERO;
+        for _ in 0..100_000 {
+            let before = timer_tick();
+            let recent = clock.recent();
+            // Both clocks run alike while the machine is awake: their difference is the same for all readings.
+            let slept = clock.boottime().as_nanos() - read(ClockId::CLOCK_MONOTONIC);
+            assert!(
+                recent.as_nanos() - slept >= before - SLACK,
+                "{before} {recent:?}"
+            );
+            assert!(recent >= last && recent <= clock.boottime());
+            last = recent;
+        }
+        assert!(clock.renewed() >= last && clock.recent() >= last);
+        assert!(clock.recent() <= clock.renewed());
+    }
+
+    #[test]
+    fn a_recent_reading_is_taken_anew_when_the_timer_has_ticked() {
+        let clock = SystemClock;
+        let first = clock.recent();
+        let tick = timer_tick();
+        while timer_tick() == tick {
+            std::hint::spin_loop();
+        }
+        assert!(clock.recent() > first);
     }
 
     #[test]

@@ -206,11 +206,19 @@ impl<C: Clock> Issuer<C> {
         Some(stamp(number, stamps.machine))
     }
 
-    /// Takes a stamp if its millisecond has begun: by the wall clock, or by the pace while IDs are ahead of it.
+    /// Takes a stamp if its millisecond has begun: by the wall clock, or by the pace while IDs are ahead of it. The
+    /// clock is read as by [`Issuer::try_issue_ahead`].
     #[must_use]
     #[inline]
     pub fn try_stamp(&self) -> Option<Stamp> {
-        let boot = self.clock.boottime();
+        let recent = self.try_stamp_at(self.clock.recent());
+        recent.or_else(|| self.stamp_ahead())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stamp_ahead(&self) -> Option<Stamp> {
+        let boot = self.clock.renewed();
         self.try_stamp_at(boot)
             .or_else(|| self.reserve_stamps(boot, ONE).ok()?.next())
     }

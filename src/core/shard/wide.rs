@@ -12,7 +12,8 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 impl Shard {
     /// A new UUID of version 7, if that takes no waiting. It is larger than all that this shard has given, also
-    /// before a `kill -9`, a restart, or a step of the clock. Never sleeps, never allocates.
+    /// before a `kill -9`, a restart, or a step of the clock. Never sleeps, never allocates. The clock is read as by
+    /// [`Shard::try_id`].
     ///
     /// # Errors
     /// [`Busy`] tells when to ask again.
@@ -72,12 +73,12 @@ impl Shard {
     }
 
     #[inline]
-    fn try_stamp(&self) -> Result<(Stamp, u64), Busy> {
+    fn try_stamp<const RANDOM: usize>(&self) -> Result<(Stamp, [u8; RANDOM]), Busy> {
         if self.forks.has_forked() {
             return Err(super::Forks::busy());
         }
         // First, so that no stamp is spent in vain.
-        let random = random::bits().map_err(|_| Busy {
+        let random = random::few().map_err(|_| Busy {
             code: NO_RANDOM,
             retry_at: Instant::now() + Duration::from_secs(1),
         })?;
@@ -87,7 +88,7 @@ impl Shard {
         }
     }
 
-    fn stamp(&self) -> Result<(Stamp, u64), IdError> {
+    fn stamp<const RANDOM: usize>(&self) -> Result<(Stamp, [u8; RANDOM]), IdError> {
         let random = self.random()?;
         let stamp = match self.issuer.try_stamp() {
             Some(stamp) => Some(stamp),
@@ -97,7 +98,7 @@ impl Shard {
     }
 
     #[cfg(feature = "async")]
-    async fn stamp_async(&self) -> Result<(Stamp, u64), IdError> {
+    async fn stamp_async<const RANDOM: usize>(&self) -> Result<(Stamp, [u8; RANDOM]), IdError> {
         let random = self.random()?;
         let stamp = match self.issuer.try_stamp() {
             Some(stamp) => Some(stamp),
@@ -114,9 +115,9 @@ impl Shard {
         Ok(run.next())
     }
 
-    fn random(&self) -> Result<u64, IdError> {
+    fn random<const RANDOM: usize>(&self) -> Result<[u8; RANDOM], IdError> {
         self.check_fork()?;
-        random::bits().map_err(|error| IdError::NoRandom(error.to_string()))
+        random::few().map_err(|error| IdError::NoRandom(error.to_string()))
     }
 }
 

@@ -19,11 +19,13 @@ impl Ulid {
     /// The length of its text.
     pub const TEXT: usize = 26;
 
-    /// The ULID of `stamp`; of `random` the lower 38 bits are used. Bits of the stamp that its fields do not
-    /// hold are left out.
+    /// The ULID of `stamp`; of `random` all but the upper two bits are used. Bits of the stamp that its fields do
+    /// not hold are left out.
     #[must_use]
     #[inline]
-    pub const fn new(stamp: Stamp, random: u64) -> Self {
+    pub const fn new(stamp: Stamp, random: [u8; 5]) -> Self {
+        let [top, rest @ ..] = random;
+        let random = (top as u64) << 32 | u32::from_be_bytes(rest) as u64;
         Self(
             low(stamp.unix_ms as u128, TIME_BITS) << TIME_AT
                 | low(stamp.counter as u128, COUNTER_BITS) << COUNTER_AT
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_where_the_specification_and_the_table_say() {
-        let ulid = Ulid::new(STAMP, 0xffff_ff3f_7654_3210);
+        let ulid = Ulid::new(STAMP, [0xff, 0x76, 0x54, 0x32, 0x10]);
         // The time is the specification's own example.
         assert_eq!(&ulid.to_string()[..10], "01ARZ3NDEK");
         assert_eq!(
@@ -134,19 +136,19 @@ mod tests {
             counter,
             machine,
         };
-        let bytes = |stamp, random| Ulid::new(stamp, random).parts();
-        let parts = bytes(stamp(0, u32::MAX, 0), 0);
+        let parts_of = |stamp, random| Ulid::new(stamp, [random; 5]).parts();
+        let parts = parts_of(stamp(0, u32::MAX, 0), 0);
         assert_eq!((parts.stamp, parts.random), (stamp(0, 0xf_ffff, 0), 0));
-        let parts = bytes(stamp(0, 0, u32::MAX), 0);
+        let parts = parts_of(stamp(0, 0, u32::MAX), 0);
         assert_eq!((parts.stamp, parts.random), (stamp(0, 0, 0x3f_ffff), 0));
-        let parts = bytes(stamp(u64::MAX, 0, 0), u64::MAX);
+        let parts = parts_of(stamp(u64::MAX, 0, 0), 0xff);
         let most = stamp(0xffff_ffff_ffff, 0, 0);
         assert_eq!((parts.stamp, parts.random), (most, 0x3f_ffff_ffff));
     }
 
     #[test]
     fn texts_read_back_in_either_case() {
-        for ulid in [Ulid(0), Ulid::new(STAMP, 7), Ulid(u128::MAX)] {
+        for ulid in [Ulid(0), Ulid::new(STAMP, [7; 5]), Ulid(u128::MAX)] {
             let text = ulid.to_string();
             assert_eq!(text.parse(), Ok(ulid));
             assert_eq!(text.to_lowercase().parse(), Ok(ulid));
@@ -169,9 +171,9 @@ mod tests {
             machine: 0,
         };
         let ulids = [
-            Ulid::new(STAMP, u64::MAX),
-            Ulid::new(next, 0),
-            Ulid::new(later, 0),
+            Ulid::new(STAMP, [0xff; 5]),
+            Ulid::new(next, [0; 5]),
+            Ulid::new(later, [0; 5]),
         ];
         assert!(ulids.is_sorted());
         assert!(ulids.map(|ulid| ulid.to_string()).is_sorted());

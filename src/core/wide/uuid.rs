@@ -27,11 +27,10 @@ impl Uuid {
     /// The length of its text.
     pub const TEXT: usize = 36;
 
-    /// A UUID of version 7; of `random` the lower 32 bits are used. Bits of the stamp that its fields do not
-    /// hold are left out.
+    /// A UUID of version 7. Bits of the stamp that its fields do not hold are left out.
     #[must_use]
     #[inline]
-    pub const fn v7(stamp: Stamp, random: u64) -> Self {
+    pub const fn v7(stamp: Stamp, random: [u8; 4]) -> Self {
         let counter = stamp.counter as u128;
         let upper = low(stamp.unix_ms as u128, TIME_BITS) << (VERSION_AT + 4)
             | 7 << VERSION_AT
@@ -39,7 +38,7 @@ impl Uuid {
         let lower = VARIANT << VARIANT_AT
             | low(counter, COUNTER_BELOW) << (MACHINE_BITS + RANDOM_BITS)
             | low(stamp.machine as u128, MACHINE_BITS) << RANDOM_BITS
-            | low(random as u128, RANDOM_BITS);
+            | u32::from_be_bytes(random) as u128;
         Self(upper | lower)
     }
 
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn version_7_has_its_fields_where_the_standard_and_the_table_say() {
-        let uuid = Uuid::v7(STAMP, 0xffff_ffff_7654_3210);
+        let uuid = Uuid::v7(STAMP, [0x76, 0x54, 0x32, 0x10]);
         assert_eq!(uuid.to_string(), "01234567-89ab-7fed-b2ea-bcde76543210");
         let parts = uuid.parts().unwrap();
         assert_eq!((parts.stamp, parts.random), (STAMP, 0x7654_3210));
@@ -171,14 +170,14 @@ mod tests {
             counter: u32::MAX,
             machine: u32::MAX,
         };
-        let uuid = Uuid::v7(all, 0);
+        let uuid = Uuid::v7(all, [0; 4]);
         assert_eq!(uuid.to_string(), "ffffffff-ffff-7fff-bfff-ffff00000000");
         let none = Stamp {
             unix_ms: 0,
             counter: 0,
             machine: 0,
         };
-        let uuid = Uuid::v7(none, u64::MAX);
+        let uuid = Uuid::v7(none, [0xff; 4]);
         assert_eq!(uuid.to_string(), "00000000-0000-7000-8000-0000ffffffff");
     }
 
@@ -204,9 +203,9 @@ mod tests {
             ..STAMP
         };
         let uuids = [
-            Uuid::v7(STAMP, u64::MAX),
-            Uuid::v7(next, 0),
-            Uuid::v7(later, 0),
+            Uuid::v7(STAMP, [0xff; 4]),
+            Uuid::v7(next, [0; 4]),
+            Uuid::v7(later, [0; 4]),
         ];
         assert!(uuids.is_sorted());
         assert!(uuids.map(|uuid| uuid.to_string()).is_sorted());
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn texts_read_back_in_either_case_and_without_hyphens() {
-        let uuid = Uuid::v7(STAMP, 9);
+        let uuid = Uuid::v7(STAMP, [9; 4]);
         let text = uuid.to_string();
         for text in [text.clone(), text.to_uppercase(), text.replace('-', "")] {
             assert_eq!(text.parse(), Ok(uuid), "{text}");

@@ -277,9 +277,9 @@ impl Reply {
 
 /// The identifier of `stamp`.
 fn made(kind: Kind, stamp: Stamp) -> Result<[u8; 16], Error> {
-    let random = random::bits().map_err(|error| Error::no_random(&error))?;
-    Ok(match kind {
-        Kind::Ulid => Ulid::new(stamp, random).to_bytes(),
-        Kind::Uuid4 | Kind::Uuid7 => Uuid::v7(stamp, random).to_bytes(),
-    })
+    let made = match kind {
+        Kind::Ulid => random::few().map(|random| Ulid::new(stamp, random).to_bytes()),
+        Kind::Uuid4 | Kind::Uuid7 => random::few().map(|random| Uuid::v7(stamp, random).to_bytes()),
+    };
+    made.map_err(|error| Error::no_random(&error))
 }

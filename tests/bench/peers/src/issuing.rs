@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use shardflake::clock::Clock;
+use shardflake::clock::{Clock, SystemClock};
 use shardflake::id::Id;
 use shardflake::id::layout::Layout;
 use shardflake::issuer::{Next, Settings};
@@ -68,6 +68,53 @@ pub(crate) fn on_a_standing_clock(state: &Path) -> impl Fn() -> u64 + Sync + use
         panic!("the keeper ended");
     };
     move || issuer.try_issue().expect("a tick with room").id
+}
+
+/// A shard on the machine's clock, of whose ticks none is ever used up.
+fn shard(state: &Path) -> Shard {
+    let (storage, name) = (Directory::new(state), state.display().to_string());
+    let opening = Opening::here(settings(wide()), storage, name);
+    let shard = Shard::open_with(opening, |_| {}).expect("a thread");
+    shard.await_ready(Duration::from_mins(1)).expect("a mark");
+    shard
+}
+
+/// What a busy shard is asked for until it has one, as on a machine that was held up.
+fn insist<T, E>(ask: impl Fn() -> Result<T, E>) -> T {
+    loop {
+        if let Ok(one) = ask() {
+            return one;
+        }
+    }
+}
+
+/// One ID, as a program takes it.
+pub(crate) fn ids(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
+    let shard = shard(state);
+    move || insist(|| shard.try_id()).as_u64()
+}
+
+/// One UUID of version 7; its upper half.
+pub(crate) fn uuids(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
+    let shard = shard(state);
+    move || upper(insist(|| shard.try_uuid7()).to_bytes())
+}
+
+/// One ULID; its upper half.
+pub(crate) fn ulids(state: &Path) -> impl Fn() -> u64 + Sync + use<> {
+    let shard = shard(state);
+    move || upper(insist(|| shard.try_ulid()).to_bytes())
+}
+
+/// A reading of the clock that each of them takes.
+pub(crate) fn boot_clock() -> impl Fn() -> u64 + Sync {
+    || SystemClock.boottime().as_nanos().cast_unsigned()
+}
+
+/// The upper half of an identifier, all of which is used.
+pub(crate) fn upper(bytes: [u8; 16]) -> u64 {
+    let value = std::hint::black_box(u128::from_be_bytes(bytes));
+    u64::try_from(value >> 64).expect("half of the bits")
 }
 
 /// A shard on the machine's clock, with a keeper on a thread of its own.

@@ -30,8 +30,8 @@ impl<F: Fn() -> u64 + Sync> Peer for Single<F> {
 }
 
 /// The peer of that name, or `None` if there is none. Those of the first list have a clock that
-/// stands, in a tick that is never used up; those of the second the machine's clock, and they wait
-/// when a tick is used up, each in its own way. Marks are kept in `state`.
+/// stands, in a tick that is never used up; those of the second the machine's clock, in ticks that hold more
+/// than can be taken; those of the third the machine's clock too, and they wait when a tick is used up, each in its own way. Marks are kept in `state`.
 #[must_use]
 pub fn named(name: &str, state: &Path) -> Option<Box<dyn Peer>> {
     Some(match name {
@@ -39,6 +39,12 @@ pub fn named(name: &str, state: &Path) -> Option<Box<dyn Peer>> {
         "generator-general" => Box::new(Single(ours::general())),
         "generator-run" => Box::new(ours::Runs::new()),
         "issuer" => Box::new(Single(issuing::on_a_standing_clock(state))),
+        "boot-clock" => Box::new(Single(issuing::boot_clock())),
+        "shard" => Box::new(Single(issuing::ids(state))),
+        "shard-uuid7" => Box::new(Single(issuing::uuids(state))),
+        "shard-ulid" => Box::new(Single(issuing::ulids(state))),
+        "uuid" => Box::new(Single(others::uuid_now_v7())),
+        "ferroid-ulid" => Box::new(Single(others::ferroid_ulid())),
         "ferroid" => Box::new(Single(others::ferroid())),
         "snowflake_me" => Box::new(Single(others::snowflake_me())),
         "rs-snowflake" => Box::new(Single(others::rs_snowflake())),

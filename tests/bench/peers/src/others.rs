@@ -5,13 +5,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
-use ferroid::generator::{AtomicSnowflakeGenerator, Poll};
-use ferroid::id::SnowflakeTwitterId;
+use ferroid::generator::{AtomicSnowflakeGenerator, LockMonoUlidGenerator, Poll};
+use ferroid::id::{SnowflakeTwitterId, ULID};
+use ferroid::rand::ThreadRandom;
 use ferroid::time::{MonotonicClock, TWITTER_EPOCH, TimeSource};
 use snowflake::SnowflakeIdGenerator;
 use snowflake_me::Snowflake;
 use sonyflake::Sonyflake;
 
+use crate::issuing::upper;
 use crate::ours::TICK;
 
 ferroid::define_snowflake_id!(
@@ -46,6 +48,23 @@ pub(crate) fn ferroid_waiting() -> impl Fn() -> u64 + Sync {
     let clock = MonotonicClock::<1>::with_epoch(TWITTER_EPOCH);
     let generator = AtomicSnowflakeGenerator::<SnowflakeTwitterId, _>::new(1, clock);
     move || generator.next_id(|_| thread::yield_now()).to_raw()
+}
+
+/// A UUID of version 7 by the crate `uuid`; its upper half.
+pub(crate) fn uuid_now_v7() -> impl Fn() -> u64 + Sync {
+    || upper(uuid::Uuid::now_v7().into_bytes())
+}
+
+/// A ULID of the generator for many threads that is built for any x86-64: the atomic one needs a processor with
+/// cmpxchg16b, and to be told so. Its upper half.
+pub(crate) fn ferroid_ulid() -> impl Fn() -> u64 + Sync {
+    let clock = MonotonicClock::<1>::default();
+    let generator = LockMonoUlidGenerator::<ULID, _, _>::new(clock, ThreadRandom);
+    move || {
+        let ulid = generator.try_next_id(|_| thread::yield_now());
+        let ulid = ulid.expect("a lock that nobody panicked over");
+        upper(ulid.to_raw().to_be_bytes())
+    }
 }
 
 pub(crate) fn snowflake_me() -> impl Fn() -> u64 + Sync {
