@@ -1,12 +1,15 @@
 //! What must hold of everything that was received.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 
 use shardflake::id::MachineRange;
 use shardflake::mark::slot::{SLOT_LEN, Slot};
+use shardflake::wide::Stamp;
 
+use crate::load::Received;
 use crate::server::fields;
 
 /// Everything that was received, over the lives of a shard.
@@ -15,11 +18,20 @@ pub(crate) struct Ledger {
     ids: Vec<u64>,
     /// The largest ID of each machine ID.
     highest: BTreeMap<u64, u64>,
+    stamps: Vec<Stamp>,
+    /// The largest stamp of each machine ID.
+    highest_stamps: BTreeMap<u32, Stamp>,
 }
 
 impl Ledger {
     /// Takes what one life of the shard gave: all of it above what earlier lives gave.
-    pub(crate) fn enter(&mut self, ids: &[u64]) {
+    pub(crate) fn enter(&mut self, received: &Received) {
+        self.enter_ids(&received.ids);
+        self.enter_stamps(&received.stamps);
+    }
+
+    /// The same of IDs alone.
+    pub(crate) fn enter_ids(&mut self, ids: &[u64]) {
         let mut highest = self.highest.clone();
         for id in ids {
             let (_, machine) = fields(*id);
@@ -35,6 +47,22 @@ impl Ledger {
         }
         self.highest = highest;
         self.ids.extend(ids);
+    }
+
+    /// The same of UUIDs and ULIDs.
+    fn enter_stamps(&mut self, stamps: &[Stamp]) {
+        let mut highest = self.highest_stamps.clone();
+        for stamp in stamps {
+            let before = self.highest_stamps.get(&stamp.machine);
+            assert!(
+                before.is_none_or(|before| stamp > before),
+                "{stamp:?} came in a later life than {before:?}"
+            );
+            let now = highest.entry(stamp.machine).or_insert(*stamp);
+            *now = (*now).max(*stamp);
+        }
+        self.highest_stamps = highest;
+        self.stamps.extend(stamps);
     }
 
     /// How many of them came before.
@@ -55,17 +83,23 @@ impl Ledger {
         self.ids.len()
     }
 
+    /// How many UUIDs and ULIDs there are.
+    pub(crate) fn stamps(&self) -> usize {
+        self.stamps.len()
+    }
+
     /// Looks for duplicates; how many IDs there are.
     pub(crate) fn close(self) -> usize {
+        distinct(self.stamps);
         distinct(self.ids)
     }
 }
 
 /// How many IDs there are, none of them twice.
-pub(crate) fn distinct(mut ids: Vec<u64>) -> usize {
+pub(crate) fn distinct<T: Ord + Debug>(mut ids: Vec<T>) -> usize {
     ids.sort_unstable();
     let twice = ids.windows(2).find(|pair| pair[0] == pair[1]);
-    assert!(twice.is_none(), "{} was given twice", twice.unwrap()[0]);
+    assert!(twice.is_none(), "{:?} was given twice", twice.unwrap()[0]);
     ids.len()
 }
 

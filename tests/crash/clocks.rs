@@ -77,7 +77,7 @@ fn live(home: &Home, server: Server, ledger: &mut Ledger, random: &mut Random) {
     } else {
         assert_eq!(server.stop(), 0);
     }
-    ledger.enter(&load.end().ids);
+    ledger.enter(&load.end());
 }
 
 fn load_on(server: &Server, home: &Home, ledger: &Ledger) -> Load {
@@ -109,11 +109,13 @@ pub(crate) fn jumps(setting: &Setting) -> Outcome {
         load.until("going on", |load| load.highest() > before);
         random.moment(1..60);
         server.kill();
-        ledger.enter(&load.end().ids);
+        ledger.enter(&load.end());
     }
     let large = large_jumps();
+    let stamps = ledger.stamps();
+    assert!(stamps > 0);
     Outcome::Passed(format!(
-        "{} jumps between -0.7 and +0.4 s, between lives and under load; {large} from a minute to years between lives: back, 503 with the reason until the clock was right; forward, doubted and not followed; {} IDs, 0 duplicates, 0 order violations",
+        "{} jumps between -0.7 and +0.4 s, between lives and under load; {large} from a minute to years between lives: back, 503 with the reason until the clock was right; forward, doubted and not followed; {} IDs, {stamps} UUIDs and ULIDs, 0 duplicates, 0 order violations",
         lives * 2,
         ledger.close()
     ))
@@ -182,7 +184,7 @@ fn large_jumps() -> usize {
         let load = load_on(&server, &home, &ledger);
         load.await_count(100);
         server.kill();
-        ledger.enter(&load.end().ids);
+        ledger.enter(&load.end());
     }
     jumps.len()
 }

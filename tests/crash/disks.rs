@@ -75,7 +75,7 @@ fn full(top: &Path) -> String {
     let running = goes_on_or_tells(&load, &mut server, FREE);
     assert_eq!(running, WENT_ON);
     server.kill();
-    ledger.enter(&load.end().ids);
+    ledger.enter(&load.end());
     let mut server = home.start("1");
     let started = issues_or_tells(&mut server, FREE);
     assert_eq!(started, SERVED);
@@ -87,7 +87,7 @@ fn full(top: &Path) -> String {
     let load = load_on(&server, &home, &ledger);
     load.await_count(1000);
     assert_eq!(server.stop(), 0);
-    ledger.enter(&load.end().ids);
+    ledger.enter(&load.end());
     assert_eq!(newcomer.stop(), 0);
     format!(
         "{} IDs, 0 duplicates, 0 order violations; full while running: {running}; full at a start: {started}; full at a shard's first start: {fresh}; recovered",
@@ -197,7 +197,7 @@ pub(crate) fn used_up_quota(setting: &Setting) -> Outcome {
     filler.fill();
     let running = goes_on_or_tells(&load, &mut server, LIFT);
     server.kill();
-    ledger.enter(&load.end().ids);
+    ledger.enter(&load.end());
     let mut server = home.start("1");
     let started = issues_or_tells(&mut server, LIFT);
     let felt = (running, started) != (WENT_ON, SERVED);

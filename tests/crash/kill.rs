@@ -110,12 +110,14 @@ pub(crate) fn servers(setting: &Setting) -> Outcome {
         counts.lives,
         counts.fruitful
     );
+    let stamps = ledger.stamps();
+    assert!(stamps > 0);
     let at_start = counts.at_start.iter();
     let at_start: Vec<_> = at_start
         .map(|(far, kills)| format!("{kills} {far}"))
         .collect();
     Outcome::Passed(format!(
-        "{} kills: {} under load ({} of {} lives handed out IDs), at the n-th call of a start {}; {} orderly stops on top; {} IDs received, {} per second of load (one machine ID has at most {LIMIT}), 0 duplicates, 0 order violations, {} looks at the mark, {} refusals, seed {}",
+        "{} kills: {} under load ({} of {} lives handed out IDs), at the n-th call of a start {}; {} orderly stops on top; {} IDs received, {} per second of load (one machine ID has at most {LIMIT}), and {stamps} UUIDs and ULIDs, 0 duplicates, 0 order violations, {} looks at the mark, {} refusals, seed {}",
         counts.kills(),
         counts.killed,
         counts.fruitful,
@@ -179,7 +181,7 @@ fn trial(home: &Home, arm: &Arm, random: &mut Random, ledger: &mut Ledger, count
         counts.killed += 1;
     }
     let received = load.end();
-    ledger.enter(&received.ids);
+    ledger.enter(&received);
     counts.lives += 1;
     counts.fruitful += u64::from(!received.ids.is_empty());
     counts.loaded += loaded;

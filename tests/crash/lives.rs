@@ -140,7 +140,7 @@ impl Lives {
     }
 
     pub(crate) fn received(&mut self, ids: &[u64]) {
-        self.ledger.enter(ids);
+        self.ledger.enter_ids(ids);
     }
 
     /// The largest ID that it gave.

@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use shardflake::wide::{COUNTER_BITS, Stamp, Ulid, Uuid};
+
 use crate::checker::look;
 use crate::server::PATIENCE;
 
-const REQUEST: &[u8] = b"GET /id?format=text HTTP/1.1\r\nhost: crash\r\n\r\n";
+/// What a connection asks for in turn. A batch of one asks for IDs alone.
+const ROUTES: [&str; 4] = ["/id", "/uuid", "/id", "/ulid"];
 /// After a refusal.
 const BREATH: Duration = Duration::from_millis(5);
 
@@ -39,6 +42,8 @@ pub(crate) struct Load {
 #[derive(Default)]
 pub(crate) struct Received {
     pub(crate) ids: Vec<u64>,
+    /// What is unique of UUIDs and ULIDs: without their random bits.
+    pub(crate) stamps: Vec<Stamp>,
     /// Refusals by their code.
     pub(crate) refused: BTreeMap<String, u64>,
     /// The whole refusals, each text once.
@@ -52,6 +57,8 @@ pub(crate) struct Received {
 struct Shared {
     stop: AtomicBool,
     highest: AtomicU64,
+    /// Time and counter of the largest stamp that came so far.
+    highest_stamp: AtomicU64,
     count: AtomicU64,
     refused: AtomicU64,
 }
@@ -112,12 +119,24 @@ impl Load {
 impl Received {
     fn add(&mut self, other: Self) {
         self.ids.extend(other.ids);
+        self.stamps.extend(other.stamps);
         for (code, count) in other.refused {
             *self.refused.entry(code).or_default() += count;
         }
         self.texts.extend(other.texts);
         self.looks += other.looks;
         self.faults.extend(other.faults);
+    }
+
+    /// Takes a stamp that was asked for when the largest known one was `last`.
+    fn stamp(&mut self, stamp: Stamp, last: &mut u64) {
+        let place = stamp.unix_ms << COUNTER_BITS | u64::from(stamp.counter);
+        if place <= *last {
+            let text = format!("{stamp:?} was asked for after {last:x} had been received");
+            self.faults.push(text);
+        }
+        *last = place;
+        self.stamps.push(stamp);
     }
 
     fn refuse(&mut self, body: &str) {
@@ -152,14 +171,18 @@ fn ask_on(plan: &Plan, shared: &Shared, received: &mut Received) -> io::Result<(
     let mut stream = TcpStream::connect(plan.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let requests = REQUEST.repeat(plan.batch);
+    let routes = ROUTES.iter().cycle().take(plan.batch);
+    let request = |route| format!("GET {route}?format=text HTTP/1.1\r\nhost: crash\r\n\r\n");
+    let requests = routes.map(request).collect::<Vec<_>>().concat();
     let mut replies = Replies::default();
-    let mut last = 0;
+    let (mut last, mut last_stamp) = (0, 0);
     let mut round = 0_u64;
     while !shared.stop.load(Ordering::Acquire) {
         // What is asked for from here on has to be larger than all that anybody was given.
         last = shared.highest.load(Ordering::Acquire).max(last);
-        stream.write_all(&requests)?;
+        let highest = shared.highest_stamp.load(Ordering::Acquire);
+        last_stamp = highest.max(last_stamp);
+        stream.write_all(requests.as_bytes())?;
         let mut refused = false;
         for _ in 0..plan.batch {
             let (status, body) = replies.next(&mut stream)?;
@@ -167,6 +190,11 @@ fn ask_on(plan: &Plan, shared: &Shared, received: &mut Received) -> io::Result<(
                 refused = true;
                 shared.refused.fetch_add(1, Ordering::AcqRel);
                 received.refuse(body);
+                continue;
+            }
+            if let Some(stamp) = stamp_of(body.trim_end()) {
+                received.stamp(stamp, &mut last_stamp);
+                shared.highest_stamp.fetch_max(last_stamp, Ordering::AcqRel);
                 continue;
             }
             let id = body.trim_end().parse().map_err(io::Error::other)?;
@@ -193,6 +221,13 @@ fn ask_on(plan: &Plan, shared: &Shared, received: &mut Received) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// The stamp of a UUID or a ULID; none if `text` is neither.
+fn stamp_of(text: &str) -> Option<Stamp> {
+    let uuid = text.parse::<Uuid>().ok().and_then(Uuid::parts);
+    let parts = uuid.or_else(|| text.parse().ok().map(Ulid::parts));
+    parts.map(|parts| parts.stamp)
 }
 
 /// Takes replies off a stream.

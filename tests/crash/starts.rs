@@ -204,7 +204,7 @@ fn end(owners: Vec<Contender>, random: &mut Random, ledger: &mut Ledger) {
         }
     }
     for load in loads {
-        ledger.enter(&load.end().ids);
+        ledger.enter(&load.end());
     }
 }
 
