@@ -37,6 +37,8 @@
 //! |---|---|
 //! | `shard`, on by default | the modules `clock`, `mark`, `random`, `issuer`, `shard` and `syscall` |
 //! | `async` | IDs that a task waits for, in a Tokio runtime; `shard` with it |
+//! | `serde` | IDs, UUIDs and ULIDs are serialised as texts; an ID as a number by `#[serde(with = "shardflake::as_number")]` |
+//! | `postgres-types` | IDs as BIGINT, UUIDs and ULIDs as UUID, in statements of `postgres` and `tokio-postgres` |
 //!
 //! Without any there are layouts, the generator and the text forms of IDs: enough to read IDs, and little
 //! to build.
@@ -77,8 +79,12 @@ pub mod id;
 pub mod issuer;
 #[cfg(feature = "shard")]
 pub mod mark;
+#[cfg(feature = "postgres-types")]
+mod postgres;
 #[cfg(feature = "shard")]
 pub mod random;
+#[cfg(feature = "serde")]
+mod serialised;
 #[cfg(feature = "shard")]
 pub mod shard;
 #[cfg(feature = "shard")]
@@ -86,3 +92,6 @@ pub mod syscall;
 pub mod time;
 pub mod timestamp;
 pub mod wide;
+
+#[cfg(feature = "serde")]
+pub use serialised::as_number;

@@ -9,6 +9,7 @@
 
 mod forks;
 mod options;
+mod runs;
 #[cfg(feature = "async")]
 mod tasks;
 mod wide;
@@ -21,8 +22,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, StepWatch, SystemClock};
 use crate::id::Id;
-use crate::id::generator::Run;
-use crate::issuer::{Bulk, Busy, Event, Issuer, Keeper, Observer, Refusal, Settings, SystemIssuer};
+use crate::issuer::{Busy, Event, Issuer, Keeper, Observer, Refusal, Settings, SystemIssuer};
 use crate::mark::rules::Policy;
 use crate::mark::slot::{BootId, Holder, Moment};
 use crate::mark::storage::Storage;
@@ -30,6 +30,7 @@ use crate::mark::{Author, Claim, MarkError, Witness};
 
 use forks::Forks;
 pub use options::{MachineId, OpenError, Options};
+pub use runs::Runs;
 
 /// All that a shard is opened with.
 pub struct Opening<S: Storage, C> {
@@ -279,21 +280,10 @@ impl Shard {
         Ok(issued.id())
     }
 
-    /// `count` new IDs, given to `take` in runs as their ticks come; the thread sleeps in between.
-    ///
-    /// # Errors
-    /// [`IdError`] says why there are no more.
-    pub fn ids(&self, count: NonZeroU32, mut take: impl FnMut(Run)) -> Result<(), IdError> {
-        self.check_fork()?;
-        let mut bulk = Bulk::new(count);
-        let mut next = || {
-            let run = bulk.next_blocking(&self.issuer);
-            run.map_err(|refusal| self.refused(refusal))
-        };
-        while let Some(run) = next()? {
-            take(run);
-        }
-        Ok(())
+    /// `count` new IDs, described in runs as their ticks come, not listed one by one.
+    #[must_use]
+    pub const fn ids(&self, count: NonZeroU32) -> Runs<'_> {
+        Runs::new(self, count)
     }
 
     fn check_fork(&self) -> Result<(), IdError> {
@@ -437,8 +427,8 @@ mod tests {
             shard.await_ready(PATIENCE).unwrap();
             let mut ids = vec![shard.id().unwrap()];
             let count = NonZeroU32::new(5000).unwrap();
-            let mut length = 0;
-            shard.ids(count, |run| length += run.count()).unwrap();
+            let runs = shard.ids(count);
+            let length: u32 = runs.map(|run| run.unwrap().count()).sum();
             assert_eq!(length, 5000);
             ids.push(shard.id().unwrap());
             assert!(last < Some(ids[0]) && ids[0] < ids[1]);

@@ -320,7 +320,9 @@ pub(crate) fn crowd(_: &Setting) -> Outcome {
         let pid = format!("pid {}", owner.pid());
         assert!(log.contains(&pid), "{log}");
         assert!(
-            log.contains("stop that process, or choose another machine ID"),
+            log.contains(
+                "stop that process and those that it has forked, or choose another machine ID"
+            ),
             "{log}"
         );
     }

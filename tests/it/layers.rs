@@ -12,7 +12,14 @@ const CRATES: [(&str, &[&[&str]]); 2] = [
         "core",
         &[
             &["id", "time", "timestamp", "wide", "syscall", "atomic"],
-            &["clock", "mark", "random", "issuer"],
+            &[
+                "clock",
+                "mark",
+                "random",
+                "issuer",
+                "serialised",
+                "postgres",
+            ],
             &["shard"],
             &["lib", "examples"],
         ],

@@ -20,7 +20,9 @@ fn an_overlapping_range_exits_75_and_quotes_the_holder() {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(
-            text.contains("stop that process, or choose another machine ID"),
+            text.contains(
+                "stop that process and those that it has forked, or choose another machine ID"
+            ),
             "{text}"
         );
     }

@@ -14,11 +14,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shard = Shard::open(Options::new(state, MachineId::any_of(0..=63)))?;
     // A new mark takes six seconds, a known one milliseconds.
     shard.await_ready(Duration::from_secs(10))?;
-    shard.ids(count, |run| {
-        for id in run.ids() {
+    for run in shard.ids(count) {
+        for id in run?.ids() {
             println!("{id}");
         }
-    })?;
+    }
     // Without this the next start would skip up to a second of IDs.
     shard.close()?;
     Ok(())

@@ -258,3 +258,20 @@ impl<C: Clock> Issuer<C> {
         self.timeline.until_ms(boot, next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_that_have_no_stamps_any_more_are_over() {
+        let machine = "1".parse().unwrap();
+        let stamps = Stamps::new(&Layout::SONYFLAKE, machine);
+        let last = MILLIS.max_tick();
+        assert_eq!(stamps.first_of(1), Layout::SONYFLAKE.unix_ms(1));
+        assert_eq!(stamps.first_of(u64::MAX), last + 1);
+        stamps.open(u64::MAX);
+        let reserved = stamps.reserve(0, ONE, u64::MAX);
+        assert_eq!(reserved.err(), Some(Blocked::TimeFieldOver));
+    }
+}

@@ -47,7 +47,7 @@ use crate::id::range::MachineRange;
 pub enum MarkError {
     /// Another process owns one of the machine IDs.
     #[error(
-        "machine ID {range} is in use in {directory} ({holder}): stop that process, or choose another machine ID"
+        "machine ID {range} is in use in {directory} ({holder}): stop that process and those that it has forked, or choose another machine ID"
     )]
     Held {
         directory: String,

@@ -1,11 +1,7 @@
 //! IDs of a shard for tasks, in a Tokio runtime that has timers.
 
-use std::num::NonZeroU32;
-
 use super::{IdError, Shard};
 use crate::id::Id;
-use crate::id::generator::Run;
-use crate::issuer::Bulk;
 
 impl Shard {
     /// [`Shard::id`] for a task.
@@ -21,30 +17,12 @@ impl Shard {
         let issued = issued.map_err(|refusal| self.refused(refusal))?;
         Ok(issued.id())
     }
-
-    /// [`Shard::ids`] for a task.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn ids_async(
-        &self,
-        count: NonZeroU32,
-        mut take: impl FnMut(Run) + Send,
-    ) -> Result<(), IdError> {
-        self.check_fork()?;
-        let mut bulk = Bulk::new(count);
-        loop {
-            let run = bulk.next(&self.issuer).await;
-            match run.map_err(|refusal| self.refused(refusal))? {
-                Some(run) => take(run),
-                None => return Ok(()),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::super::tests::{leave_mark, opening};
     use super::*;
 
@@ -55,9 +33,10 @@ mod tests {
         let shard = Shard::open_with(opening(state.path()), |_| {}).unwrap();
         let first = shard.id_async().await.unwrap();
         let count = NonZeroU32::new(5000).unwrap();
-        let mut length = 0;
-        let take = |run: Run| length += run.count();
-        shard.ids_async(count, take).await.unwrap();
+        let (mut runs, mut length) = (shard.ids(count), 0);
+        while let Some(run) = runs.next_async().await {
+            length += run.unwrap().count();
+        }
         assert_eq!(length, 5000);
         assert!(shard.id_async().await.unwrap() > first);
         shard.close().unwrap();

@@ -214,3 +214,65 @@ async fn a_layout_of_long_ticks_bounds_milliseconds_too() {
         assert!(last > first, "{first:?} {last:?}");
     }
 }
+
+/// The last millisecond of the bound is used up.
+async fn at_the_bounds_end(state: &Path) -> Shard {
+    let shard = Shard::serving(state).await;
+    let bound = shard.issuer.window.bound();
+    let end = Layout::SONYFLAKE.unix_ms(bound + 1);
+    advance(Duration::from_millis(end - 1 - shard.wall_ms())).await;
+    shard
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_millisecond_of_the_bounds_last_tick_is_waited_for_and_no_higher_bound() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = at_the_bounds_end(state.path()).await;
+    // Two more are within the bound.
+    advance_back(&shard, 2);
+    shard.use_up_the_millisecond();
+    assert_eq!(shard.issuer.try_stamp(), None);
+    assert_eq!(shard.issuer.busy_stamps().code, "saturated");
+    let next = shard.issuer.stamps(ONE).await.unwrap().next();
+    assert_eq!(next.map(|stamp| stamp.counter), Some(0));
+}
+
+/// Sets the clock back by so many milliseconds, unseen: nothing has been issued yet.
+fn advance_back(shard: &Shard, millis: i64) {
+    shard.clock.step(TimeDelta::from_nanos(-millis * 1_000_000));
+    shard.issuer.observe_clock();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_come_again_gets_a_stamp_then() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    shard.use_up_the_millisecond();
+    let asked = std::time::Instant::now();
+    let busy = shard.issuer.busy_stamps();
+    assert_eq!(busy.code, "saturated");
+    // The paused clock stands at the beginning of the millisecond.
+    assert!(busy.retry_at > asked, "at once, in vain");
+    advance(ms(1)).await;
+    assert!(shard.issuer.try_stamp().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stamp_is_waited_for_up_to_the_deadline() {
+    let state = tempfile::tempdir().unwrap();
+    let shard = Shard::serving(state.path()).await;
+    let boot = shard.clock.boottime();
+    // So many milliseconds are used up; the next one begins after as many.
+    let request = |deadline: u64| {
+        let begin = boot - Settings::DEADLINE + ms(deadline);
+        crate::issuer::stamps::StampRequest::new(&shard.issuer, begin, ONE)
+    };
+    shard.use_up_the_millisecond();
+    let in_time = request(1).turn(&shard.issuer, boot).unwrap();
+    assert!(
+        matches!(in_time, Turn::Wait(Wait::Sleep(left)) if left == ms(1)),
+        "{in_time:?}"
+    );
+    let late = request(0).turn(&shard.issuer, boot).unwrap_err();
+    assert_eq!(late.code(), "saturated");
+}

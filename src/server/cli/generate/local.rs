@@ -75,13 +75,10 @@ fn give(shard: &Shard, wanted: &Generate, take: &mut Take<'_>) -> Result<(), Fai
 
 fn give_ids(shard: &Shard, count: u32, take: &mut Take<'_>) -> Result<(), Failure> {
     let count = NonZeroU32::new(count).expect("there is one left at least");
-    let mut taken = Ok(());
-    shard.ids(count, |run| {
-        for id in run.ids() {
-            if taken.is_ok() {
-                taken = take(Identifier::Id(id));
-            }
+    for run in shard.ids(count) {
+        for id in run?.ids() {
+            take(Identifier::Id(id))?;
         }
-    })?;
-    taken
+    }
+    Ok(())
 }

@@ -32,7 +32,7 @@ fn said(error: &ServerError) -> (&'static str, &'static str) {
         ServerError::Directory(error) => said_of_directory(error),
         ServerError::Start(_) => (
             "machine ID … is in use in …",
-            "stop that process, or choose another machine ID",
+            "stop that process and those that it has forked, or choose another machine ID",
         ),
         ServerError::Finish(_) => ("", "free some space…no ID will repeat"),
         ServerError::Bind(error) => said_of_bind(error),

@@ -158,10 +158,10 @@ impl Waiting {
             .ok()
             .and_then(|count| count.try_into().ok());
         let mut ids = vec![0; 4096];
-        let ended = self.shard.ids(count.expect("1 to 4 billion"), |run| {
+        for run in self.shard.ids(count.expect("1 to 4 billion")) {
+            let run = run.expect("a shard that issues");
             std::hint::black_box(run.write(&mut ids));
-        });
-        ended.expect("a shard that issues");
+        }
         ids[0]
     }
 }
