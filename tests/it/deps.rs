@@ -1,4 +1,4 @@
-//! What the small server and the library are built from stays small.
+//! What the small server, the library and the client are built from stays small.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,6 +8,8 @@ const SERVER: usize = 66;
 /// The same of the library, and of what is left of it without a shard.
 const LIBRARY: usize = 14;
 const IDS: usize = 9;
+/// The same of the client.
+const CLIENT: usize = 23;
 
 /// Parts of names of crates that speak to databases, to Kafka, or TLS.
 const FOREIGN: [&str; 21] = [
@@ -101,6 +103,17 @@ fn the_library_is_built_from_less() {
     assert_at_most(LIBRARY, "nix", &crates(&tree(&library)));
     let ids = [&library[..], &["--no-default-features"]].concat();
     assert_at_most(IDS, "itoa", &crates(&tree(&ids)));
+}
+
+#[test]
+fn the_client_is_built_from_little_and_not_from_the_server() {
+    let listing = tree(&["--package", "shardflake-client"]);
+    let crates = crates(&listing);
+    assert_at_most(CLIENT, "httparse", &crates);
+    assert_eq!(foreign(&crates), [""; 0]);
+    for one in ["hyper v", "tokio v", "shardflake-server v"] {
+        assert!(!listing.contains(one), "{listing}");
+    }
 }
 
 #[test]

@@ -7,7 +7,18 @@ use crate::paths::mentions;
 use crate::top;
 
 /// The crates under src/, each with the modules of its root from the bottom up.
-const CRATES: [(&str, &[&[&str]]); 2] = [
+const CRATES: [(&str, &[&[&str]]); 3] = [
+    (
+        "client",
+        &[
+            &["time", "server", "range"],
+            &["error", "counter", "stream"],
+            &["stock", "exchange", "roster"],
+            &["refiller"],
+            &["client", "builder"],
+            &["lib"],
+        ],
+    ),
     (
         "core",
         &[
