@@ -224,8 +224,13 @@ mod tests {
                 ids
             };
             let takers = [(); 3].map(|()| scope.spawn(take));
+            // One that has ended before has panicked.
+            let goes_on = || {
+                let all_go_on = takers.iter().all(|taker| !taker.is_finished());
+                all_go_on && taken.load(Ordering::Relaxed) < WANTED
+            };
             let mut number = 0;
-            while taken.load(Ordering::Relaxed) < WANTED {
+            while goes_on() {
                 number += 1;
                 // The step tells the ranges apart.
                 let shown = Range {
@@ -236,7 +241,7 @@ mod tests {
                 counter.show(&shown, 0, Nanos::MAX);
                 // It is replaced when so many are left.
                 let left = u32::try_from(number % u64::from(COUNT)).unwrap();
-                while counter.left() > left && taken.load(Ordering::Relaxed) < WANTED {
+                while counter.left() > left && goes_on() {
                     thread::yield_now();
                 }
             }
