@@ -385,9 +385,13 @@ mod tests {
     use crate::mark::{Claim, Directory};
 
     pub(super) fn opening(state: &Path) -> Opening<Directory, SystemClock> {
+        opening_of("1", state)
+    }
+
+    pub(super) fn opening_of(machines: &str, state: &Path) -> Opening<Directory, SystemClock> {
         let settings = Settings {
             layout: Layout::SNOWFLAKE,
-            machines: "1".parse().unwrap(),
+            machines: machines.parse().unwrap(),
             // A new mark is waited for as long as these three together.
             max_ahead: Settings::MAX_AHEAD,
             window: Settings::WINDOW,
@@ -403,7 +407,11 @@ mod tests {
 
     /// A mark of a minute ago, so that there is nothing to wait for.
     pub(super) fn leave_mark(state: &Path) {
-        let opening = opening(state);
+        leave_mark_of("1", state);
+    }
+
+    pub(super) fn leave_mark_of(machines: &str, state: &Path) {
+        let opening = opening_of(machines, state);
         let before = SystemClock.realtime() - Duration::from_secs(60);
         let old = Settlement {
             own_bound: opening.settings.layout.tick_at(before).unwrap(),

@@ -123,7 +123,9 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{PATIENCE, leave_mark, opening};
+    use std::collections::HashSet;
+
+    use super::super::tests::{PATIENCE, leave_mark, leave_mark_of, opening, opening_of};
     use super::*;
     use crate::syscall::tests::in_a_child;
 
@@ -168,6 +170,38 @@ mod tests {
             last = next;
             shard.close().unwrap();
         }
+    }
+
+    #[test]
+    fn eight_shards_never_collide_though_no_bit_is_random() {
+        let state = tempfile::tempdir().unwrap();
+        let machines: Vec<String> = (0..8).map(|machine| machine.to_string()).collect();
+        for machine in &machines {
+            leave_mark_of(machine, state.path());
+        }
+        let openings = machines
+            .iter()
+            .map(|machine| opening_of(machine, state.path()));
+        let shards: Vec<Shard> = openings
+            .map(|opening| Shard::open_with(opening, |_| {}).unwrap())
+            .collect();
+        for shard in &shards {
+            shard.await_ready(PATIENCE).unwrap();
+        }
+        // As if each had given its first at one moment, its second at another, and so on.
+        let at_one_time = |shard: &Shard| {
+            let given = (0..1000).map(|counter| Stamp {
+                unix_ms: 0,
+                counter,
+                ..stamp(shard.uuid7().unwrap())
+            });
+            given.collect::<Vec<Stamp>>()
+        };
+        let stamps: Vec<Stamp> = shards.iter().flat_map(at_one_time).collect();
+        let all: HashSet<Uuid> = stamps.iter().map(|s| Uuid::v7(*s, [0; 4])).collect();
+        assert_eq!(all.len(), 8_000);
+        let all: HashSet<Ulid> = stamps.iter().map(|s| Ulid::new(*s, [0; 5])).collect();
+        assert_eq!(all.len(), 8_000);
     }
 
     #[test]

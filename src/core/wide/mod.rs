@@ -16,6 +16,32 @@
 //! The fields are where any reader of UUIDv7 or ULID looks for them: what we put counter and machine ID into
 //! is random to others.
 
+/// What a UUID and a ULID have alike: 128 bits, and a text of their own.
+macro_rules! bits_and_text {
+    ($name:ident) => {
+        impl $name {
+            /// The one with these bytes, the highest first.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
+
+            /// Its bytes, the highest first: what `uuid` columns and other libraries take.
+            #[must_use]
+            #[inline]
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(str::from_utf8(&self.text()).expect("only ASCII is written"))
+            }
+        }
+    };
+}
+
 mod ulid;
 mod uuid;
 
@@ -84,9 +110,4 @@ const fn low32(value: u128, bits: u8) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "64 bits at most are left")]
 const fn low64(value: u128, bits: u8) -> u64 {
     low(value, bits) as u64
-}
-
-/// Writes ASCII as the format asks for.
-fn pad(f: &mut std::fmt::Formatter<'_>, text: &[u8]) -> std::fmt::Result {
-    f.pad(str::from_utf8(text).expect("only ASCII is written"))
 }

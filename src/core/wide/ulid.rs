@@ -1,6 +1,5 @@
 //! ULIDs: 26 digits of Crockford's base32.
 
-use std::fmt;
 use std::str::FromStr;
 
 use super::{COUNTER_BITS, MACHINE_BITS, Parts, Stamp, TIME_BITS, low, low32, low64};
@@ -34,19 +33,6 @@ impl Ulid {
         )
     }
 
-    /// The ULID with these bytes, the highest first.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-
-    /// Its bytes, the highest first: what `uuid` columns take too.
-    #[must_use]
-    #[inline]
-    pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
-    }
-
     /// Its fields.
     #[must_use]
     pub const fn parts(self) -> Parts {
@@ -74,11 +60,7 @@ impl Ulid {
     }
 }
 
-impl fmt::Display for Ulid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::pad(f, &self.text())
-    }
-}
+bits_and_text!(Ulid);
 
 /// A text is not a ULID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

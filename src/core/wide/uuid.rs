@@ -1,6 +1,5 @@
 //! UUIDs of RFC 9562: those of version 7, and random ones.
 
-use std::fmt;
 use std::str::FromStr;
 
 use super::{COUNTER_BITS, MACHINE_BITS, Parts, Stamp, TIME_BITS, low, low32, low64};
@@ -49,19 +48,6 @@ impl Uuid {
         Self(random & !fixed | 4 << VERSION_AT | VARIANT << VARIANT_AT)
     }
 
-    /// The UUID with these bytes, the highest first.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
-    }
-
-    /// Its bytes, the highest first: what `uuid` columns and other libraries take.
-    #[must_use]
-    #[inline]
-    pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
-    }
-
     /// Its version, if it is of the variant that RFC 9562 defines.
     #[must_use]
     pub const fn version(self) -> Option<u8> {
@@ -105,11 +91,7 @@ impl Uuid {
     }
 }
 
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::pad(f, &self.text())
-    }
-}
+bits_and_text!(Uuid);
 
 /// A text is not a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
