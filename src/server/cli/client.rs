@@ -47,20 +47,17 @@ impl Server {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
         );
-        let stream = self.connect()?;
-        stream
-            .and_then(|mut stream| {
-                stream.write_all(request.as_bytes())?;
-                Answer::read(stream)
-            })
-            .map_err(|error| self.failed(error))
+        let mut stream = self.connect()?;
+        let written = stream.write_all(request.as_bytes());
+        let answer = written.and_then(|()| Answer::read(stream));
+        answer.map_err(|error| self.failed(error))
     }
 
     /// The body of `answer`, whole.
     pub(super) fn text(&self, answer: &mut Answer) -> Result<String, Failure> {
         let mut text = String::new();
-        let body = (&mut answer.body).take(MOST);
-        let read = { body }.read_to_string(&mut text);
+        let mut body = (&mut answer.body).take(MOST);
+        let read = body.read_to_string(&mut text);
         read.map_err(|error| self.failed(error))?;
         Ok(text)
     }
@@ -71,26 +68,25 @@ impl Server {
         read.map_err(|error| self.failed(error))
     }
 
-    fn connect(&self) -> Result<io::Result<Box<dyn Stream>>, Failure> {
-        let over_tcp = |address: SocketAddr| -> Result<_, Failure> {
+    fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
+        let over_tcp = |address: SocketAddr| {
             let stream = TcpStream::connect_timeout(&address, self.patience);
-            let stream = stream.map_err(|source| self.unreachable(source))?;
-            Ok(limited(stream, self.patience))
+            limited(stream?, self.patience)
         };
-        match &self.address {
+        let connected = match &self.address {
             Listen::Tcp(tcp) => over_tcp(reachable(*tcp)),
             // Those of IPv4 are there with those of IPv6 and without.
             Listen::All(port) => over_tcp((Ipv4Addr::LOCALHOST, *port).into()),
             Listen::Unix(path) => match connect_unix(path) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Failure::Crowded {
-                    address: self.address.to_string(),
-                }),
-                stream => {
-                    let stream = stream.map_err(|source| self.unreachable(source))?;
-                    Ok(limited(stream, self.patience))
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(Failure::Crowded {
+                        address: self.address.to_string(),
+                    });
                 }
+                stream => stream.and_then(|stream| limited(stream, self.patience)),
             },
-        }
+        };
+        connected.map_err(|source| self.unreachable(source))
     }
 
     fn failed(&self, error: io::Error) -> Failure {
