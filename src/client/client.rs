@@ -73,9 +73,13 @@ impl Client {
         self.stock.buffered()
     }
 
-    /// Each server, in the order in which they were given, with what was wrong when it was asked last.
+    /// Each server, in the order in which they were given, with what was wrong when it was asked last. None in a
+    /// forked child, which asks no server.
     #[must_use]
     pub fn troubles(&self) -> Vec<Wrong> {
+        if self.stock.has_forked() {
+            return Vec::new();
+        }
         self.troubles.all()
     }
 

@@ -47,7 +47,7 @@ struct State {
     /// What comes after that.
     lots: VecDeque<Lot>,
     queue: VecDeque<Arc<Waiter>>,
-    /// When the newest IDs were asked for.
+    /// When the newest IDs were asked for; 0 before any came.
     newest: Nanos,
     /// Whether both buffers are being filled.
     filling: bool,
@@ -236,6 +236,9 @@ impl Stock {
                 }
             }
             self.note_use(&mut state);
+            // Two deliveries are both buffers. What nobody used between them is not asked for anew, however much of
+            // it a slow server let grow too old.
+            state.filling &= state.used || state.newest == 0;
             state.newest = sent;
             state.used = false;
             // What comes too late for everybody would be asked for again and again.

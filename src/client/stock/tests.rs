@@ -93,6 +93,24 @@ fn both_buffers_are_filled_and_the_second_is_begun_before_more_is_asked_for() {
 }
 
 #[test]
+fn nothing_is_asked_for_anew_that_grew_old_while_nobody_used_it() {
+    let stock = stock(3);
+    // A server that takes more than half of the age, so that there never are two buffers at a time.
+    let slowly = || {
+        assert_eq!(wanted(&stock), Some(3));
+        let sent = stock.clock.now();
+        stock.clock.forward(HOUR * 2 / 3);
+        stock.deliver(&[range(sent, 3)], sent);
+    };
+    for _ in 0..3 {
+        slowly();
+        slowly();
+        assert_eq!(wanted(&stock), None);
+        assert!(next(&stock).is_some());
+    }
+}
+
+#[test]
 fn the_ranges_of_a_reply_are_handed_out_in_their_order() {
     let stock = stock(3);
     deliver(&stock, 5, 1);
