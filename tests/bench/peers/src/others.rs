@@ -55,8 +55,8 @@ pub(crate) fn uuid_now_v7() -> impl Fn() -> u64 + Sync {
     || upper(uuid::Uuid::now_v7().into_bytes())
 }
 
-/// A ULID of the generator for many threads that is built for any x86-64: the atomic one needs a processor with
-/// cmpxchg16b, and to be told so. Its upper half.
+/// A ULID of the generator for many threads; its upper half. It has a lock: the atomic one is not there on
+/// x86-64 Linux (findings/atomic-ulid-by-target.sh).
 pub(crate) fn ferroid_ulid() -> impl Fn() -> u64 + Sync {
     let clock = MonotonicClock::<1>::default();
     let generator = LockMonoUlidGenerator::<ULID, _, _>::new(clock, ThreadRandom);
